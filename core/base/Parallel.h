@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace sigmascope {
+
+/// Elements per chunk of every reduction. Fixed, so that 1 and 16 threads combine the same partial
+/// sums in the same order and give the same bits.
+inline constexpr std::size_t kReductionChunk = 65536;
+
+/// Threads that parallelFor may use; the calling one counts. Default: the CPUs this process may run on.
+[[nodiscard]] int threadCount();
+/// @pre count >= 1. Takes effect for the next parallelFor. Thread-safe.
+void setThreadCount(int count);
+
+/// Runs body(i) for every i in [0, count), in any order, on up to threadCount() threads of one shared
+/// pool; returns when all are done. Nested calls run inline on their thread. The one place where the
+/// core starts threads.
+///
+/// An exception of a body stops the hand-out of further indices and is rethrown here (the first one).
+void parallelFor(std::size_t count, const std::function<void(std::size_t)>& body);
+
+}  // namespace sigmascope

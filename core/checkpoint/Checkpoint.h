@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Job.h"
+#include "core/base/Json.h"
+#include "core/base/MappedFile.h"
+#include "core/base/Result.h"
+#include "core/checkpoint/GgufMetadata.h"
+#include "core/tensor/TensorView.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace sigmascope {
+
+enum class CheckpointFormat { Safetensors, Gguf };
+
+enum class TensorState {
+    Ok,
+    Truncated,   ///< its range ends past the file: listed, analysis refused before reading
+    Missing,     ///< named by the index, its shard is absent
+};
+
+/// One tensor of a checkpoint, validated. Kept small: a set can hold 100,000 of them.
+struct TensorInfo {
+    std::string name;
+    Shape shape{};
+    std::string unknownDtype{};  ///< the file's own word when dtype is Unknown, else empty
+    std::uint64_t offset = 0;    ///< absolute, in its shard's file
+    Bytes bytes = 0;
+    std::uint32_t shard = 0;     ///< index into shards()
+    DType dtype = DType::F32;
+    TensorState state = TensorState::Ok;
+
+    [[nodiscard]] std::uint64_t elements() const { return checkedElementCount(shape).value_or(0); }
+};
+
+/// Something odd that lenient mode lives with and strict mode refuses.
+struct CheckpointWarning {
+    ErrorCode code;
+    std::string detail;  ///< names file, tensor, offset as an Error does
+};
+
+struct OpenOptions {
+    bool strict = false;
+};
+
+/// An opened, validated model: one safetensors file, a sharded set by its index, a folder holding
+/// either, or a GGUF file. Headers only are read; every offset is validated before the first view exists.
+/// Immutable and thread-safe; jobs hold a shared_ptr, so closing the document under them is safe.
+class Checkpoint {
+public:
+    /// @param path  *.safetensors, *.index.json, *.gguf (told apart by content), or a folder with one of these.
+    /// Polls the job's stop token between shards and reports "N of M shards".
+    [[nodiscard]] static Result<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& path,
+                                                                        OpenOptions options = {},
+                                                                        const JobContext& job = {});
+
+    [[nodiscard]] CheckpointFormat format() const { return m_format; }
+    /// As given to open().
+    [[nodiscard]] const std::filesystem::path& path() const { return m_path; }
+    /// Where the weights and their side files (config.json, tokenizer.model) lie.
+    [[nodiscard]] std::filesystem::path folder() const;
+    [[nodiscard]] std::span<const TensorInfo> tensors() const { return m_tensors; }
+    [[nodiscard]] std::optional<std::size_t> find(std::string_view name) const;
+    [[nodiscard]] std::span<const CheckpointWarning> warnings() const { return m_warnings; }
+    [[nodiscard]] std::size_t shardCount() const { return m_files.size(); }
+    /// Null for a shard that is absent.
+    [[nodiscard]] const MappedFile* shard(std::size_t index) const { return m_files[index].get(); }
+
+    /// Truncated, MissingShard or UnknownType when there is nothing to look at. Does not touch the data.
+    [[nodiscard]] Result<TensorView> view(std::size_t index) const;
+    /// FileChanged or FileBroken if the tensor's file is no longer what was opened; ask before and after use.
+    [[nodiscard]] Status checkUnchanged(std::size_t index) const;
+
+    /// Key/values of a GGUF file; empty for safetensors.
+    [[nodiscard]] const GgufMetadata& gguf() const { return m_gguf; }
+    /// config.json beside safetensors, parsed when opened; null if there is none (or it is not JSON: a warning).
+    [[nodiscard]] const Json& config() const { return m_config; }
+
+    /// Sum over tensors.
+    [[nodiscard]] std::uint64_t totalElements() const;
+    [[nodiscard]] Bytes totalBytes() const;
+
+private:
+    friend class CheckpointBuilder;
+    Checkpoint() = default;
+
+    CheckpointFormat m_format = CheckpointFormat::Safetensors;
+    std::filesystem::path m_path;
+    std::vector<std::unique_ptr<const MappedFile>> m_files;
+    std::vector<TensorInfo> m_tensors;
+    std::unordered_map<std::string_view, std::size_t> m_byName;  // views into m_tensors' names
+    std::vector<CheckpointWarning> m_warnings;
+    GgufMetadata m_gguf;
+    Json m_config;
+};
+
+}  // namespace sigmascope

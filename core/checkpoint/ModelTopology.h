@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/checkpoint/Checkpoint.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sigmascope {
+
+/// What a tensor does in a llama-like model.
+enum class Role : std::uint8_t {
+    Embedding, Output, OutputNorm,
+    AttnNorm, AttnQ, AttnK, AttnV, AttnOutput, AttnQNorm, AttnKNorm,
+    FfnNorm, FfnGate, FfnUp, FfnDown,
+    Other,
+};
+
+/// Short id as in HF names: "q_proj", "down_proj", "embed_tokens"; "other".
+[[nodiscard]] std::string_view id(Role role);
+
+/// Tensors that a runtime may need to treat alike: q/k/v, gate/up.
+enum class FusedGroup : std::uint8_t { None, Qkv, GateUp };
+
+struct TensorPlace {
+    std::int32_t block = -1;  ///< -1: outside the blocks
+    Role role = Role::Other;
+    FusedGroup group = FusedGroup::None;
+    bool bias = false;        ///< a ".bias", not a ".weight"
+};
+
+/// Tensors sorted into blocks and roles by their names, HF or GGUF. Every tensor has exactly one place;
+/// names that are not llama-like get Role::Other and still list and inspect.
+class ModelTopology {
+public:
+    explicit ModelTopology(const Checkpoint& checkpoint);
+
+    [[nodiscard]] const TensorPlace& place(std::size_t tensor) const { return m_places[tensor]; }
+    [[nodiscard]] std::size_t blockCount() const { return m_blocks; }
+    /// True for matrices that a quantization plan covers by default: the blocks' linear layers (two or more
+    /// dimensions, not norm, embedding or output).
+    [[nodiscard]] bool isQuantizable(std::size_t tensor) const { return m_quantizable[tensor]; }
+
+private:
+    std::vector<TensorPlace> m_places;
+    std::vector<bool> m_quantizable;
+    std::size_t m_blocks = 0;
+};
+
+/// Place of one name by itself.
+[[nodiscard]] TensorPlace placeOf(std::string_view tensorName);
+/// "model.layers.3.mlp.down_proj.weight" -> "blk.3.ffn_down.weight"; nothing if the name has no GGUF twin.
+/// A name that is a GGUF name already maps to itself.
+[[nodiscard]] std::optional<std::string> ggufNameOf(std::string_view tensorName);
+
+}  // namespace sigmascope

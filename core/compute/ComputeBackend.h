@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Job.h"
+#include "core/base/Result.h"
+#include "core/compute/TensorStats.h"
+#include "core/tensor/TensorView.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sigmascope {
+
+enum class Op { Statistics, Encode };
+
+[[nodiscard]] std::string_view id(Op op);
+
+/// A device as listed by `devices` and chosen in the status bar.
+struct DeviceInfo {
+    std::string id;          ///< "cpu", "vulkan:0"
+    std::string name;        ///< "Intel Xeon…", "NVIDIA H100"
+    std::string kind;        ///< "cpu", "discrete", "integrated", "virtual", "software"
+    Bytes memoryBytes = 0;   ///< device-local heap, or RAM
+    std::string driver;      ///< API and driver version; SIMD level for the CPU
+    bool usable = true;
+    std::string reason;      ///< why it is not usable, or why it is not chosen by "auto"
+};
+
+/// Runs ops on one device. Every op has a CPU reference (CpuBackend); a backend's result agrees with it
+/// within the tolerance stated at the op. Thread-safe: calls are serialised inside where needed.
+class ComputeBackend {
+public:
+    virtual ~ComputeBackend() = default;
+
+    [[nodiscard]] virtual DeviceInfo device() const = 0;
+    /// Counts are the same on every device; min and max too; mean, m2..m4 within 1e-5 relative
+    /// (GPU partials are f32 per tile, folded in double).
+    [[nodiscard]] virtual Result<TensorStats> statistics(const TensorView& view, const JobContext& job) = 0;
+
+    /// Nearest-code encode of finite f32 rows into a GGUF block type, [rows x cols] row-major; out holds
+    /// rows * cols / 32 blocks. Byte-equal to CpuBackend on devices with exact multiplication and rounding.
+    /// UnsupportedType where the device has no kernel for the type.
+    [[nodiscard]] virtual Status encode(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
+                                        std::span<std::byte> out, const JobContext& job) = 0;
+    /// True if the device itself (not a fallback) has a kernel for it.
+    [[nodiscard]] virtual bool supports(Op op, DType type) const = 0;
+    /// Id of the device that runs, or would run, this op ("cpu", "vulkan:0"): a FallbackBackend answers for
+    /// the one it falls back to. Results name it per tensor.
+    [[nodiscard]] virtual std::string deviceFor(Op op, DType type) const = 0;
+    /// Ops that ran somewhere else than asked, since construction: shown in the status bar.
+    [[nodiscard]] virtual std::size_t fallbackCount() const { return 0; }
+    /// Validation-layer messages so far; always empty on the CPU.
+    [[nodiscard]] virtual std::vector<std::string> diagnostics() const { return {}; }
+};
+
+/// The reference: native kernels chosen at run time (AVX-512, AVX2 or portable).
+[[nodiscard]] std::unique_ptr<ComputeBackend> makeCpuBackend();
+
+/// Asks `first`; what it does not support, or fails with DeviceFailed or OutOfMemory, runs on `second`.
+/// After a DeviceFailed it does not ask `first` again.
+[[nodiscard]] std::unique_ptr<ComputeBackend> makeFallbackBackend(std::unique_ptr<ComputeBackend> first,
+                                                                  std::unique_ptr<ComputeBackend> second);
+
+/// "avx512", "avx2" or "scalar": what the kernel tables use on this CPU. SIGMASCOPE_SIMD=scalar|avx2|avx512
+/// in the environment lowers it (tests run the CLI at each level).
+[[nodiscard]] std::string_view simdLevel();
+
+}  // namespace sigmascope

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/AtomicFile.h"
+#include "core/base/Result.h"
+#include "core/checkpoint/GgufMetadata.h"
+#include "core/tensor/DType.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sigmascope {
+
+/// Key/values to be written, in order. Values are stored encoded, so the header's size is known at once.
+class GgufKeys {
+public:
+    void set(std::string_view key, std::uint32_t value);
+    void set(std::string_view key, float value);
+    void set(std::string_view key, bool value);
+    void set(std::string_view key, std::string_view value);
+    void set(std::string_view key, const std::vector<std::string>& values);
+    void set(std::string_view key, std::span<const float> values);
+    void set(std::string_view key, std::span<const std::int32_t> values);
+    /// Byte for byte from a template.
+    void copy(const GgufKey& key);
+    void remove(std::string_view key);
+    [[nodiscard]] bool contains(std::string_view key) const;
+    [[nodiscard]] std::size_t count() const { return m_entries.size(); }
+    [[nodiscard]] const std::vector<std::byte>& encoded(std::size_t i) const { return m_entries[i].bytes; }
+
+private:
+    struct Entry {
+        std::string key;
+        std::vector<std::byte> bytes;  // key, type and value as in the file
+    };
+    void replace(std::string_view key, std::vector<std::byte> bytes);
+    std::vector<Entry> m_entries;
+};
+
+struct GgufTensorSpec {
+    std::string name;   ///< < 64 bytes, checked by layout()
+    DType dtype = DType::F32;
+    Shape shape;        ///< outermost first; written as ne reversed
+};
+
+/// Where everything of a GGUF file will stand. Written size == totalBytes, to the byte.
+struct GgufLayout {
+    std::vector<std::byte> header;          ///< magic to padded start of data
+    std::vector<GgufTensorSpec> tensors;
+    std::vector<Bytes> offsets;             ///< relative to the data section, running padded sums
+    std::vector<Bytes> sizes;
+    Bytes totalBytes = 0;
+};
+
+/// NotRepresentable for names of 64 bytes and more, more than 4 dimensions, types GGUF lacks, duplicates.
+[[nodiscard]] Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> tensors);
+/// Size alone, without building the header: O(tensors).
+[[nodiscard]] Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors);
+
+/// Streams tensors in layout order into an AtomicFile; finish() re-opens the temporary file with our reader and
+/// compares names, types, shapes and a checksum of every tensor before it is renamed.
+class GgufWriter {
+public:
+    [[nodiscard]] static Result<GgufWriter> create(const std::filesystem::path& target, GgufLayout layout, bool overwrite,
+                                                   FileSystem& system = FileSystem::real());
+    GgufWriter(GgufWriter&&) noexcept;
+    GgufWriter& operator=(GgufWriter&&) noexcept;
+    ~GgufWriter();
+    /// Bytes of the next tensor of the layout; may come in pieces, their sum must be its size.
+    [[nodiscard]] Status append(std::span<const std::byte> bytes);
+    [[nodiscard]] Status finish();
+    [[nodiscard]] const GgufLayout& layout() const { return m_layout; }
+
+private:
+    GgufWriter() = default;
+    GgufLayout m_layout;
+    std::unique_ptr<AtomicFile> m_file;
+    std::size_t m_tensor = 0;
+    Bytes m_inTensor = 0;
+    std::vector<std::uint64_t> m_checksums;
+};
+
+}  // namespace sigmascope

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Job.h"
+#include "core/calibration/Metric.h"
+#include "core/lowrank/Spectrum.h"
+#include "core/tensor/Matrix.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace sigmascope {
+
+struct LowRankOptions {
+    std::size_t oversample = 16;
+    int powerIterations = 3;      ///< q of methods-lowrank §7.2, with adaptive stop
+    std::uint64_t seed = 0;
+};
+
+/// C = L R, the best rank-k part of a residual E under an input metric (error-first).
+/// Inverse-free form (methods-lowrank §2.3): L = U_k orthonormal, R = U_k^T E; no division by the scale, so
+/// dead channels are harmless. Sign fixed: the largest entry of each column of L is positive.
+struct LowRankCorrection {
+    MatrixF left;    ///< L, [rows x rank]
+    MatrixF right;   ///< R, [rank x cols]
+    std::vector<double> ritzValues;  ///< of E S, rank (+ oversample) of them, descending
+    double total = 0;     ///< ||E S||_F^2
+    double captured = 0;  ///< energy of U_k^T E S
+    double tail = 0;      ///< total - captured, exactly what is left before any rounding of the factors
+
+    [[nodiscard]] std::size_t rank() const { return static_cast<std::size_t>(left.cols()); }
+};
+
+/// @param residual  E, with the metric's scale in residual.scale.
+/// Rank is clamped to min(rows, cols). E = 0 gives rank 0. Full rank, and small matrices (min side <= 512), take the exact Gram route.
+/// Same seed, same bits on any thread count. NonFinite, Cancelled.
+[[nodiscard]] Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank, const LowRankOptions& options,
+                                                const JobContext& job = {});
+
+/// How factors are stored. Balanced first: L' = L D, R' = D^-1 R with D_i = sqrt(||row_i R||), a power of two,
+/// so that neither underflows; the product is unchanged but for rounding.
+enum class FactorType { F32, F16, BF16 };
+
+struct StoredFactors {
+    FactorType type = FactorType::F16;
+    std::size_t rows = 0, cols = 0, rank = 0;
+    std::vector<std::byte> left;    ///< [rows x rank] row-major, of the type
+    std::vector<std::byte> right;   ///< [rank x cols] row-major
+    /// As a reader will see them.
+    [[nodiscard]] MatrixF decodedLeft() const;
+    [[nodiscard]] MatrixF decodedRight() const;
+};
+
+/// Rounds to the type; F16 that would overflow becomes BF16 (the result's type says so).
+[[nodiscard]] StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type);
+
+/// Relative errors of what is stored, measured after every rounding, in double:
+/// ||W - Q - L R||_F / ||W||_F, and the same with S on the right; `metricError` is absent for the plain metric.
+struct ReconstructionError {
+    double weightError = 0;
+    std::optional<double> metricError{};
+};
+
+/// @param residual values of W - Q; @param factors may be null (rank 0); @param weights W, for the denominators.
+[[nodiscard]] ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
+                                                      const StoredFactors* factors, const Metric& metric);
+
+/// Honest bits of a corrected matrix: (codes + factors) bits over rows * cols.
+[[nodiscard]] double honestBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols, std::size_t rank);
+/// As LQER's tables count: the same numerator over rows * cols + rank (rows + cols) (methods-lowrank §3.6).
+/// @param codeBits and @param factorBits per stored value, overhead included.
+[[nodiscard]] double publishedLqerBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols, std::size_t rank);
+
+}  // namespace sigmascope

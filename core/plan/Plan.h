@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Json.h"
+#include "core/base/Result.h"
+#include "core/calibration/Metric.h"
+#include "core/checkpoint/ModelTopology.h"
+#include "core/grid/Grid.h"
+#include "core/lowrank/LowRank.h"
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sigmascope {
+
+/// Intent for one tensor.
+struct LayerPlan {
+    bool keep = true;               ///< stays as it is (dtype of the target's kept tensors)
+    std::string preset{};           ///< id it came from, "" when edited past recognition
+    std::string grid{};             ///< id of a Grid; empty when kept
+    std::uint32_t rank = 0;
+    FactorType factors = FactorType::F16;
+    MetricKind metric = MetricKind::DiagonalRms;
+    bool pinned = false;
+
+    friend bool operator==(const LayerPlan&, const LayerPlan&) = default;
+};
+
+/// Intent for every tensor of one checkpoint: index = tensor index. A value, cheap to copy.
+struct QuantizationPlan {
+    std::string target = "gguf";
+    std::uint64_t seed = 0;
+    std::vector<LayerPlan> layers;
+
+    friend bool operator==(const QuantizationPlan&, const QuantizationPlan&) = default;
+};
+
+/// One rule of a recipe, or its default. Absent = inherit from the default.
+struct RecipeRule {
+    std::string match{};            ///< ECMAScript regex searched in the tensor's own name; empty in the default
+    std::optional<std::string> preset{};
+    std::optional<int> bits{};
+    std::optional<std::string> grid{};  ///< a grid id ("int4-g128") or a family id ("int-g128") with bits
+    std::optional<std::uint32_t> rank{};
+    std::optional<int> factorBits{};    ///< 16 or 32
+    std::optional<std::string> solver{};///< "nearest"
+    std::optional<std::string> metric{};
+    bool skip = false;              ///< keep the tensor as it is
+};
+
+/// Portable plan: JSON, first matching rule wins, schema 1, unknown keys are errors (product.md).
+/// Recipe + model + calibration => same bytes.
+struct Recipe {
+    std::uint64_t seed = 0;
+    std::string target = "gguf";
+    RecipeRule defaults{};
+    std::vector<RecipeRule> rules;
+    std::vector<std::string> pins;
+};
+
+[[nodiscard]] Result<Recipe> parseRecipe(std::string_view json, std::string_view file);
+[[nodiscard]] Json toJson(const Recipe& recipe);
+[[nodiscard]] Result<Recipe> recipeFromPreset(std::string_view presetId);
+
+/// A method as a named point of the axes.
+struct Preset {
+    std::string_view id;      ///< "l2qer-w4"
+    std::string_view title;   ///< "L²QER, 4 bit"
+    std::string_view source;  ///< paper or project
+    std::string_view needs;   ///< "calibration" or ""
+    int bits = 4;
+    std::uint32_t rank = 0;
+    MetricKind metric = MetricKind::Plain;
+};
+[[nodiscard]] std::span<const Preset> presets();
+[[nodiscard]] const Preset* findPreset(std::string_view id);
+
+/// Something the plan could not do as asked, with its cost, known before the run.
+struct Fallback {
+    std::size_t tensor = 0;
+    std::string detail;       ///< "row length 100 is no multiple of 32: F16 instead of q4_0, +11.5 bits per weight"
+};
+
+/// Applies a recipe to a checkpoint. Embeddings, output and norms are untouched unless a rule names them.
+/// Widths the target lacks are NotRepresentable naming the nearest plan; ranks over min(rows, cols), group and
+/// bits out of range InvalidRecipe. Fallbacks (formats.md §2.5) are applied and listed.
+struct ResolvedPlan {
+    QuantizationPlan plan;
+    std::vector<Fallback> fallbacks;
+};
+[[nodiscard]] Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology);
+
+/// The recipe that reproduces a plan on this checkpoint: defaults of the most frequent layer plan, one rule
+/// (exact, anchored name) per tensor that differs.
+[[nodiscard]] Recipe recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology);
+
+/// The method that really runs for a layer: "l2qer", "lqer", "rtn", "keep".
+[[nodiscard]] std::string_view methodOf(const LayerPlan& layer, const Metric& metric);
+
+}  // namespace sigmascope

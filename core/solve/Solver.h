@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Job.h"
+#include "core/calibration/Metric.h"
+#include "core/compute/ComputeBackend.h"
+#include "core/grid/Grid.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sigmascope {
+
+/// One matrix to be put on a grid. Borrowed for the call.
+struct SolveProblem {
+    std::span<const float> weights{};  ///< [rows x cols] row-major, finite
+    std::uint64_t rows = 0, cols = 0;
+    const Grid* grid = nullptr;
+    const Metric* metric = nullptr;
+    ComputeBackend* backend = nullptr;
+};
+
+struct Solution {
+    QuantizedTensor quantized;
+    std::string device;                ///< that ran the encode: "cpu", "vulkan:0"
+};
+
+/// How codes and grid parameters are chosen. Never worse than nearest on its own objective.
+struct Solver {
+    std::string_view id;               ///< "nearest"
+    std::string_view title;
+    std::string_view source;
+    Result<Solution> (*solve)(const SolveProblem& problem, const JobContext& job);
+};
+
+/// Explicit rows, core/solve/SolverRegistry.cpp.
+[[nodiscard]] std::span<const Solver> solvers();
+[[nodiscard]] const Solver* findSolver(std::string_view id);
+
+}  // namespace sigmascope

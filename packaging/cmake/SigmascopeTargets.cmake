@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Compile options of every target, and the two functions that declare libraries and tests.
+
+add_library(sigmascope_options INTERFACE)
+target_include_directories(sigmascope_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(sigmascope_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  # One rounding per operation on every CPU and at every level: results must not depend on contraction.
+  -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 sees uninitialised members in its own AVX-512 and std::optional code.
+  target_compile_options(sigmascope_options INTERFACE -Wno-maybe-uninitialized -Wno-missing-field-initializers)
+endif()
+if(SIGMASCOPE_WERROR)
+  target_compile_options(sigmascope_options INTERFACE -Werror)
+endif()
+if(SIGMASCOPE_SANITIZE)
+  target_compile_options(sigmascope_options INTERFACE -fsanitize=${SIGMASCOPE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(sigmascope_options INTERFACE -fsanitize=${SIGMASCOPE_SANITIZE})
+endif()
+
+# sigmascope_library(NAME DEPS libs… [PRIVATE_DEPS libs…] SOURCES files… [PLUGINS folder])
+# PLUGINS globs one plug-in folder (grids, solvers, writers): adding a file there is not a CMake change.
+function(sigmascope_library name)
+  cmake_parse_arguments(ARG "" "PLUGINS" "DEPS;PRIVATE_DEPS;SOURCES" ${ARGN})
+  if(ARG_PLUGINS)
+    file(GLOB plugins CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_PLUGINS}/*.cpp)
+    list(APPEND ARG_SOURCES ${plugins})
+  endif()
+  add_library(${name} STATIC ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${name} PUBLIC sigmascope_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+endfunction()
+
+# sigmascope_test(NAME SOURCES files… DEPS libs… [LABELS labels…] [TIMEOUT s])
+# One Qt Test executable NAME registered with ctest. QCoreApplication only, unless it links Qt6::Widgets.
+function(sigmascope_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES AUTOMOC ON)
+  target_compile_definitions(${name} PRIVATE
+    SIGMASCOPE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SIGMASCOPE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE sigmascope_options Qt6::Test ${ARG_DEPS})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+    ENVIRONMENT "QT_QPA_PLATFORM=offscreen;OPENBLAS_NUM_THREADS=1")
+endfunction()
