@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <QColor>
+#include <QRectF>
+#include <QString>
+#include <QWidget>
+
+class QPainter;
+
+namespace sigmascope::ui {
+
+/// Where a number comes from. Exact = counted bytes; never coloured, never a pill.
+enum class Source { None, Exact, Measured, Estimated, Assumed };
+
+/// "exact", "measured", "estimated", "assumed"; translated.
+[[nodiscard]] QString sourceWord(Source source);
+/// Paints the glyph ■ ● ◐ ◌ centred in @p rect, 7 design pixels wide.
+void paintSourceGlyph(QPainter& painter, const QRectF& rect, Source source, const QColor& colour);
+
+/// Glyph and word in tx2.
+class SourceBadge : public QWidget {
+    Q_OBJECT
+
+public:
+    explicit SourceBadge(QWidget* parent = nullptr);
+
+    /// @param words  what stands beside the glyph; the word of the source when empty.
+    void setSource(Source source, const QString& words = {});
+    [[nodiscard]] Source source() const { return m_source; }
+    [[nodiscard]] QString words() const { return m_words; }
+
+    [[nodiscard]] QSize sizeHint() const override;
+    [[nodiscard]] QSize minimumSizeHint() const override { return sizeHint(); }
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+
+private:
+    Source m_source = Source::None;
+    QString m_words;
+};
+
+}  // namespace sigmascope::ui
