@@ -41,7 +41,10 @@ struct RunResult {
 };
 
 /// Everything one layer needs, done: decode, encode, correct, store, measure. Used by the run, by the studio's
-/// single-layer preview and by tests alike.
+/// single-layer preview and by tests alike. FileChanged or FileBroken if the file is not what was opened, before or
+/// after. NonFinite, ScaleOutOfRange (preflight() keeps such tensors), UnsupportedType, Cancelled; all name the tensor.
+///
+/// @param seed  the plan's; the layer's own stream is seedFor(seed, name), so layers may run in any order.
 struct LayerOutcome {
     QuantizedLayer layer;
     TensorResult result;
@@ -56,9 +59,21 @@ struct LayerOutcome {
 [[nodiscard]] Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend,
                                              const JobContext& job);
 
+/// Layers whose correction was to follow a calibrated metric that the calibration (null: there is none) does not
+/// have for them: they are corrected under the plain metric, and every result says so.
+[[nodiscard]] std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan,
+                                                    const Imatrix* calibration);
+
+/// Type a tensor has in the exported file when it is kept as it is: norms and vectors F32, F64 F32, others unchanged.
+[[nodiscard]] DType keptType(const TensorInfo& tensor);
+
 struct RunOptions {
     /// Called after each layer, from the job's thread.
     std::function<void(const TensorResult&)> onLayer{};
+    /// What resolve() already had to change: repeated in the results of those tensors.
+    std::vector<Fallback> known{};
+    /// NotRepresentable, before anything is written, if any tensor would not become what was planned.
+    bool refuseFallback = false;
 };
 
 /// preflight, then layer by layer: view -> decode -> encode -> correct -> export -> free. Checks the file before

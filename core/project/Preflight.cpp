@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/base/Parallel.h"
+#include "core/project/LayerRun.h"
+#include "core/tensor/Decode.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <mutex>
+
+#include <fmt/format.h>
+
+namespace sigmascope {
+
+namespace {
+
+/// "kept as BF16 instead of q4_0, +11.5 bits per weight"
+std::string keptInstead(const TensorInfo& tensor, const Grid& grid)
+{
+    const DTypeInfo& stored = info(keptType(tensor));
+    const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
+    const double kept = static_cast<double>(stored.blockBits) / stored.blockElements;
+    const double coded = grid.accepts(cols) && cols > 0 ? 8.0 * static_cast<double>(grid.rowBytes(cols)) / static_cast<double>(cols) : kept;
+    return fmt::format("kept as {} instead of {}, {:+.4g} bits per weight", stored.name, grid.id(), kept - coded);
+}
+
+/// Codes row after row on all threads. The first failure by row, or nothing if all rows have codes.
+std::optional<Error> encodeFailure(const TensorView& view, const Grid& grid)
+{
+    const std::uint64_t cols = view.cols();
+    const std::uint64_t rows = view.rows();
+    const std::uint64_t step = std::max<std::uint64_t>(1, kReductionChunk / cols);
+    std::mutex mutex;
+    std::optional<Error> first;
+    std::uint64_t firstTask = ~std::uint64_t{0};
+    parallelFor((rows + step - 1) / step, [&](std::size_t task) {
+        const std::uint64_t count = std::min(step, rows - task * step);
+        std::vector<float> values(count * cols);
+        std::vector<std::byte> codes(count * grid.rowBytes(cols));
+        Status status = decodeRows(view, task * step, count, values);
+        if (status)
+            status = grid.encode(values, count, cols, codes);
+        const std::scoped_lock lock(mutex);
+        if (!status && task < firstTask) {
+            firstTask = task;
+            first = status.error();
+        }
+    });
+    return first;
+}
+
+/// True if the grid holds the tensor without any error. Ends at the first row that shows one: usually the first.
+Result<bool> isExactOn(const TensorView& view, const Grid& grid, const JobContext& job)
+{
+    const std::uint64_t cols = view.cols();
+    std::vector<float> values(cols);
+    std::vector<float> decoded(cols);
+    std::vector<std::byte> codes(grid.rowBytes(cols));
+    for (std::uint64_t row = 0; row < view.rows(); ++row) {
+        if (job.cancelled())
+            return cancelledError();
+        if (Status status = decodeRows(view, row, 1, values); !status)
+            return passOn(status);
+        if (Status status = grid.encode(values, 1, cols, codes); !status)
+            return passOn(status);
+        grid.decode(codes, 1, cols, decoded);
+        if (values != decoded)
+            return false;
+    }
+    return true;
+}
+
+/// Why the tensor cannot be coded; empty if it can.
+Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, const Grid& grid, ComputeBackend& backend, const JobContext& job)
+{
+    const TensorInfo& source = checkpoint.tensors()[tensor];
+    const auto view = checkpoint.view(tensor);
+    if (!view)
+        return passOn(view);
+    if (!info(source.dtype).decodable)
+        return fmt::format("{} is not decoded by this version: {}", info(source.dtype).name, keptInstead(source, grid));
+    if (source.elements() == 0)
+        return std::string("no elements: kept as it is");
+    const auto stats = backend.statistics(*view, job);
+    if (!stats)
+        return failIn(checkpoint, tensor, stats.error());
+    if (stats->nan + stats->inf > 0)
+        return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf, stats->firstNonFinite.value_or(0),
+                           keptInstead(source, grid));
+    // A scale is at most the range of its group, and codes span at least two steps; a group whose scale vanishes in
+    // f16 has values far under the smallest normal one. Only then are rows coded on trial.
+    constexpr double kLargest = 65504;
+    if (stats->absmax() > kLargest || stats->max - stats->min > kLargest) {
+        if (const auto failure = encodeFailure(*view, grid))
+            return fmt::format("{}: {}", failure->detail, keptInstead(source, grid));
+    }
+    return std::string();
+}
+
+Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, ResolvedPlan& resolved, ComputeBackend& backend, const JobContext& job)
+{
+    LayerPlan& plan = resolved.plan.layers[tensor];
+    const auto grid = findGrid(plan.grid);
+    if (!grid)
+        return failIn(checkpoint, tensor, grid.error());
+    auto reason = obstacle(checkpoint, tensor, **grid, backend, job);
+    if (!reason)
+        return passOn(reason);
+    if (!reason->empty()) {
+        plan.keep = true;
+        plan.grid.clear();
+        plan.rank = 0;
+        resolved.fallbacks.push_back({tensor, std::move(*reason)});
+        return {};
+    }
+    if (plan.rank == 0)
+        return {};
+    const auto view = checkpoint.view(tensor);
+    if (!view)
+        return passOn(view);
+    const auto exact = isExactOn(*view, **grid, job);
+    if (!exact)
+        return failIn(checkpoint, tensor, exact.error());
+    if (*exact) {
+        resolved.fallbacks.push_back({tensor, fmt::format("{} holds it exactly: rank 0 instead of {}, nothing to correct", plan.grid, plan.rank)});
+        plan.rank = 0;
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend, const JobContext& job)
+{
+    ResolvedPlan resolved{.plan = plan};
+    const std::size_t count = std::min(plan.layers.size(), checkpoint.tensors().size());
+    for (std::size_t tensor = 0; tensor < count; ++tensor) {
+        if (job.cancelled())
+            return cancelledError();
+        if (plan.layers[tensor].keep)
+            continue;
+        job.report(static_cast<double>(tensor) / static_cast<double>(count), checkpoint.tensors()[tensor].name);
+        if (const Status same = checkpoint.checkUnchanged(tensor); !same)
+            return passOn(same);
+        const Status looked = preflightLayer(checkpoint, tensor, resolved, backend, job);
+        if (const Status same = checkpoint.checkUnchanged(tensor); !same)
+            return passOn(same);
+        if (!looked)
+            return passOn(looked);
+    }
+    return resolved;
+}
+
+std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan, const Imatrix* calibration)
+{
+    std::vector<Fallback> fallbacks;
+    const std::size_t count = std::min(plan.layers.size(), checkpoint.tensors().size());
+    for (std::size_t tensor = 0; tensor < count; ++tensor) {
+        const LayerPlan& layer = plan.layers[tensor];
+        if (layer.keep || layer.rank == 0 || layer.metric == MetricKind::Plain)
+            continue;
+        const TensorInfo& source = checkpoint.tensors()[tensor];
+        const Metric metric = metricFor(layer.metric, calibration, source.name, source.shape.empty() ? 1 : source.shape.back());
+        if (metric.isPlain())
+            fallbacks.push_back({tensor, metric.note.empty() ? std::string("no calibration for this tensor: plain metric") : metric.note});
+    }
+    return fallbacks;
+}
+
+}  // namespace sigmascope
