@@ -20,6 +20,8 @@ public:
     virtual std::ptrdiff_t writeAt(int fd, const void* data, std::size_t size, Bytes offset);
     virtual int sync(int fd);
     virtual int rename(const char* from, const char* to);
+    /// Fails with EEXIST instead of replacing.
+    virtual int renameToNew(const char* from, const char* to);
     [[nodiscard]] static FileSystem& real();
 };
 
@@ -50,6 +52,8 @@ public:
 
 private:
     AtomicFile() = default;
+    Status reserve();
+    Status syncDescriptor(int fd, const char* what);
     std::filesystem::path m_target;
     std::filesystem::path m_temporary;
     FileSystem* m_system = nullptr;

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# setup.sh [DIR]: installs the foreign readers that the interop tests ask, into DIR (default build/oracles):
+#   llama.cpp's own libraries, prebuilt (npm @node-llama-cpp/linux-x64, CPU only), opened by dlopen;
+#   the reference readers of GGUF and safetensors (PyPI gguf, safetensors), in a virtual environment.
+# Tests find them by SIGMASCOPE_ORACLES=DIR. Versions are pinned: the tests declare llama.cpp's C ABI themselves.
+set -eu
+
+root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
+dir=${1:-$root/build/oracles}
+llama=3.22.1
+gguf=0.19.0
+safetensors=0.8.0
+stamp="llama $llama gguf $gguf safetensors $safetensors"
+
+mkdir -p "$dir"
+dir=$(CDPATH= cd -- "$dir" && pwd)
+if [ -f "$dir/.installed" ] && [ "$(cat "$dir/.installed")" = "$stamp" ]; then
+    exit 0
+fi
+rm -f "$dir/.installed"
+
+# The optional packages are the CUDA and Vulkan builds, half a gigabyte; the install scripts would compile.
+[ -f "$dir/package.json" ] || echo '{"private": true}' > "$dir/package.json"
+npm install --prefix "$dir" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error \
+    "@node-llama-cpp/linux-x64@$llama"
+ls "$dir"/node_modules/@node-llama-cpp/linux-x64/bins/*/libggml-base.so > /dev/null
+
+python3 -m venv "$dir/venv"
+"$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check "gguf==$gguf" "safetensors==$safetensors" numpy
+"$dir/venv/bin/python" -c 'import gguf, safetensors'
+
+printf '%s' "$stamp" > "$dir/.installed"
