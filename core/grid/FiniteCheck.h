@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Result.h"
+
+#include <cstdint>
+#include <span>
+
+namespace sigmascope {
+
+/// NonFinite with "non-finite values: N, first at row R, column C" unless every weight is finite: what every
+/// encoder asks before it looks at a scale, because one NaN would silently become a code.
+/// @pre weights.size() is a multiple of cols.
+[[nodiscard]] Status checkFinite(std::span<const float> weights, std::uint64_t cols);
+
+}  // namespace sigmascope

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/grid/FiniteCheck.h"
+#include "core/solve/solvers/Solvers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+namespace sigmascope {
+
+namespace {
+
+/// Elements between two looks at the stop token: some 20 ms of INT encoding on one core.
+constexpr std::uint64_t kSliceElements = 1U << 20;
+
+/// A device's encoder stores what the formula gives; a scale that overflowed f16 shows in the blocks.
+Status checkScales(const QuantizedTensor& tensor)
+{
+    const auto scales = tensor.grid->groupScales(tensor.codes, tensor.rows, tensor.cols);
+    const auto bad = std::ranges::find_if(
+        scales, [](const Grid::GroupScale& group) { return !std::isfinite(group.scale) || !std::isfinite(group.offset); });
+    if (bad == scales.end())
+        return {};
+    const auto index = static_cast<std::uint64_t>(bad - scales.begin());
+    const std::uint64_t group = tensor.grid->groupSize();
+    const std::uint64_t perRow = group == 0 ? 1 : (tensor.cols + group - 1) / group;
+    return fail(ErrorCode::ScaleOutOfRange,
+                fmt::format("row {}, column {}: the scale of this group of {} does not fit f16 (65504 at most)",
+                            index / perRow, index % perRow * group, tensor.grid->id()));
+}
+
+Status encodeOnBackend(const SolveProblem& problem, DType type, Solution& solution, const JobContext& job)
+{
+    if (Status done = problem.backend->encode(type, problem.weights, problem.rows, problem.cols, solution.quantized.codes, job);
+        !done)
+        return done;
+    // Asked afterwards: a backend that failed over during the call then names the device that did the work.
+    solution.device = problem.backend->deviceFor(Op::Encode, type);
+    return checkScales(solution.quantized);
+}
+
+Status encodeOnCpu(const SolveProblem& problem, std::span<std::byte> codes, const JobContext& job)
+{
+    const std::uint64_t slice = std::max<std::uint64_t>(1, kSliceElements / problem.cols);
+    const std::size_t rowBytes = problem.grid->rowBytes(problem.cols);
+    for (std::uint64_t row = 0; row < problem.rows; row += slice) {
+        if (job.cancelled())
+            return cancelledError();
+        const std::uint64_t count = std::min(slice, problem.rows - row);
+        const Status done = problem.grid->encode(problem.weights.subspan(row * problem.cols, count * problem.cols), count,
+                                                 problem.cols, codes.subspan(row * rowBytes, count * rowBytes));
+        if (!done)  // once more as a whole: the error then counts rows from the matrix's first
+            return problem.grid->encode(problem.weights, problem.rows, problem.cols, codes);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Solution> solveNearest(const SolveProblem& problem, const JobContext& job)
+{
+    assert(problem.grid != nullptr && problem.weights.size() == problem.rows * problem.cols);
+    const Grid& grid = *problem.grid;
+    if (!grid.accepts(problem.cols))
+        return fail(ErrorCode::NotRepresentable,
+                    fmt::format("rows of {} elements do not fit grid {}", problem.cols, grid.id()));
+    if (job.cancelled())
+        return cancelledError();
+    if (Status finite = checkFinite(problem.weights, problem.cols); !finite)
+        return passOn(finite);
+
+    Solution solution;
+    solution.quantized = {&grid, problem.rows, problem.cols,
+                          std::vector<std::byte>(problem.rows * grid.rowBytes(problem.cols))};
+    const auto type = grid.ggufType();
+    Status done;
+    if (type && problem.backend != nullptr) {
+        done = encodeOnBackend(problem, *type, solution, job);
+    } else {
+        solution.device = "cpu";
+        done = encodeOnCpu(problem, solution.quantized.codes, job);
+    }
+    if (!done)
+        return passOn(done);
+    return solution;
+}
+
+}  // namespace sigmascope

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+// What SolverRegistry.cpp builds its rows from. Included by the registry and the solvers themselves only.
+
+#include "core/solve/Solver.h"
+
+namespace sigmascope {
+
+/// Every element takes the nearest code of its group: GGUF types on the backend, others on the CPU.
+/// NonFinite, ScaleOutOfRange, Cancelled, or what the device says; the caller adds the tensor's name.
+[[nodiscard]] Result<Solution> solveNearest(const SolveProblem& problem, const JobContext& job);
+
+}  // namespace sigmascope
