@@ -1,1 +1,351 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/export/GgufWriter.h"
+
+#include "core/checkpoint/Checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+#include <type_traits>
+#include <unordered_set>
+
+namespace sigmascope {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "GGUF is little-endian; values are stored as they lie in memory");
+
+constexpr Bytes kAlignment = 32;  // the format's default: some readers assume it (formats.md 2.9)
+constexpr std::size_t kLongestName = 63;
+constexpr std::size_t kMostDimensions = 4;
+
+template <class T>
+void append(std::vector<std::byte>& out, T value)
+{
+    static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
+    const std::size_t at = out.size();
+    out.resize(at + sizeof value);
+    std::memcpy(out.data() + at, &value, sizeof value);
+}
+
+void appendBytes(std::vector<std::byte>& out, std::span<const std::byte> bytes)
+{
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+void appendString(std::vector<std::byte>& out, std::string_view text)
+{
+    append(out, std::uint64_t{text.size()});
+    appendBytes(out, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+std::vector<std::byte> entry(std::string_view key, GgufType type)
+{
+    std::vector<std::byte> out;
+    appendString(out, key);
+    append(out, static_cast<std::uint32_t>(type));
+    return out;
+}
+
+template <class T>
+std::vector<std::byte> arrayEntry(std::string_view key, GgufType elementType, std::span<const T> values)
+{
+    auto out = entry(key, GgufType::Array);
+    append(out, static_cast<std::uint32_t>(elementType));
+    append(out, std::uint64_t{values.size()});
+    appendBytes(out, std::as_bytes(values));
+    return out;
+}
+
+/// Dimensions as GGUF counts them: innermost first, outer ones dropped, at least one.
+std::vector<std::uint64_t> ggufDimensions(const Shape& shape)
+{
+    std::vector<std::uint64_t> ne(shape.rbegin(), shape.rend());
+    while (ne.size() > 1 && ne.back() == 1)
+        ne.pop_back();
+    if (ne.empty())
+        ne.push_back(1);
+    return ne;
+}
+
+Status checkSpec(const GgufTensorSpec& tensor)
+{
+    const Where where{{}, tensor.name, {}};
+    if (tensor.name.empty() || tensor.name.size() > kLongestName)
+        return fail(ErrorCode::NotRepresentable, where,
+                    fmt::format("GGUF names are 1 to {} bytes long, this one has {}", kLongestName, tensor.name.size()));
+    if (tensor.name.find('\0') != std::string::npos)
+        return fail(ErrorCode::NotRepresentable, where, "GGUF names hold no NUL");
+    if (ggufDimensions(tensor.shape).size() > kMostDimensions)
+        return fail(ErrorCode::NotRepresentable, where,
+                    fmt::format("GGUF tensors have at most {} dimensions, shape {} has more", kMostDimensions,
+                                toString(tensor.shape)));
+    if (info(tensor.dtype).ggmlId < 0)
+        return fail(ErrorCode::NotRepresentable, where, fmt::format("GGUF has no type {}", info(tensor.dtype).name));
+    if (!checkedByteSize(tensor.dtype, tensor.shape))
+        return fail(ErrorCode::NotRepresentable, where,
+                    fmt::format("rows of shape {} are no multiple of {}'s block of {} elements", toString(tensor.shape),
+                                info(tensor.dtype).name, info(tensor.dtype).blockElements));
+    return {};
+}
+
+void appendTensorInfo(std::vector<std::byte>& out, const GgufTensorSpec& tensor, Bytes offset)
+{
+    appendString(out, tensor.name);
+    const auto ne = ggufDimensions(tensor.shape);
+    append(out, static_cast<std::uint32_t>(ne.size()));
+    for (const std::uint64_t n : ne)
+        append(out, n);
+    append(out, static_cast<std::uint32_t>(info(tensor.dtype).ggmlId));
+    append(out, offset);
+}
+
+}  // namespace
+
+void GgufKeys::set(std::string_view key, std::uint32_t value)
+{
+    auto bytes = entry(key, GgufType::U32);
+    append(bytes, value);
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, float value)
+{
+    auto bytes = entry(key, GgufType::F32);
+    append(bytes, value);
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, bool value)
+{
+    auto bytes = entry(key, GgufType::Bool);
+    append(bytes, static_cast<std::uint8_t>(value ? 1 : 0));
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, std::string_view value)
+{
+    auto bytes = entry(key, GgufType::String);
+    appendString(bytes, value);
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, const std::vector<std::string>& values)
+{
+    auto bytes = entry(key, GgufType::Array);
+    append(bytes, static_cast<std::uint32_t>(GgufType::String));
+    append(bytes, std::uint64_t{values.size()});
+    for (const std::string& value : values)
+        appendString(bytes, value);
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, std::span<const float> values)
+{
+    replace(key, arrayEntry(key, GgufType::F32, values));
+}
+
+void GgufKeys::set(std::string_view key, std::span<const std::int32_t> values)
+{
+    replace(key, arrayEntry(key, GgufType::I32, values));
+}
+
+void GgufKeys::copy(const GgufKey& key)
+{
+    // The type's own words (of an array: element type and count) are written anew, the values copied.
+    auto bytes = entry(key.key, key.type);
+    appendBytes(bytes, key.value);
+    replace(key.key, std::move(bytes));
+}
+
+void GgufKeys::remove(std::string_view key)
+{
+    std::erase_if(m_entries, [key](const Entry& e) { return e.key == key; });
+}
+
+void GgufKeys::removeAll(std::string_view prefix)
+{
+    std::erase_if(m_entries, [prefix](const Entry& e) { return e.key.starts_with(prefix); });
+}
+
+bool GgufKeys::contains(std::string_view key) const
+{
+    return std::any_of(m_entries.begin(), m_entries.end(), [key](const Entry& e) { return e.key == key; });
+}
+
+Bytes GgufKeys::bytes() const
+{
+    Bytes sum = 0;
+    for (const Entry& e : m_entries)
+        sum += e.bytes.size();
+    return sum;
+}
+
+void GgufKeys::replace(std::string_view key, std::vector<std::byte> bytes)
+{
+    for (Entry& e : m_entries) {
+        if (e.key == key) {
+            e.bytes = std::move(bytes);
+            return;
+        }
+    }
+    m_entries.push_back({std::string(key), std::move(bytes)});
+}
+
+Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors)
+{
+    Bytes size = 4 + 4 + 8 + 8 + keys.bytes();
+    for (const GgufTensorSpec& tensor : tensors) {
+        std::size_t dimensions = tensor.shape.size();
+        std::size_t outer = 0;  // leading ones are not written
+        while (dimensions > 1 && tensor.shape[outer] == 1) {
+            --dimensions;
+            ++outer;
+        }
+        size += 8 + tensor.name.size() + 4 + 8 * std::max<std::size_t>(dimensions, 1) + 4 + 8;
+    }
+    return alignUp(size, kAlignment);
+}
+
+Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> tensors)
+{
+    assert(!keys.contains("general.alignment"));
+    GgufLayout layout;
+    std::unordered_set<std::string_view> names;
+    Bytes end = 0;
+    for (const GgufTensorSpec& tensor : tensors) {
+        if (auto representable = checkSpec(tensor); !representable)
+            return passOn(std::move(representable));
+        if (!names.insert(tensor.name).second)
+            return fail(ErrorCode::NotRepresentable, Where{{}, tensor.name, {}}, "two tensors would have this name");
+        const Bytes size = *checkedByteSize(tensor.dtype, tensor.shape);
+        const auto padded = checkedAlign(size, kAlignment);
+        const auto next = padded ? checkedAdd(end, *padded) : std::nullopt;
+        if (!next)
+            return fail(ErrorCode::SizeOverflow, Where{{}, tensor.name, {}}, "the file would exceed 2^64 bytes");
+        layout.offsets.push_back(end);
+        layout.sizes.push_back(size);
+        end = *next;
+    }
+
+    std::vector<std::byte>& header = layout.header;
+    const Bytes headerBytes = ggufHeaderBytes(keys, tensors);
+    header.reserve(static_cast<std::size_t>(headerBytes));
+    appendBytes(header, std::as_bytes(std::span("GGUF", 4)));
+    append(header, std::uint32_t{3});
+    append(header, std::uint64_t{tensors.size()});
+    append(header, std::uint64_t{keys.count()});
+    for (std::size_t i = 0; i < keys.count(); ++i)
+        appendBytes(header, keys.encoded(i));
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+        appendTensorInfo(header, tensors[i], layout.offsets[i]);
+    header.resize(alignUp(header.size(), kAlignment));
+    assert(header.size() == headerBytes);
+
+    const auto total = checkedAdd(headerBytes, end);
+    if (!total)
+        return fail(ErrorCode::SizeOverflow, "the GGUF file would exceed 2^64 bytes");
+    layout.totalBytes = *total;
+    layout.tensors = std::move(tensors);
+    return layout;
+}
+
+GgufWriter::GgufWriter(GgufWriter&&) noexcept = default;
+GgufWriter& GgufWriter::operator=(GgufWriter&&) noexcept = default;
+GgufWriter::~GgufWriter() = default;
+
+Result<GgufWriter> GgufWriter::create(const std::filesystem::path& target, GgufLayout layout, bool overwrite,
+                                      FileSystem& system)
+{
+    if (layout.tensors.empty())
+        return fail(ErrorCode::NotRepresentable, Where{target.string()}, "a GGUF file without tensors is nothing to load");
+    auto file = AtomicFile::create(target, layout.totalBytes, overwrite, system);
+    if (!file)
+        return passOn(std::move(file));
+    GgufWriter writer;
+    writer.m_layout = std::move(layout);
+    writer.m_file = std::move(*file);
+    writer.m_target = target;
+    if (auto written = writer.m_file->write(writer.m_layout.header); !written)
+        return passOn(std::move(written));
+    if (auto closed = writer.closeFullTensors(); !closed)  // the first ones may be empty
+        return passOn(std::move(closed));
+    return writer;
+}
+
+Status GgufWriter::append(std::span<const std::byte> bytes)
+{
+    if (bytes.empty())
+        return {};
+    if (m_tensor >= m_layout.tensors.size() || bytes.size() > m_layout.sizes[m_tensor] - m_inTensor) {
+        const bool past = m_tensor >= m_layout.tensors.size();
+        return fail(ErrorCode::VerifyFailed,
+                    Where{m_target.string(), past ? std::string{} : m_layout.tensors[m_tensor].name, m_file->position()},
+                    fmt::format("{} bytes come where {} are expected", bytes.size(),
+                                past ? 0 : m_layout.sizes[m_tensor] - m_inTensor));
+    }
+    if (auto written = m_file->write(bytes); !written)
+        return written;
+    m_running.add(bytes);
+    m_inTensor += bytes.size();
+    return closeFullTensors();
+}
+
+Status GgufWriter::closeFullTensors()
+{
+    while (m_tensor < m_layout.tensors.size() && m_inTensor == m_layout.sizes[m_tensor]) {
+        if (auto padded = m_file->writeZeros(alignUp(m_inTensor, kAlignment) - m_inTensor); !padded)
+            return padded;
+        m_checksums.push_back(m_running.value());
+        m_running = {};
+        m_inTensor = 0;
+        ++m_tensor;
+    }
+    return {};
+}
+
+Status GgufWriter::verify() const
+{
+    const auto written = Checkpoint::open(m_file->temporaryPath());
+    if (!written)
+        return fail(ErrorCode::VerifyFailed, Where{m_target.string()},
+                    "the written file cannot be read back: " + written.error().detail);
+    const Checkpoint& found = **written;
+    if (found.tensors().size() != m_layout.tensors.size())
+        return fail(ErrorCode::VerifyFailed, Where{m_target.string()},
+                    fmt::format("{} tensors were written, {} are read back", m_layout.tensors.size(), found.tensors().size()));
+    for (std::size_t i = 0; i < m_layout.tensors.size(); ++i) {
+        const GgufTensorSpec& spec = m_layout.tensors[i];
+        const Where where{m_target.string(), spec.name, m_layout.header.size() + m_layout.offsets[i]};
+        const auto index = found.find(spec.name);
+        if (!index)
+            return fail(ErrorCode::VerifyFailed, where, "is missing from the written file");
+        const auto view = found.view(*index);
+        if (!view)
+            return fail(ErrorCode::VerifyFailed, where, "cannot be read back: " + view.error().detail);
+        if (view->dtype != spec.dtype || ggufDimensions(view->shape) != ggufDimensions(spec.shape))
+            return fail(ErrorCode::VerifyFailed, where,
+                        fmt::format("was written as {} {}, is read back as {} {}", info(spec.dtype).name, toString(spec.shape),
+                                    info(view->dtype).name, toString(view->shape)));
+        Checksum checksum;
+        checksum.add(view->bytes);
+        if (checksum.value() != m_checksums[i] || !found.checkUnchanged(*index))
+            return fail(ErrorCode::VerifyFailed, where, "the bytes read back are not those that were written");
+    }
+    return {};
+}
+
+Status GgufWriter::finish()
+{
+    if (m_tensor != m_layout.tensors.size())
+        return fail(ErrorCode::VerifyFailed, Where{m_target.string(), m_layout.tensors[m_tensor].name, m_file->position()},
+                    fmt::format("ends after {} of {} bytes", m_inTensor, m_layout.sizes[m_tensor]));
+    if (auto verified = verify(); !verified)
+        return verified;
+    return m_file->commit();
+}
+
+}  // namespace sigmascope

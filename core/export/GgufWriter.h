@@ -4,6 +4,7 @@
 #include "core/base/AtomicFile.h"
 #include "core/base/Result.h"
 #include "core/checkpoint/GgufMetadata.h"
+#include "core/export/Checksum.h"
 #include "core/tensor/DType.h"
 
 #include <cstddef>
@@ -23,14 +24,19 @@ public:
     void set(std::string_view key, float value);
     void set(std::string_view key, bool value);
     void set(std::string_view key, std::string_view value);
+    void set(std::string_view key, const char* value) { set(key, std::string_view(value)); }
     void set(std::string_view key, const std::vector<std::string>& values);
     void set(std::string_view key, std::span<const float> values);
     void set(std::string_view key, std::span<const std::int32_t> values);
     /// Byte for byte from a template.
     void copy(const GgufKey& key);
     void remove(std::string_view key);
+    /// All keys that start with @p prefix.
+    void removeAll(std::string_view prefix);
     [[nodiscard]] bool contains(std::string_view key) const;
     [[nodiscard]] std::size_t count() const { return m_entries.size(); }
+    /// Of all entries as they stand in the file.
+    [[nodiscard]] Bytes bytes() const;
     [[nodiscard]] const std::vector<std::byte>& encoded(std::size_t i) const { return m_entries[i].bytes; }
 
 private:
@@ -78,11 +84,15 @@ public:
 
 private:
     GgufWriter() = default;
+    [[nodiscard]] Status closeFullTensors();
+    [[nodiscard]] Status verify() const;
     GgufLayout m_layout;
     std::unique_ptr<AtomicFile> m_file;
     std::size_t m_tensor = 0;
     Bytes m_inTensor = 0;
-    std::vector<std::uint64_t> m_checksums;
+    Checksum m_running;                      // of the tensor being written
+    std::vector<std::uint64_t> m_checksums;  // of the tensors before it
+    std::filesystem::path m_target;
 };
 
 }  // namespace sigmascope
