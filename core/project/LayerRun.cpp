@@ -7,7 +7,6 @@
 #include "core/tensor/Decode.h"
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstring>

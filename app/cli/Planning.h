@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Job.h"
+#include "core/calibration/Imatrix.h"
+#include "core/checkpoint/ModelTopology.h"
+#include "core/export/Exporter.h"
+#include "core/plan/Plan.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace sigmascope::cli {
+
+/// What `plan` and `quantize` start from, as typed.
+struct PlanInputs {
+    std::string model;
+    std::string preset;
+    std::string recipe;
+    std::string calibration;
+    std::string templateGguf;
+
+    /// MODEL, --preset | --recipe (exactly one), --calibration, --template.
+    void declare(CLI::App& command);
+};
+
+/// Everything read and resolved; nothing computed yet.
+struct PlannedModel {
+    std::shared_ptr<const Checkpoint> checkpoint;
+    std::shared_ptr<const Checkpoint> templateGguf;  ///< may be null
+    std::optional<Imatrix> calibration;
+    std::optional<ModelTopology> topology;
+    Recipe recipe;
+    ResolvedPlan resolved;
+
+    [[nodiscard]] const Imatrix* imatrix() const { return calibration ? &*calibration : nullptr; }
+    [[nodiscard]] ExportRequest request(std::string output) const;
+};
+
+/// InvalidOption for an unknown preset (exit 2); errors of files name the file.
+[[nodiscard]] Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job);
+
+}  // namespace sigmascope::cli

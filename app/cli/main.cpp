@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/Interrupts.h"
+#include "app/cli/Terminal.h"
+#include "app/cli/Verb.h"
+#include "core/tensor/Blas.h"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <vector>
+
+namespace {
+
+using namespace sigmascope;
+using namespace sigmascope::cli;
+
+/// The one place where exceptions of libraries become errors.
+Result<std::string> runSafely(Verb& verb, const std::stop_token& stop)
+{
+    try {
+        return verb.run(stop);
+    } catch (const std::bad_alloc&) {
+        return fail(ErrorCode::OutOfMemory, "out of memory");
+    } catch (const std::exception& exception) {
+        return fail(ErrorCode::Internal, std::string("internal error: ") + exception.what());
+    }
+}
+
+int runVerb(Verb& verb)
+{
+    const Interrupts interrupts;
+    const Result<std::string> text = runSafely(verb, interrupts.token());
+    if (!text) {
+        printError(text.error().detail);
+        return exitCodeOf(text.error());
+    }
+    return writeOutput(*text) ? kExitDone : kExitFailed;
+}
+
+int runCommandLine(int argc, char** argv)
+{
+    CLI::App app("See what quantization does to every layer of a language model.", "sigmascope-cli");
+    app.set_version_flag("--version", "sigmascope-cli " SIGMASCOPE_VERSION);
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(34);
+    app.footer("Exit status: 0 done, 1 failed, 2 wrong usage.");
+    std::vector<std::unique_ptr<Verb>> verbs;
+    verbs.push_back(makeInspect(app));
+    verbs.push_back(makePlan(app));
+    verbs.push_back(makeQuantize(app));
+    verbs.push_back(makeDevices(app));
+    verbs.push_back(makeMethods(app));
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int code = app.exit(error, std::cout, std::cerr);
+        return code == kExitDone ? kExitDone : kExitUsage;
+    }
+    for (const auto& verb : verbs) {
+        if (verb->command().parsed())
+            return runVerb(*verb);
+    }
+    return kExitUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    blas::correctKernelChoice(argv);
+    // A reader that closes its end is a failed write, not a reason to leave a half-written file behind.
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        return runCommandLine(argc, argv);
+    } catch (const std::exception& exception) {
+        printError(exception.what());
+        return kExitFailed;
+    }
+}
