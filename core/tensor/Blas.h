@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace sigmascope::blas {
 
@@ -32,14 +33,26 @@ void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double
 /// Columns that vanish become orthonormal fill, never NaN.
 [[nodiscard]] Status orthonormalize(std::size_t m, std::size_t n, float* a, std::size_t lda);
 [[nodiscard]] Status orthonormalize(std::size_t m, std::size_t n, double* a, std::size_t lda);
+/// The same for a panel kept transposed, which needs no copy: the n rows of length m become orthonormal.
+/// When @p r is not empty it receives the n x n upper triangle R of A^T = Q R, row-major.
+[[nodiscard]] Status orthonormalizeRows(std::size_t n, std::size_t m, float* a, std::size_t lda, std::span<float> r = {});
+[[nodiscard]] Status orthonormalizeRows(std::size_t n, std::size_t m, double* a, std::size_t lda,
+                                        std::span<double> r = {});
 
 /// Singular values only, descending, by LAPACK's divide and conquer (gesdd 'N'); a is overwritten. For
-/// benches and small exact checks.
-[[nodiscard]] Status singularValues(std::size_t m, std::size_t n, float* a, std::size_t lda, std::span<float> values);
-[[nodiscard]] Status singularValues(std::size_t m, std::size_t n, double* a, std::size_t lda, std::span<double> values);
+/// benches and small exact checks. @param libraryThreads is for a bench's peer, which may use them all.
+[[nodiscard]] Status singularValues(std::size_t m, std::size_t n, float* a, std::size_t lda, std::span<float> values,
+                                    int libraryThreads = 1);
+[[nodiscard]] Status singularValues(std::size_t m, std::size_t n, double* a, std::size_t lda, std::span<double> values,
+                                    int libraryThreads = 1);
 
 /// OpenBLAS' name of the kernels in use, e.g. "SkylakeX". Part of what makes bytes reproducible.
 [[nodiscard]] std::string kernelName();
+
+/// What OPENBLAS_CORETYPE should be when the library has chosen the kernels called @p chosen on such a CPU; empty
+/// when the choice is good. The packaged library tells CPUs apart by model number and takes AVX2 kernels for
+/// every model younger than itself.
+[[nodiscard]] std::string betterCoreType(std::string_view chosen, bool cpuHasAvx512, bool cpuHasAvx512Bf16);
 
 /// The packaged OpenBLAS does not know newer CPUs and falls back to AVX2 kernels at half the speed. Its
 /// choice can only be changed before it loads: when OPENBLAS_CORETYPE is unset and the CPU has AVX-512 but
