@@ -1,1 +1,183 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/lowrank/LowRank.h"
+
+#include "core/base/Random.h"
+#include "core/lowrank/KrylovBasis.h"
+#include "core/lowrank/Products.h"
+#include "core/tensor/Blas.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sigmascope {
+
+namespace {
+
+/// Short sides up to this are solved whole in double.
+constexpr std::size_t kExactSide = 512;
+/// Columns a Krylov basis may have; wider blocks keep only the newest one (plain subspace iteration).
+constexpr std::size_t kMaxBasis = 1280;
+/// Iteration stops when a step adds less than this share of the total energy (methods-lowrank §7.2).
+constexpr double kWorthwhile = 1e-3;
+
+/// Leading singular directions on the short side, one a row, and what they are worth.
+struct Directions {
+    MatrixF vectors;
+    std::vector<double> values;  ///< Ritz values of A S, descending
+};
+
+Directions fromPairs(RitzPairs pairs, std::size_t rank, double unit)
+{
+    Directions out;
+    for (const double square : pairs.squares)
+        out.values.push_back(std::sqrt(std::max(0.0, square)) / unit);
+    pairs.vectors.conservativeResize(static_cast<Eigen::Index>(rank), Eigen::NoChange);
+    out.vectors = std::move(pairs.vectors);
+    return out;
+}
+
+Result<Directions> exactDirections(const ScaledMatrix& residual, std::size_t rank, const JobContext& job)
+{
+    auto gram = shortSideGram(residual, job);
+    if (!gram)
+        return passOn(gram);
+    const std::size_t side = residual.minSide();
+    std::vector<double> ascending(side);
+    if (Status done = blas::symmetricEigen(side, gram->data(), side, ascending, true); !done)
+        return passOn(done);
+    if (job.cancelled())
+        return cancelledError();
+    Directions out;
+    const auto wanted = static_cast<Eigen::Index>(rank);
+    out.vectors = gram->rightCols(wanted).rowwise().reverse().transpose().cast<float>();
+    for (std::size_t i = side; i-- > side - rank;)
+        out.values.push_back(std::sqrt(std::max(0.0, ascending[i])));
+    return out;
+}
+
+double leadingSum(const std::vector<double>& squares, std::size_t rank)
+{
+    double sum = 0;
+    for (std::size_t i = std::min(rank, squares.size()); i-- > 0;)
+        sum += squares[i];
+    return sum;
+}
+
+/// Orthonormal rows of panel * H, by way of the long side: no direction is squared before it is orthonormalised.
+Result<MatrixF> powerStep(SideProducts& products, const MatrixF& panel)
+{
+    const auto vectors = static_cast<std::size_t>(panel.rows());
+    auto image = products.toLong(panel);
+    if (!image)
+        return passOn(image);
+    if (Status done = blas::orthonormalizeRows(vectors, products.longSide(), image->data(), products.longSide()); !done)
+        return passOn(done);
+    auto back = products.toShort(*image);
+    if (!back)
+        return passOn(back);
+    if (Status done = blas::orthonormalizeRows(vectors, products.shortSide(), back->data(), products.shortSide()); !done)
+        return passOn(done);
+    return back;
+}
+
+/// Block Krylov while the basis is small (never worse than subspace iteration for the same products, and much
+/// better on flat spectra), subspace iteration otherwise. Both stop early once a step adds next to nothing.
+Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, const LowRankOptions& options, double total)
+{
+    const std::size_t block = std::min(rank + options.oversample, products.shortSide());
+    auto basis = KrylovBasis::start(products, block, options.seed);
+    if (!basis)
+        return passOn(basis);
+    const double worthwhile = kWorthwhile * total * products.unit() * products.unit();
+    const auto steps = static_cast<std::size_t>(std::max(0, options.powerIterations));
+    const bool krylov = block * (steps + 1) <= std::min(kMaxBasis, products.shortSide());
+    MatrixF panel;
+    double before = -1;
+    for (std::size_t step = 0; step < steps; ++step) {
+        const auto squares = basis->ritzValues();
+        if (!squares)
+            return passOn(squares);
+        const double captured = leadingSum(*squares, rank);
+        if (before >= 0 && captured - before < worthwhile)
+            break;
+        before = captured;
+        if (krylov) {
+            if (Status done = basis->extend(); !done)
+                return passOn(done);
+            continue;
+        }
+        auto next = powerStep(products, panel.size() == 0 ? basis->newestBlock() : panel);
+        if (!next)
+            return passOn(next);
+        panel = *next;
+        basis = KrylovBasis::from(products, std::move(*next));
+        if (!basis)
+            return passOn(basis);
+    }
+    auto pairs = basis->ritzWithoutResiduals(std::min(block, basis->size()));
+    if (!pairs)
+        return passOn(pairs);
+    return fromPairs(std::move(*pairs), rank, products.unit());
+}
+
+/// L^T with orthonormal rows, [rank x rows].
+Result<MatrixF> leftRows(SideProducts& products, const ScaledMatrix& residual, MatrixF vectors)
+{
+    const auto rank = static_cast<std::size_t>(vectors.rows());
+    if (residual.rows > residual.cols) {
+        auto image = products.toLong(vectors);
+        if (!image)
+            return passOn(image);
+        vectors = std::move(*image);
+    }
+    if (Status done = blas::orthonormalizeRows(rank, residual.rows, vectors.data(), residual.rows); !done)
+        return passOn(done);
+    for (Eigen::Index i = 0; i < vectors.rows(); ++i) {
+        Eigen::Index largest = 0;
+        vectors.row(i).cwiseAbs().maxCoeff(&largest);
+        if (vectors(i, largest) < 0)
+            vectors.row(i) = -vectors.row(i);
+    }
+    return vectors;
+}
+
+}  // namespace
+
+Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank, const LowRankOptions& options,
+                                  const JobContext& job)
+{
+    if (Status finite = checkFinite(residual); !finite)
+        return passOn(finite);
+    const std::size_t side = residual.minSide();
+    rank = std::min(rank, side);
+    LowRankCorrection out;
+    out.total = energy(residual);
+    out.tail = out.total;
+    if (rank == 0 || out.total == 0) {
+        out.left.resize(static_cast<Eigen::Index>(residual.rows), 0);
+        out.right.resize(0, static_cast<Eigen::Index>(residual.cols));
+        return out;
+    }
+    SideProducts products(residual, out.total, job);
+    const bool exact = side <= kExactSide || rank + options.oversample >= side;
+    auto found = exact ? exactDirections(residual, rank, job) : iteratedDirections(products, rank, options, out.total);
+    if (!found)
+        return passOn(found);
+    const auto left = leftRows(products, residual, std::move(found->vectors));
+    if (!left)
+        return passOn(left);
+    const ScaledMatrix unscaled{residual.values, residual.rows, residual.cols, {}};
+    auto right = panelTimes(*left, unscaled, 1.0, job);
+    if (!right)
+        return passOn(right);
+    out.left = left->transpose();
+    out.right = std::move(*right);
+    out.ritzValues = std::move(found->values);
+    // ||A - U U^T A||^2 = ||A||^2 - ||U^T A||^2 for any orthonormal U: measured on the R that is returned.
+    out.captured = std::min(out.total, energy({{out.right.data(), static_cast<std::size_t>(out.right.size())},
+                                               rank, residual.cols, residual.scale}));
+    out.tail = out.total - out.captured;
+    return out;
+}
+
+}  // namespace sigmascope
