@@ -38,7 +38,8 @@ struct TensorStats {
     [[nodiscard]] double absmax() const { return std::fmax(std::fabs(min), std::fabs(max)); }
 };
 
-/// Joins two disjoint parts (Pébay 2008); order of calls fixes the bits. `b` follows `a` in the tensor.
+/// Joins two disjoint parts (Pébay 2008); order of calls fixes the bits. `b` follows `a` in the tensor, and
+/// b.firstNonFinite counts from b's own first element (a.count is added here).
 [[nodiscard]] TensorStats merged(const TensorStats& a, const TensorStats& b);
 
 }  // namespace sigmascope

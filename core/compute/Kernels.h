@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/compute/kernels/KernelTable.h"
+
+#include <vector>
+
+namespace sigmascope {
+
+/// The table in use: the widest this CPU runs, unless SIGMASCOPE_SIMD lowers it. Decided once.
+[[nodiscard]] const kernels::KernelTable& kernelTable();
+
+/// Every table this CPU can run, narrowest first: tests compare them bit by bit.
+[[nodiscard]] std::vector<const kernels::KernelTable*> usableKernelTables();
+
+}  // namespace sigmascope

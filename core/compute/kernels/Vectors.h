@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+// Vectors of SIGMASCOPE_VECTOR_BYTES in the vector language that g++ and clang share: one source for SSE2,
+// NEON, AVX2 and AVX-512. Everything has internal linkage (see KernelTable.h).
+
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
+namespace sigmascope::kernels {
+namespace {
+
+constexpr size_t kVectorBytes = SIGMASCOPE_VECTOR_BYTES;
+constexpr size_t kDoubles = kVectorBytes / 8;
+constexpr size_t kFloats = kVectorBytes / 4;
+/// Virtual lanes of every sum, at every level.
+constexpr size_t kLanes = 16;
+/// Vectors of double that hold the 16 lanes.
+constexpr size_t kGroups = kLanes / kDoubles;
+
+template <class T, size_t bytes>
+struct VectorOf {
+    typedef T type __attribute__((vector_size(bytes)));
+};
+using Doubles = VectorOf<double, kVectorBytes>::type;
+using Floats = VectorOf<float, kVectorBytes>::type;
+using Ints = VectorOf<int32_t, kVectorBytes>::type;
+using Int8s = VectorOf<int8_t, kFloats>::type;          ///< as many as Ints has
+using HalfFloats = VectorOf<float, kVectorBytes / 2>::type;  ///< as many as Doubles has
+using HalfInts = VectorOf<uint32_t, kVectorBytes / 2>::type;
+using QuarterShorts = VectorOf<uint16_t, kVectorBytes / 4>::type;
+
+template <class V>
+inline V load(const void* from)
+{
+    V value;
+    __builtin_memcpy(&value, from, sizeof(V));
+    return value;
+}
+
+template <class V>
+inline void store(void* to, V value)
+{
+    __builtin_memcpy(to, &value, sizeof(V));
+}
+
+template <class V>
+inline V smaller(V a, V b)
+{
+    return a < b ? a : b;
+}
+
+template <class V>
+inline V larger(V a, V b)
+{
+    return a > b ? a : b;
+}
+
+inline uint32_t bitsOf(float value)
+{
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+inline float floatOf(uint32_t bits)
+{
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/// Joins the 16 lanes of a sum, as a tree whose shape is the same at every level.
+inline double joined(const double* lanes)
+{
+    double s[8];
+    for (size_t i = 0; i < 8; ++i)
+        s[i] = lanes[i] + lanes[i + 8];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+}  // namespace
+}  // namespace sigmascope::kernels
