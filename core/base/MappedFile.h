@@ -41,6 +41,9 @@ public:
     [[nodiscard]] bool isBroken() const;
     /// FileBroken or FileChanged (size, mtime, inode of the path against those at open).
     [[nodiscard]] Status checkUnchanged() const;
+    /// Tells the system that the first @p length bytes are not needed soon: their pages leave this
+    /// process's memory and are read again when touched. Never changes what bytes() shows.
+    void release(Bytes length) const;
 
 private:
     MappedFile() = default;

@@ -46,6 +46,12 @@ struct CheckpointWarning {
     std::string detail;  ///< names file, tensor, offset as an Error does
 };
 
+/// One entry of a safetensors file's free text, made safe to show: the value is escaped and cut.
+struct HeaderNote {
+    std::string key;
+    std::string value;
+};
+
 struct OpenOptions {
     bool strict = false;
 };
@@ -83,6 +89,9 @@ public:
     /// config.json beside safetensors, parsed when opened; null if there is none (or it is not JSON: a warning).
     [[nodiscard]] const Json& config() const { return m_config; }
 
+    /// The __metadata__ of the first shard that has any, at most 64 entries of 256 bytes; empty for GGUF.
+    [[nodiscard]] std::span<const HeaderNote> notes() const { return m_notes; }
+
     /// Sum over tensors.
     [[nodiscard]] std::uint64_t totalElements() const;
     [[nodiscard]] Bytes totalBytes() const;
@@ -99,6 +108,7 @@ private:
     std::vector<CheckpointWarning> m_warnings;
     GgufMetadata m_gguf;
     Json m_config;
+    std::vector<HeaderNote> m_notes;
 };
 
 }  // namespace sigmascope
