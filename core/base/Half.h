@@ -22,14 +22,14 @@ namespace sigmascope {
     return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
 
-/// IEEE binary16, subnormals included.
+/// IEEE binary16, subnormals included; a NaN becomes quiet, as the CPU's own conversion makes it.
 [[nodiscard]] constexpr float f16ToFloat(std::uint16_t bits)
 {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
     const std::uint32_t exponent = (bits >> 10) & 0x1FU;
     const std::uint32_t mantissa = bits & 0x3FFU;
     if (exponent == 0x1F)
-        return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13));
+        return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13) | (mantissa != 0 ? 0x400000U : 0U));
     if (exponent != 0)
         return std::bit_cast<float>(sign | ((exponent + 112U) << 23) | (mantissa << 13));
     const float magnitude = static_cast<float>(mantissa) * 0x1.0p-24F;

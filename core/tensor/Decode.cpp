@@ -45,7 +45,8 @@ float f16Branchless(std::uint16_t bits)
     const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7FFFU) << 13;
     const std::uint32_t exponent = shifted & kExponent;
     const std::uint32_t normal = shifted + (112U << 23);
-    const std::uint32_t special = normal + (112U << 23);
+    const std::uint32_t quiet = shifted > kExponent ? 1U << 22 : 0U;
+    const std::uint32_t special = (normal + (112U << 23)) | quiet;
     const auto subnormal =
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(normal + (1U << 23)) - kSmallestNormal);
     const std::uint32_t finite = exponent == 0 ? subnormal : normal;

@@ -251,7 +251,9 @@ unsigned encodeFromMinimum(const float* in, size_t blocks, uint8_t* out)
         trouble.look(x);
         const Range range = rangeOf(x);
         const float minimum = firstMinimum(in, range.low);
-        const float d = (range.high - minimum) / static_cast<float>(kSteps);
+        // All zeros: +0 - -0 would depend on which zero the vector extremes came from.
+        const float spread = range.high > minimum ? range.high - minimum : 0.0F;
+        const float d = spread / static_cast<float>(kSteps);
         const float id = inverse(d);
         trouble.storeF16(out, d);
         trouble.storeF16(out + 2, minimum);
