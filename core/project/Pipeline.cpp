@@ -41,13 +41,17 @@ JobContext partOf(const JobContext& job, double begin, double end)
 
 using Reasons = std::map<std::size_t, std::string>;
 
+void addReason(std::string& text, const std::string& reason)
+{
+    if (text.find(reason) != std::string::npos)
+        return;
+    text = reason.find(text) != std::string::npos ? reason : text + "; " + reason;
+}
+
 void addReasons(Reasons& reasons, const std::vector<Fallback>& fallbacks)
 {
-    for (const Fallback& fallback : fallbacks) {
-        std::string& text = reasons[fallback.tensor];
-        if (text.find(fallback.detail) == std::string::npos)
-            text += (text.empty() ? "" : "; ") + fallback.detail;
-    }
+    for (const Fallback& fallback : fallbacks)
+        addReason(reasons[fallback.tensor], fallback.detail);
 }
 
 Error refusal(const Checkpoint& checkpoint, const Reasons& reasons)
@@ -76,7 +80,7 @@ Status runLayers(const ExportRequest& request, Exporter& exporter, const Reasons
         if (!outcome)
             return passOn(outcome);
         if (const auto reason = reasons.find(tensor); reason != reasons.end())
-            outcome->result.fallback = reason->second;
+            addReason(outcome->result.fallback, reason->second);
         // add() reads kept tensors from the file again, so the file is asked once more before it counts.
         const Status added = exporter.add(outcome->layer);
         if (const Status same = checkpoint.checkUnchanged(tensor); !same)

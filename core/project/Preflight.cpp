@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "core/base/Parallel.h"
 #include "core/project/LayerRun.h"
+#include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <mutex>
 
 #include <fmt/format.h>
 
@@ -24,29 +21,20 @@ std::string keptInstead(const TensorInfo& tensor, const Grid& grid)
     return fmt::format("kept as {} instead of {}, {:+.4g} bits per weight", stored.name, grid.id(), kept - coded);
 }
 
-/// Codes row after row on all threads. The first failure by row, or nothing if all rows have codes.
-std::optional<Error> encodeFailure(const TensorView& view, const Grid& grid)
+/// What the solver says to the tensor; empty if it finds codes.
+Result<std::string> trialFailure(const TensorView& view, const Grid& grid, ComputeBackend& backend, const JobContext& job)
 {
-    const std::uint64_t cols = view.cols();
-    const std::uint64_t rows = view.rows();
-    const std::uint64_t step = std::max<std::uint64_t>(1, kReductionChunk / cols);
-    std::mutex mutex;
-    std::optional<Error> first;
-    std::uint64_t firstTask = ~std::uint64_t{0};
-    parallelFor((rows + step - 1) / step, [&](std::size_t task) {
-        const std::uint64_t count = std::min(step, rows - task * step);
-        std::vector<float> values(count * cols);
-        std::vector<std::byte> codes(count * grid.rowBytes(cols));
-        Status status = decodeRows(view, task * step, count, values);
-        if (status)
-            status = grid.encode(values, count, cols, codes);
-        const std::scoped_lock lock(mutex);
-        if (!status && task < firstTask) {
-            firstTask = task;
-            first = status.error();
-        }
-    });
-    return first;
+    const auto values = decodedTensor(view);
+    if (!values)
+        return passOn(values);
+    const Metric plain;
+    const auto solution = findSolver("nearest")->solve(
+        {.weights = *values, .rows = view.rows(), .cols = view.cols(), .grid = &grid, .metric = &plain, .backend = &backend}, job);
+    if (solution)
+        return std::string();
+    if (solution.error().code == ErrorCode::ScaleOutOfRange || solution.error().code == ErrorCode::NonFinite)
+        return solution.error().detail;
+    return passOn(solution);
 }
 
 /// True if the grid holds the tensor without any error. Ends at the first row that shows one: usually the first.
@@ -87,12 +75,15 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
     if (stats->nan + stats->inf > 0)
         return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf, stats->firstNonFinite.value_or(0),
                            keptInstead(source, grid));
-    // A scale is at most the range of its group, and codes span at least two steps; a group whose scale vanishes in
-    // f16 has values far under the smallest normal one. Only then are rows coded on trial.
-    constexpr double kLargest = 65504;
-    if (stats->absmax() > kLargest || stats->max - stats->min > kLargest) {
-        if (const auto failure = encodeFailure(*view, grid))
-            return fmt::format("{}: {}", failure->detail, keptInstead(source, grid));
+    // A scale is at most the range of its group, a block's minimum at most its largest value: only past the largest
+    // f16 can one of them not be stored.
+    constexpr double kLargestF16 = 65504;
+    if (stats->absmax() > kLargestF16 || stats->max - stats->min > kLargestF16) {
+        const auto failure = trialFailure(*view, grid, backend, job);
+        if (!failure)
+            return failIn(checkpoint, tensor, failure.error());
+        if (!failure->empty())
+            return fmt::format("{}: {}", *failure, keptInstead(source, grid));
     }
     return std::string();
 }
