@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gpu/Device.h"
+
+#include "gpu/VulkanError.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace sigmascope::gpu {
+
+namespace {
+
+constexpr std::uint64_t kPatienceNanoseconds = 60'000'000'000ULL;
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> Device::create(int index, bool validation, const VulkanLimits& limits)
+{
+    std::unique_ptr<Device> device(new Device);
+    if (const Status opened = device->open(index, validation, limits); !opened)
+        return passOn(opened);
+    return device;
+}
+
+Status Device::open(int index, bool validation, const VulkanLimits& limits)
+{
+    auto instance = Instance::create(validation);
+    if (!instance)
+        return passOn(instance);
+    m_instance = std::move(*instance);
+    auto devices = m_instance->devices();
+    if (devices.empty())
+        return fail(ErrorCode::DeviceUnavailable, "no Vulkan device on this machine");
+    if (index < 0 || static_cast<std::size_t>(index) >= devices.size())
+        return fail(ErrorCode::DeviceUnavailable,
+                    fmt::format("vulkan:{}: no such device; this machine has vulkan:0 to vulkan:{}", index, devices.size() - 1));
+    m_physical = std::move(devices[static_cast<std::size_t>(index)]);
+    if (!m_physical.info.usable)
+        return fail(ErrorCode::DeviceUnavailable,
+                    fmt::format("{} ({}): {}", m_physical.info.id, m_physical.info.name, m_physical.info.reason));
+
+    const float priority = 1.0F;
+    VkDeviceQueueCreateInfo queue{};
+    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queue.queueFamilyIndex = m_physical.queueFamily;
+    queue.queueCount = 1;
+    queue.pQueuePriorities = &priority;
+    VkDeviceCreateInfo create{};
+    create.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+    create.queueCreateInfoCount = 1;
+    create.pQueueCreateInfos = &queue;
+    if (const VkResult result = vkCreateDevice(m_physical.handle, &create, nullptr, &m_device); result != VK_SUCCESS) {
+        m_device = VK_NULL_HANDLE;
+        return fail(ErrorCode::DeviceUnavailable,
+                    fmt::format("{} ({}): vkCreateDevice answered {}", m_physical.info.id, m_physical.info.name, resultName(result)));
+    }
+    volkLoadDeviceTable(&m_api, m_device);
+    m_api.vkGetDeviceQueue(m_device, m_physical.queueFamily, 0, &m_queue);
+
+    const VkPhysicalDeviceLimits& own = m_physical.properties.limits;
+    m_maxBinding = std::min<Bytes>(own.maxStorageBufferRange, m_physical.maxBufferSize);
+    if (limits.bindingBytes != 0)
+        m_maxBinding = std::min(m_maxBinding, limits.bindingBytes);
+    m_memoryBudget = limits.memoryBytes != 0 ? limits.memoryBytes : std::numeric_limits<Bytes>::max();
+    m_losesDeviceAt = limits.losesDeviceAt;
+    return {};
+}
+
+Device::~Device()
+{
+    if (m_device != VK_NULL_HANDLE)
+        m_api.vkDestroyDevice(m_device, nullptr);
+}
+
+std::uint32_t Device::maxWorkgroups() const
+{
+    return m_physical.properties.limits.maxComputeWorkGroupCount[0];
+}
+
+Status Device::submit(VkCommandBuffer commands, VkFence fence)
+{
+    ++m_submissions;
+    if (m_lost || m_submissions == m_losesDeviceAt)
+        return lost(VK_ERROR_DEVICE_LOST, "vkQueueSubmit");
+    VkSubmitInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &commands;
+    const VkResult result = m_api.vkQueueSubmit(m_queue, 1, &info, fence);
+    if (result == VK_ERROR_DEVICE_LOST)
+        return lost(result, "vkQueueSubmit");
+    if (result != VK_SUCCESS)
+        return vulkanError(result, "vkQueueSubmit");
+    return {};
+}
+
+Status Device::wait(VkFence fence)
+{
+    const VkResult result = m_api.vkWaitForFences(m_device, 1, &fence, VK_TRUE, kPatienceNanoseconds);
+    if (result == VK_TIMEOUT || result == VK_ERROR_DEVICE_LOST)
+        return lost(result, "vkWaitForFences");
+    if (result != VK_SUCCESS)
+        return vulkanError(result, "vkWaitForFences");
+    return {};
+}
+
+tl::unexpected<Error> Device::lost(VkResult result, std::string_view call)
+{
+    m_lost = true;
+    return fail(ErrorCode::DeviceFailed,
+                fmt::format("{} ({}): lost; {} answered {}", m_physical.info.id, m_physical.info.name, call, resultName(result)));
+}
+
+}  // namespace sigmascope::gpu
