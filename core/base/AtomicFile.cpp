@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <limits>
@@ -200,18 +201,29 @@ Status AtomicFile::write(std::span<const std::byte> data)
     if (data.size() > m_size - m_position)
         return fail(ErrorCode::VerifyFailed, Where{m_target.string(), {}, m_position},
                     fmt::format("{} bytes to write where {} are left of {}", data.size(), m_size - m_position, m_size));
+    return writeAll(data, m_position);
+}
+
+Status AtomicFile::rewrite(Bytes offset, std::span<const std::byte> data)
+{
+    assert(offset <= m_position && data.size() <= m_position - offset);
+    return writeAll(data, offset);
+}
+
+Status AtomicFile::writeAll(std::span<const std::byte> data, Bytes& offset)
+{
     while (!data.empty()) {
-        const std::ptrdiff_t written = m_system->writeAt(m_fd, data.data(), data.size(), m_position);
+        const std::ptrdiff_t written = m_system->writeAt(m_fd, data.data(), data.size(), offset);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0) {
             const int error = written == 0 ? EIO : errno;
             std::string what = fmt::format("cannot write {} bytes: {}", data.size(), textOf(error));
             if (codeOf(error, ErrorCode::WriteFailed) == ErrorCode::NoSpace)
-                what += fmt::format("; {} bytes are needed, {} are free", m_size - m_position, freeBytes(folderOf(m_target)));
-            return fail(codeOf(error, ErrorCode::WriteFailed), Where{m_target.string(), {}, m_position}, what);
+                what += fmt::format("; {} bytes are needed, {} are free", m_size - offset, freeBytes(folderOf(m_target)));
+            return fail(codeOf(error, ErrorCode::WriteFailed), Where{m_target.string(), {}, offset}, what);
         }
-        m_position += static_cast<Bytes>(written);
+        offset += static_cast<Bytes>(written);
         data = data.subspan(static_cast<std::size_t>(written));
     }
     return {};

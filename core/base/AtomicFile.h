@@ -44,6 +44,8 @@ public:
     /// Short writes and EINTR are retried; errors name file, offset and errno's text.
     [[nodiscard]] Status write(std::span<const std::byte> data);
     [[nodiscard]] Status writeZeros(Bytes count);
+    /// Replaces bytes that are written already. @pre offset + data.size() <= position().
+    [[nodiscard]] Status rewrite(Bytes offset, std::span<const std::byte> data);
     [[nodiscard]] Bytes position() const { return m_position; }
     /// Path to re-read for verification before commit().
     [[nodiscard]] const std::filesystem::path& temporaryPath() const { return m_temporary; }
@@ -53,6 +55,7 @@ public:
 private:
     AtomicFile() = default;
     Status reserve();
+    Status writeAll(std::span<const std::byte> data, Bytes& offset);
     Status syncDescriptor(int fd, const char* what);
     std::filesystem::path m_target;
     std::filesystem::path m_temporary;

@@ -23,7 +23,7 @@ constexpr std::size_t kLongestName = 63;
 constexpr std::size_t kMostDimensions = 4;
 
 template <class T>
-void append(std::vector<std::byte>& out, T value)
+void appendNumber(std::vector<std::byte>& out, T value)
 {
     static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
     const std::size_t at = out.size();
@@ -38,7 +38,7 @@ void appendBytes(std::vector<std::byte>& out, std::span<const std::byte> bytes)
 
 void appendString(std::vector<std::byte>& out, std::string_view text)
 {
-    append(out, std::uint64_t{text.size()});
+    appendNumber(out, std::uint64_t{text.size()});
     appendBytes(out, std::as_bytes(std::span(text.data(), text.size())));
 }
 
@@ -46,7 +46,7 @@ std::vector<std::byte> entry(std::string_view key, GgufType type)
 {
     std::vector<std::byte> out;
     appendString(out, key);
-    append(out, static_cast<std::uint32_t>(type));
+    appendNumber(out, static_cast<std::uint32_t>(type));
     return out;
 }
 
@@ -54,8 +54,8 @@ template <class T>
 std::vector<std::byte> arrayEntry(std::string_view key, GgufType elementType, std::span<const T> values)
 {
     auto out = entry(key, GgufType::Array);
-    append(out, static_cast<std::uint32_t>(elementType));
-    append(out, std::uint64_t{values.size()});
+    appendNumber(out, static_cast<std::uint32_t>(elementType));
+    appendNumber(out, std::uint64_t{values.size()});
     appendBytes(out, std::as_bytes(values));
     return out;
 }
@@ -96,11 +96,11 @@ void appendTensorInfo(std::vector<std::byte>& out, const GgufTensorSpec& tensor,
 {
     appendString(out, tensor.name);
     const auto ne = ggufDimensions(tensor.shape);
-    append(out, static_cast<std::uint32_t>(ne.size()));
+    appendNumber(out, static_cast<std::uint32_t>(ne.size()));
     for (const std::uint64_t n : ne)
-        append(out, n);
-    append(out, static_cast<std::uint32_t>(info(tensor.dtype).ggmlId));
-    append(out, offset);
+        appendNumber(out, n);
+    appendNumber(out, static_cast<std::uint32_t>(info(tensor.dtype).ggmlId));
+    appendNumber(out, offset);
 }
 
 }  // namespace
@@ -108,21 +108,21 @@ void appendTensorInfo(std::vector<std::byte>& out, const GgufTensorSpec& tensor,
 void GgufKeys::set(std::string_view key, std::uint32_t value)
 {
     auto bytes = entry(key, GgufType::U32);
-    append(bytes, value);
+    appendNumber(bytes, value);
     replace(key, std::move(bytes));
 }
 
 void GgufKeys::set(std::string_view key, float value)
 {
     auto bytes = entry(key, GgufType::F32);
-    append(bytes, value);
+    appendNumber(bytes, value);
     replace(key, std::move(bytes));
 }
 
 void GgufKeys::set(std::string_view key, bool value)
 {
     auto bytes = entry(key, GgufType::Bool);
-    append(bytes, static_cast<std::uint8_t>(value ? 1 : 0));
+    appendNumber(bytes, static_cast<std::uint8_t>(value ? 1 : 0));
     replace(key, std::move(bytes));
 }
 
@@ -136,8 +136,8 @@ void GgufKeys::set(std::string_view key, std::string_view value)
 void GgufKeys::set(std::string_view key, const std::vector<std::string>& values)
 {
     auto bytes = entry(key, GgufType::Array);
-    append(bytes, static_cast<std::uint32_t>(GgufType::String));
-    append(bytes, std::uint64_t{values.size()});
+    appendNumber(bytes, static_cast<std::uint32_t>(GgufType::String));
+    appendNumber(bytes, std::uint64_t{values.size()});
     for (const std::string& value : values)
         appendString(bytes, value);
     replace(key, std::move(bytes));
@@ -155,10 +155,15 @@ void GgufKeys::set(std::string_view key, std::span<const std::int32_t> values)
 
 void GgufKeys::copy(const GgufKey& key)
 {
-    // The type's own words (of an array: element type and count) are written anew, the values copied.
     auto bytes = entry(key.key, key.type);
     appendBytes(bytes, key.value);
     replace(key.key, std::move(bytes));
+}
+
+void GgufKeys::append(const GgufKeys& others)
+{
+    for (const Entry& e : others.m_entries)
+        replace(e.key, e.bytes);
 }
 
 void GgufKeys::remove(std::string_view key)
@@ -195,9 +200,14 @@ void GgufKeys::replace(std::string_view key, std::vector<std::byte> bytes)
     m_entries.push_back({std::string(key), std::move(bytes)});
 }
 
-Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors)
+Bytes ggufPaddedBytes(Bytes size)
 {
-    Bytes size = 4 + 4 + 8 + 8 + keys.bytes();
+    return alignUp(size, kAlignment);
+}
+
+Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors, Bytes moreKeys)
+{
+    Bytes size = 4 + 4 + 8 + 8 + keys.bytes() + moreKeys;
     for (const GgufTensorSpec& tensor : tensors) {
         std::size_t dimensions = tensor.shape.size();
         std::size_t outer = 0;  // leading ones are not written
@@ -235,13 +245,15 @@ Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> 
     const Bytes headerBytes = ggufHeaderBytes(keys, tensors);
     header.reserve(static_cast<std::size_t>(headerBytes));
     appendBytes(header, std::as_bytes(std::span("GGUF", 4)));
-    append(header, std::uint32_t{3});
-    append(header, std::uint64_t{tensors.size()});
-    append(header, std::uint64_t{keys.count()});
+    appendNumber(header, std::uint32_t{3});
+    appendNumber(header, std::uint64_t{tensors.size()});
+    appendNumber(header, std::uint64_t{keys.count()});
     for (std::size_t i = 0; i < keys.count(); ++i)
         appendBytes(header, keys.encoded(i));
-    for (std::size_t i = 0; i < tensors.size(); ++i)
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
         appendTensorInfo(header, tensors[i], layout.offsets[i]);
+        layout.typeOffsets.push_back(header.size() - 12);  // before the u64 offset
+    }
     header.resize(alignUp(header.size(), kAlignment));
     assert(header.size() == headerBytes);
 
@@ -307,7 +319,24 @@ Status GgufWriter::closeFullTensors()
     return {};
 }
 
-Status GgufWriter::verify() const
+Status GgufWriter::retype(std::size_t tensor, DType dtype)
+{
+    GgufTensorSpec spec = m_layout.tensors[tensor];
+    const Where where{m_target.string(), spec.name, m_layout.typeOffsets[tensor]};
+    spec.dtype = dtype;
+    if (auto representable = checkSpec(spec); !representable)
+        return representable;
+    if (*checkedByteSize(dtype, spec.shape) != m_layout.sizes[tensor])
+        return fail(ErrorCode::VerifyFailed, where,
+                    fmt::format("{} was announced, {} has another size", info(m_layout.tensors[tensor].dtype).name, info(dtype).name));
+    m_layout.tensors[tensor].dtype = dtype;
+    const auto id = static_cast<std::uint32_t>(info(dtype).ggmlId);
+    const std::span<std::byte> word = std::span(m_layout.header).subspan(static_cast<std::size_t>(m_layout.typeOffsets[tensor]), 4);
+    std::memcpy(word.data(), &id, sizeof id);
+    return m_file->rewrite(m_layout.typeOffsets[tensor], word);
+}
+
+Status GgufWriter::compareWithWritten() const
 {
     const auto written = Checkpoint::open(m_file->temporaryPath());
     if (!written)
@@ -338,13 +367,22 @@ Status GgufWriter::verify() const
     return {};
 }
 
-Status GgufWriter::finish()
+Status GgufWriter::verify()
 {
     if (m_tensor != m_layout.tensors.size())
         return fail(ErrorCode::VerifyFailed, Where{m_target.string(), m_layout.tensors[m_tensor].name, m_file->position()},
                     fmt::format("ends after {} of {} bytes", m_inTensor, m_layout.sizes[m_tensor]));
-    if (auto verified = verify(); !verified)
-        return verified;
+    Status compared = compareWithWritten();
+    m_isVerified = compared.has_value();
+    return compared;
+}
+
+Status GgufWriter::finish()
+{
+    if (!m_isVerified) {
+        if (Status verified = verify(); !verified)
+            return verified;
+    }
     return m_file->commit();
 }
 

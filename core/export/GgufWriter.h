@@ -30,6 +30,8 @@ public:
     void set(std::string_view key, std::span<const std::int32_t> values);
     /// Byte for byte from a template.
     void copy(const GgufKey& key);
+    /// All of @p others, behind these; a key of both keeps its place and takes the other's value.
+    void append(const GgufKeys& others);
     void remove(std::string_view key);
     /// All keys that start with @p prefix.
     void removeAll(std::string_view prefix);
@@ -60,13 +62,16 @@ struct GgufLayout {
     std::vector<GgufTensorSpec> tensors;
     std::vector<Bytes> offsets;             ///< relative to the data section, running padded sums
     std::vector<Bytes> sizes;
+    std::vector<Bytes> typeOffsets;         ///< of each tensor's type in the header
     Bytes totalBytes = 0;
 };
 
 /// NotRepresentable for names of 64 bytes and more, more than 4 dimensions, types GGUF lacks, duplicates.
 [[nodiscard]] Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> tensors);
-/// Size alone, without building the header: O(tensors).
-[[nodiscard]] Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors);
+/// Size alone, without building the header: O(tensors). @param moreKeys  encoded bytes of further keys.
+[[nodiscard]] Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors, Bytes moreKeys = 0);
+/// A tensor's size with the padding behind it. @pre its size is representable.
+[[nodiscard]] Bytes ggufPaddedBytes(Bytes size);
 
 /// Streams tensors in layout order into an AtomicFile; finish() re-opens the temporary file with our reader and
 /// compares names, types, shapes and a checksum of every tensor before it is renamed.
@@ -79,13 +84,18 @@ public:
     ~GgufWriter();
     /// Bytes of the next tensor of the layout; may come in pieces, their sum must be its size.
     [[nodiscard]] Status append(std::span<const std::byte> bytes);
+    /// Another type of the same size for a tensor whose values turned out not to fit the one announced.
+    [[nodiscard]] Status retype(std::size_t tensor, DType dtype);
+    /// Re-reads what stands under the temporary name. @pre every tensor is complete, else VerifyFailed.
+    [[nodiscard]] Status verify();
+    /// verify() unless that is done, then the rename.
     [[nodiscard]] Status finish();
     [[nodiscard]] const GgufLayout& layout() const { return m_layout; }
 
 private:
     GgufWriter() = default;
     [[nodiscard]] Status closeFullTensors();
-    [[nodiscard]] Status verify() const;
+    [[nodiscard]] Status compareWithWritten() const;
     GgufLayout m_layout;
     std::unique_ptr<AtomicFile> m_file;
     std::size_t m_tensor = 0;
@@ -93,6 +103,7 @@ private:
     Checksum m_running;                      // of the tensor being written
     std::vector<std::uint64_t> m_checksums;  // of the tensors before it
     std::filesystem::path m_target;
+    bool m_isVerified = false;
 };
 
 }  // namespace sigmascope

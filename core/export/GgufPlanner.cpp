@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/export/GgufPlanner.h"
+
+#include "core/export/writers/GgufLora.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sigmascope {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+tl::unexpected<Error> refuse(const Checkpoint& checkpoint, const GgufTarget& target, std::string_view what)
+{
+    return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), checkpoint.tensors()[target.tensor].name, {}}, what);
+}
+
+/// The GGUF grid whose width comes closest to a grid that GGUF lacks.
+std::string_view nearestGgufGrid(int bits)
+{
+    return bits <= 4 ? "q4_0" : bits <= 6 ? "q5_0" : "q8_0";
+}
+
+/// llama.cpp's name of a mix, by the type most weights have; shown in listings only.
+std::uint32_t fileTypeOf(DType dtype)
+{
+    constexpr std::array<std::pair<DType, std::uint32_t>, 9> kTypes{{{DType::F32, 0},
+                                                                     {DType::F16, 1},
+                                                                     {DType::Q4_0, 2},
+                                                                     {DType::Q4_1, 3},
+                                                                     {DType::Q8_0, 7},
+                                                                     {DType::Q5_0, 8},
+                                                                     {DType::Q5_1, 9},
+                                                                     {DType::Q6_K, 18},
+                                                                     {DType::BF16, 32}}};
+    const auto found = std::find_if(kTypes.begin(), kTypes.end(), [dtype](const auto& row) { return row.first == dtype; });
+    return found == kTypes.end() ? 1024 : found->second;  // 1024: llama.cpp's "guessed"
+}
+
+DType commonType(std::span<const GgufTensorSpec> tensors)
+{
+    std::array<std::uint64_t, 256> elements{};
+    for (const GgufTensorSpec& tensor : tensors)
+        elements[static_cast<std::size_t>(tensor.dtype)] += checkedElementCount(tensor.shape).value_or(0);
+    return static_cast<DType>(std::max_element(elements.begin(), elements.end()) - elements.begin());
+}
+
+bool usesCalibration(const QuantizationPlan& plan)
+{
+    return std::any_of(plan.layers.begin(), plan.layers.end(),
+                       [](const LayerPlan& layer) { return !layer.keep && layer.rank > 0 && layer.metric != MetricKind::Plain; });
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const GgufPlanner>> GgufPlanner::create(std::shared_ptr<const Checkpoint> checkpoint,
+                                                               std::shared_ptr<const Checkpoint> templateGguf)
+{
+    auto planner = std::shared_ptr<GgufPlanner>(new GgufPlanner(std::move(checkpoint)));
+    auto source = ggufSourceOf(*planner->m_checkpoint, templateGguf.get());
+    if (!source)
+        return passOn(std::move(source));
+    planner->m_source = std::move(*source);
+    return std::shared_ptr<const GgufPlanner>(std::move(planner));
+}
+
+Result<GgufTensorSpec> GgufPlanner::specOf(const GgufTarget& target, const LayerPlan& plan, bool dequantized) const
+{
+    const TensorInfo& tensor = m_checkpoint->tensors()[target.tensor];
+    GgufTensorSpec spec{target.name, target.keptType, tensor.shape};
+    if (plan.keep) {
+        if (dequantized && info(tensor.dtype).decodable && tensor.shape.size() > 1)
+            spec.dtype = DType::F32;
+        return spec;
+    }
+    if (target.vector)
+        return refuse(*m_checkpoint, target, "llama.cpp reads norms and vectors as F32: they are kept, not quantized");
+    const auto grid = findGrid(plan.grid);
+    if (!grid)
+        return passOn(grid);
+    if (dequantized) {
+        spec.dtype = DType::F32;
+        return spec;
+    }
+    const auto type = (*grid)->ggufType();
+    if (!type)
+        return refuse(*m_checkpoint, target,
+                      fmt::format("GGUF has no type for the grid {}; the nearest is {}", plan.grid, nearestGgufGrid((*grid)->bits())));
+    spec.dtype = *type;
+    return spec;
+}
+
+Status GgufPlanner::checkCorrection(const GgufTarget& target, const LayerPlan& plan) const
+{
+    const TensorInfo& tensor = m_checkpoint->tensors()[target.tensor];
+    if (tensor.shape.size() != 2)
+        return refuse(*m_checkpoint, target,
+                      fmt::format("a correction needs a matrix, the shape is {}; the nearest plan is rank 0", toString(tensor.shape)));
+    if (plan.rank > std::min(tensor.shape[0], tensor.shape[1]))
+        return refuse(*m_checkpoint, target, fmt::format("rank {} exceeds the shape {}", plan.rank, toString(tensor.shape)));
+    if (m_source.tiedEmbeddings && (target.role == Role::Embedding || target.role == Role::Output))
+        return refuse(*m_checkpoint, target,
+                      "the output shares the embedding's weights, and llama.cpp cannot correct one without the other; the nearest "
+                      "plan is rank 0");
+    return {};
+}
+
+GgufKeys GgufPlanner::planKeysOf(const ExportRequest& request, std::span<const GgufTensorSpec> tensors) const
+{
+    GgufKeys keys;
+    keys.set("general.quantization_version", std::uint32_t{2});
+    keys.set("general.file_type", fileTypeOf(commonType(tensors)));
+    keys.set("sigmascope.version", SIGMASCOPE_VERSION);
+    keys.set("sigmascope.recipe", std::string_view(dumpJson(toJson(recipeOf(request.plan, *m_checkpoint, m_topology)))));
+    if (request.calibration != nullptr && usesCalibration(request.plan)) {
+        const Imatrix& imatrix = *request.calibration;
+        keys.set("quantize.imatrix.file", std::string_view(escaped(imatrix.path.filename().string(), 1024)));
+        if (!imatrix.datasets.empty())
+            keys.set("quantize.imatrix.dataset", std::string_view(escaped(imatrix.datasets.front(), 1024)));
+        keys.set("quantize.imatrix.entries_count", static_cast<std::uint32_t>(imatrix.entries.size()));
+        keys.set("quantize.imatrix.chunks_count", imatrix.chunks);
+    }
+    return keys;
+}
+
+void GgufPlanner::addAdapter(const ExportRequest& request, GgufDesign& design) const
+{
+    if (request.merged)
+        return;
+    for (std::size_t i = 0; i < m_source.targets.size(); ++i) {
+        const GgufTarget& target = m_source.targets[i];
+        const LayerPlan& plan = request.plan.layers[target.tensor];
+        if (plan.keep || plan.rank == 0)
+            continue;
+        const FactorType type = request.dequantized ? FactorType::F32 : plan.factors;
+        for (GgufTensorSpec& spec : adapterSpecs(target, design.tensors[i], plan.rank, type))
+            design.adapter.push_back(std::move(spec));
+    }
+    design.adapterKeys = adapterKeys(m_source.architecture);
+}
+
+void GgufPlanner::measure(const ExportRequest& request, GgufDesign& design) const
+{
+    SizeEstimate& estimate = design.estimate;
+    Bytes model = ggufHeaderBytes(design.planKeys, design.tensors, m_source.keys.bytes());
+    estimate.overhead = model;
+    for (std::size_t i = 0; i < design.tensors.size(); ++i) {
+        const Bytes size = *checkedByteSize(design.tensors[i].dtype, design.tensors[i].shape);
+        const bool isKept = i >= m_source.targets.size() || request.plan.layers[m_source.targets[i].tensor].keep;
+        (isKept ? estimate.kept : estimate.codes) += size;
+        estimate.overhead += ggufPaddedBytes(size) - size;
+        model += ggufPaddedBytes(size);
+    }
+    estimate.outputs.push_back({request.output, "model", model});
+    estimate.total = model;
+    if (design.adapter.empty())
+        return;
+    Bytes adapter = ggufHeaderBytes(design.adapterKeys, design.adapter);
+    estimate.overhead += adapter;
+    for (const GgufTensorSpec& spec : design.adapter) {
+        const Bytes size = *checkedByteSize(spec.dtype, spec.shape);
+        estimate.factors += size;
+        estimate.overhead += ggufPaddedBytes(size) - size;
+        adapter += ggufPaddedBytes(size);
+    }
+    estimate.outputs.push_back({adapterPathFor(request.output), "adapter", adapter});
+    estimate.total += adapter;
+}
+
+Result<GgufDesign> GgufPlanner::design(const ExportRequest& request) const
+{
+    if (request.plan.layers.size() != m_checkpoint->tensors().size())
+        return fail(ErrorCode::InvalidRecipe, Where{m_checkpoint->path().string(), {}, {}},
+                    fmt::format("the plan is for {} tensors, the model has {}", request.plan.layers.size(), m_checkpoint->tensors().size()));
+    GgufDesign design;
+    design.tensors.reserve(m_source.targets.size() + m_source.extras.size());
+    for (const GgufTarget& target : m_source.targets) {
+        const LayerPlan& plan = request.plan.layers[target.tensor];
+        auto spec = specOf(target, plan, request.dequantized || request.merged);
+        if (!spec)
+            return passOn(std::move(spec));
+        if (!checkedByteSize(spec->dtype, spec->shape))
+            return refuse(*m_checkpoint, target,
+                          fmt::format("rows of the shape {} are no multiple of {}'s block of {}", toString(spec->shape),
+                                      info(spec->dtype).name, info(spec->dtype).blockElements));
+        if (!plan.keep && plan.rank > 0) {
+            if (auto possible = checkCorrection(target, plan); !possible)
+                return passOn(std::move(possible));
+        }
+        design.tensors.push_back(std::move(*spec));
+    }
+    for (const GgufExtra& extra : m_source.extras)
+        design.tensors.push_back(extra.spec);
+    design.planKeys = planKeysOf(request, design.tensors);
+    addAdapter(request, design);
+    measure(request, design);
+    return design;
+}
+
+Result<SizeEstimate> GgufPlanner::estimate(const QuantizationPlan& plan, const Imatrix* calibration, const fs::path& output) const
+{
+    ExportRequest request;
+    request.plan = plan;
+    request.calibration = calibration;
+    request.output = output;
+    auto designed = design(request);
+    if (!designed)
+        return passOn(std::move(designed));
+    return std::move(designed->estimate);
+}
+
+Result<GgufLayout> GgufPlanner::modelLayout(const GgufDesign& design) const
+{
+    GgufKeys keys = m_source.keys;
+    keys.append(design.planKeys);
+    return layoutGguf(keys, design.tensors);
+}
+
+Result<GgufLayout> GgufPlanner::adapterLayout(const GgufDesign& design)
+{
+    return layoutGguf(design.adapterKeys, design.adapter);
+}
+
+}  // namespace sigmascope

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/export/Exporter.h"
+#include "core/export/GgufSource.h"
+#include "core/export/GgufWriter.h"
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace sigmascope {
+
+/// Everything that will be written for one plan, fixed before the first layer is computed.
+struct GgufDesign {
+    GgufKeys planKeys;                        ///< those that describe the plan; the model's stand before them
+    std::vector<GgufTensorSpec> tensors;      ///< targets, then extras
+    GgufKeys adapterKeys;
+    std::vector<GgufTensorSpec> adapter;      ///< lora_a, lora_b of every corrected target; empty: no adapter
+    SizeEstimate estimate;
+};
+
+/// A model prepared for GGUF export: tensor names, keys and tokenizer are read once, plans are then laid out without
+/// touching a file. Immutable and thread-safe.
+///
+/// Cost: create() reads headers and the tokenizer; estimate() is O(tensors) and free of file access, so that a byte
+/// budget follows a drag.
+class GgufPlanner {
+public:
+    [[nodiscard]] static Result<std::shared_ptr<const GgufPlanner>> create(std::shared_ptr<const Checkpoint> checkpoint,
+                                                                           std::shared_ptr<const Checkpoint> templateGguf = {});
+
+    /// Exact sizes of the files a plan would become. NotRepresentable for plans that GGUF or llama.cpp cannot carry.
+    [[nodiscard]] Result<SizeEstimate> estimate(const QuantizationPlan& plan, const Imatrix* calibration,
+                                                const std::filesystem::path& output) const;
+    [[nodiscard]] Result<GgufDesign> design(const ExportRequest& request) const;
+
+    [[nodiscard]] const GgufSource& source() const { return m_source; }
+    [[nodiscard]] const Checkpoint& checkpoint() const { return *m_checkpoint; }
+    /// Header and offsets of the model file of a design.
+    [[nodiscard]] Result<GgufLayout> modelLayout(const GgufDesign& design) const;
+    [[nodiscard]] static Result<GgufLayout> adapterLayout(const GgufDesign& design);
+
+private:
+    explicit GgufPlanner(std::shared_ptr<const Checkpoint> checkpoint)
+        : m_checkpoint(std::move(checkpoint)), m_topology(*m_checkpoint)
+    {
+    }
+    [[nodiscard]] Result<GgufTensorSpec> specOf(const GgufTarget& target, const LayerPlan& plan, bool dequantized) const;
+    [[nodiscard]] Status checkCorrection(const GgufTarget& target, const LayerPlan& plan) const;
+    [[nodiscard]] GgufKeys planKeysOf(const ExportRequest& request, std::span<const GgufTensorSpec> tensors) const;
+    void addAdapter(const ExportRequest& request, GgufDesign& design) const;
+    void measure(const ExportRequest& request, GgufDesign& design) const;
+
+    std::shared_ptr<const Checkpoint> m_checkpoint;
+    ModelTopology m_topology;
+    GgufSource m_source;
+};
+
+}  // namespace sigmascope
