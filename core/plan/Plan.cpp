@@ -1,1 +1,170 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/plan/Plan.h"
+
+#include "core/base/Parallel.h"
+#include "core/plan/NameMatcher.h"
+#include "core/plan/RecipeRules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace sigmascope {
+
+namespace {
+
+std::uint64_t colsOf(const TensorInfo& tensor)
+{
+    return tensor.shape.empty() ? 1 : tensor.shape.back();
+}
+
+bool isInteger(DType dtype)
+{
+    return dtype >= DType::I64 && dtype <= DType::Bool;
+}
+
+/// Why a tensor is no matrix that any grid could hold; nothing if it is one.
+std::optional<std::string> whyUnfit(const TensorInfo& tensor)
+{
+    const DTypeInfo& type = info(tensor.dtype);
+    if (tensor.state == TensorState::Truncated)
+        return "its data end past the file";
+    if (tensor.state == TensorState::Missing)
+        return "its shard is missing";
+    if (tensor.elements() == 0)
+        return "it has no elements";
+    if (!type.decodable)
+        return fmt::format("{} cannot be decoded in this version",
+                           tensor.dtype == DType::Unknown ? escaped(tensor.unknownDtype) : std::string(type.name));
+    if (isInteger(tensor.dtype))
+        return fmt::format("{} holds no weights", type.name);
+    if (tensor.shape.size() < 2)
+        return "it has one dimension: runtimes read norms and biases unquantized";
+    return std::nullopt;
+}
+
+/// What becomes of rows that the grid cannot hold (formats.md §2.5), and what it costs. Norms and 1-D tensors apart,
+/// a kept tensor keeps its type; only F64, which runtimes do not compute with, is stored as F32.
+std::string rowFallback(const TensorInfo& tensor, const Grid& grid)
+{
+    const DTypeInfo& type = info(tensor.dtype == DType::F64 ? DType::F32 : tensor.dtype);
+    if (!grid.ggufType())
+        return fmt::format("rows of {} do not fit {}: {} instead", colsOf(tensor), grid.id(), type.name);
+    const DTypeInfo& block = info(*grid.ggufType());
+    const auto bits = [](const DTypeInfo& of) { return static_cast<double>(of.blockBits) / of.blockElements; };
+    return fmt::format("row length {} is no multiple of {}: {} instead of {}, {:+} bits per weight", colsOf(tensor),
+                       block.blockElements, type.name, grid.id(), bits(type) - bits(block));
+}
+
+/// One tensor's plan from what was asked of it; what could not be done is added to @p fallbacks.
+Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorInfo& tensor, const TensorPlace& place,
+                         std::vector<Fallback>& fallbacks)
+{
+    LayerPlan layer;
+    if (const auto reason = whyUnfit(tensor)) {
+        fallbacks.push_back({index, "kept as it is: " + *reason});
+        return layer;
+    }
+    if (!intent.grid->accepts(colsOf(tensor))) {
+        fallbacks.push_back({index, rowFallback(tensor, *intent.grid)});
+        return layer;
+    }
+    layer = {.keep = false, .preset = intent.preset, .grid = intent.grid->id(), .rank = intent.rank,
+             .factors = intent.factors, .metric = intent.metric};
+    if (layer.rank == 0)
+        return layer;
+    const std::uint64_t cols = colsOf(tensor);
+    const std::uint64_t rows = tensor.elements() / cols;
+    const std::uint64_t most = std::min(rows, cols);
+    if (tensor.shape.size() > 2 || place.role == Role::Embedding) {
+        fallbacks.push_back({index, fmt::format("rank 0 instead of {}: adapters correct plain matrices only, {}", layer.rank,
+                                                tensor.shape.size() > 2 ? "this tensor is a stack of them"
+                                                                        : "this is a look-up table")});
+        layer.rank = 0;
+    } else if (layer.rank > most && intent.rankAsked) {
+        return fail(ErrorCode::InvalidRecipe, Where{.file = {}, .tensor = tensor.name},
+                    fmt::format("rank {} is over min(rows, cols) = {} of shape {}", layer.rank, most, toString(tensor.shape)));
+    } else if (layer.rank > most) {
+        fallbacks.push_back({index, fmt::format("rank {} instead of the preset's {}: min(rows, cols) of shape {}", most,
+                                                layer.rank, toString(tensor.shape))});
+        layer.rank = static_cast<std::uint32_t>(most);
+    }
+    return layer;
+}
+
+/// Rule that decides each tensor; SIZE_MAX for the default, and for what no rule and not the default covers.
+struct Coverage {
+    std::vector<std::size_t> rule;
+    std::vector<char> byDefault;
+};
+
+Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+{
+    std::vector<std::string> patterns;
+    for (const RecipeRule& rule : recipe.rules)
+        patterns.push_back(rule.match);
+    const auto rules = NameMatcher::compile(patterns);
+    if (!rules)
+        return passOn(rules);
+    const bool narrowed = !recipe.defaults.match.empty();
+    const auto defaults = NameMatcher::compile(narrowed ? std::vector{recipe.defaults.match} : std::vector<std::string>{});
+    if (!defaults)
+        return passOn(defaults);
+
+    const std::size_t count = checkpoint.tensors().size();
+    Coverage coverage{std::vector<std::size_t>(count, SIZE_MAX), std::vector<char>(count, 0)};
+    constexpr std::size_t kNames = 256;
+    parallelFor((count + kNames - 1) / kNames, [&](std::size_t chunk) {
+        for (std::size_t i = chunk * kNames; i < std::min(count, (chunk + 1) * kNames); ++i) {
+            const std::string& name = checkpoint.tensors()[i].name;
+            coverage.rule[i] = rules->firstMatch(name).value_or(SIZE_MAX);
+            coverage.byDefault[i] = topology.isQuantizable(i) && (!narrowed || defaults->firstMatch(name)) ? 1 : 0;
+        }
+    });
+    return coverage;
+}
+
+}  // namespace
+
+Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+{
+    const auto intents = intentsOf(recipe);
+    if (!intents)
+        return passOn(intents);
+    const auto coverage = coverageOf(recipe, checkpoint, topology);
+    if (!coverage)
+        return passOn(coverage);
+
+    ResolvedPlan resolved;
+    resolved.plan.target = recipe.target;
+    resolved.plan.seed = recipe.seed;
+    resolved.plan.layers.resize(checkpoint.tensors().size());
+    const std::unordered_set<std::string_view> pins(recipe.pins.begin(), recipe.pins.end());
+    for (std::size_t i = 0; i < resolved.plan.layers.size(); ++i) {
+        const TensorInfo& tensor = checkpoint.tensors()[i];
+        const std::size_t rule = coverage->rule[i];
+        const bool ruled = rule != SIZE_MAX;
+        const Intent& intent = ruled ? (*intents)[rule] : intents->back();
+        const bool covered = ruled ? !recipe.rules[rule].skip : coverage->byDefault[i] != 0 && !recipe.defaults.skip;
+        if (covered && intent.grid != nullptr) {
+            auto layer = fitted(intent, i, tensor, topology.place(i), resolved.fallbacks);
+            if (!layer)
+                return fail(layer.error().code, escaped(checkpoint.path().native()) + ": " + layer.error().detail);
+            resolved.plan.layers[i] = std::move(*layer);
+        }
+        resolved.plan.layers[i].pinned = pins.contains(tensor.name);
+    }
+    return resolved;
+}
+
+std::string_view methodOf(const LayerPlan& layer, const Metric& metric)
+{
+    if (layer.keep)
+        return "keep";
+    if (layer.rank == 0)
+        return "rtn";
+    return metric.isPlain() ? "lqer" : "l2qer";
+}
+
+}  // namespace sigmascope

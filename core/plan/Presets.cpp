@@ -1,1 +1,97 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/plan/Plan.h"
+#include "core/plan/TargetGrids.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace sigmascope {
+
+namespace {
+
+constexpr std::string_view kRtnSource = "round to nearest, the target's own encoder";
+constexpr std::string_view kLqerSource = "Zhang et al., LQER, ICML 2024 (arXiv 2402.02446)";
+/// LQER's rank at 4 bits on every model size (methods-lowrank §3.5).
+constexpr std::uint32_t kLqerRank = 32;
+
+constexpr std::array kPresets{
+    Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
+    Preset{"rtn-w5", "RTN, 5 bit", kRtnSource, "", 5, 0, MetricKind::Plain},
+    Preset{"rtn-w8", "RTN, 8 bit", kRtnSource, "", 8, 0, MetricKind::Plain},
+    Preset{"lqer-w4", "LQER, 4 bit", kLqerSource, "", 4, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w5", "LQER, 5 bit", kLqerSource, "", 5, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w8", "LQER, 8 bit", kLqerSource, "", 8, kLqerRank, MetricKind::Plain},
+    Preset{"l2qer-w4", "L²QER, 4 bit", kLqerSource, "calibration", 4, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w5", "L²QER, 5 bit", kLqerSource, "calibration", 5, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w8", "L²QER, 8 bit", kLqerSource, "calibration", 8, kLqerRank, MetricKind::DiagonalRms},
+};
+
+struct Method {
+    std::string_view id;
+    std::string_view nearest;  ///< itself, or the built method that comes closest
+};
+
+constexpr std::array kMethods{
+    Method{"rtn", "rtn"},         Method{"lqer", "lqer"},       Method{"l2qer", "l2qer"},
+    Method{"qera", "l2qer"},      Method{"flrq", "l2qer"},      Method{"gptq", "rtn"},
+    Method{"awq", "rtn"},         Method{"daq", "rtn"},         Method{"gptvq-1d", "rtn"},
+    Method{"gptvq-2d", "rtn"},    Method{"gptvq-4d", "rtn"},
+};
+
+/// "l2qer-w3" -> l2qer and 3; nothing for other words.
+std::optional<std::pair<Method, int>> split(std::string_view presetId)
+{
+    const std::size_t dash = presetId.rfind("-w");
+    if (dash == std::string_view::npos)
+        return std::nullopt;
+    const auto method = std::ranges::find(kMethods, presetId.substr(0, dash), &Method::id);
+    int bits = 0;
+    const char* end = presetId.data() + presetId.size();
+    const auto [after, error] = std::from_chars(presetId.data() + dash + 2, end, bits);
+    if (method == kMethods.end() || error != std::errc() || after != end)
+        return std::nullopt;
+    return std::pair{*method, bits};
+}
+
+}  // namespace
+
+std::span<const Preset> presets()
+{
+    return kPresets;
+}
+
+const Preset* findPreset(std::string_view id)
+{
+    const auto it = std::ranges::find(kPresets, id, &Preset::id);
+    return it == kPresets.end() ? nullptr : &*it;
+}
+
+Result<Recipe> recipeFromPreset(std::string_view presetId)
+{
+    if (findPreset(presetId) != nullptr) {
+        Recipe recipe;
+        recipe.defaults.preset = presetId;
+        return recipe;
+    }
+    if (const auto asked = split(presetId)) {
+        const auto& [method, bits] = *asked;
+        if (bits < 2 || bits > 8)
+            return fail(ErrorCode::InvalidOption, fmt::format("preset '{}': {} bits are out of range, 2 to 8", presetId, bits));
+        if (const auto grid = ownGrid("gguf", bits, method.nearest); !grid)
+            return fail(grid.error().code, fmt::format("preset '{}': {}", presetId, grid.error().detail));
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: {}-w{}",
+                                                             presetId, method.nearest, bits));
+    }
+    if (presetId.starts_with("gguf-"))
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: rtn-w4 (q4_0)",
+                                                             escaped(presetId)));
+    std::string known;
+    for (const Preset& preset : kPresets)
+        known += (known.empty() ? "" : ", ") + std::string(preset.id);
+    return fail(ErrorCode::InvalidOption, fmt::format("no preset '{}'; expected one of {}", escaped(presetId), known));
+}
+
+}  // namespace sigmascope

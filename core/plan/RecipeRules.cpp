@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/plan/RecipeRules.h"
+
+#include "core/plan/TargetGrids.h"
+#include "core/solve/Solver.h"
+
+#include <fmt/format.h>
+
+namespace sigmascope {
+
+namespace {
+
+constexpr int kNarrowest = 2;
+constexpr int kWidest = 8;
+
+tl::unexpected<Error> invalid(std::string detail)
+{
+    return fail(ErrorCode::InvalidRecipe, std::move(detail));
+}
+
+std::string_view methodOf(const Intent& intent)
+{
+    if (intent.rank == 0)
+        return "rtn";
+    return intent.metric == MetricKind::Plain ? "lqer" : "l2qer";
+}
+
+/// The grid a rule names, by grid id, or by family id and a width: its own, or else the inherited one.
+Result<const Grid*> namedGrid(const RecipeRule& rule, const Intent& base)
+{
+    const auto grid = findGrid(*rule.grid);
+    if (grid) {
+        if (rule.bits && *rule.bits != (*grid)->bits())
+            return invalid(fmt::format("grid '{}' has {} bits, 'bits' says {}", *rule.grid, (*grid)->bits(), *rule.bits));
+        return *grid;
+    }
+    bool isFamily = false;
+    for (const GridFamily& family : gridFamilies())
+        isFamily = isFamily || family.id == *rule.grid;
+    if (!isFamily)
+        return invalid(grid.error().detail);
+    if (!rule.bits && base.grid == nullptr)
+        return invalid(fmt::format("grid family '{}' needs 'bits'", *rule.grid));
+    const auto ofFamily = gridOf(*rule.grid, rule.bits.value_or(base.grid == nullptr ? 0 : base.grid->bits()));
+    if (!ofFamily)
+        return invalid(ofFamily.error().detail);
+    return *ofFamily;
+}
+
+/// The inherited family at the width asked, else the target's own grid of it.
+Result<const Grid*> gridOfWidth(const RecipeRule& rule, const Intent& base, std::string_view target)
+{
+    if (base.grid != nullptr) {
+        if (const auto same = gridOf(familyOf(*base.grid).id, *rule.bits))
+            return *same;
+    }
+    return ownGrid(target, *rule.bits, methodOf(base));
+}
+
+Result<Intent> fromPreset(std::string_view presetId, std::string_view target)
+{
+    const Preset* preset = findPreset(presetId);
+    if (preset == nullptr) {
+        const auto known = recipeFromPreset(presetId);
+        const ErrorCode code = known.error().code;
+        return fail(code == ErrorCode::InvalidOption ? ErrorCode::InvalidRecipe : code, known.error().detail);
+    }
+    const auto grid = ownGrid(target, preset->bits, presetId.substr(0, presetId.rfind('-')));
+    if (!grid)
+        return passOn(grid);
+    return Intent{.grid = *grid, .preset = std::string(presetId), .rank = preset->rank, .metric = preset->metric};
+}
+
+Status applyGrid(const RecipeRule& rule, Intent& intent, std::string_view target)
+{
+    if (rule.bits && (*rule.bits < kNarrowest || *rule.bits > kWidest))
+        return invalid(fmt::format("{} bits are out of range, {} to {}", *rule.bits, kNarrowest, kWidest));
+    if (!rule.bits && !rule.grid)
+        return {};
+    const auto grid = rule.grid ? namedGrid(rule, intent) : gridOfWidth(rule, intent, target);
+    if (!grid)
+        return passOn(grid);
+    if (Status carried = checkRepresentable(target, **grid); !carried)
+        return carried;
+    // A preset fixes the width: what is given another one by hand no longer is that preset, and a rule that names
+    // its grid without a preset does not mean the inherited one.
+    const Preset* preset = findPreset(intent.preset);
+    if (!rule.preset || preset == nullptr || preset->bits != (*grid)->bits())
+        intent.preset.clear();
+    intent.grid = *grid;
+    return {};
+}
+
+Status applyOptions(const RecipeRule& rule, Intent& intent)
+{
+    if (rule.rank) {
+        intent.rank = *rule.rank;
+        intent.rankAsked = true;
+    }
+    if (rule.factorBits) {
+        if (*rule.factorBits != 16 && *rule.factorBits != 32)
+            return invalid(fmt::format("factor_bits {}: expected 16 or 32", *rule.factorBits));
+        intent.factors = *rule.factorBits == 32 ? FactorType::F32 : FactorType::F16;
+    }
+    if (rule.solver && findSolver(*rule.solver) == nullptr) {
+        std::string known;
+        for (const Solver& solver : solvers())
+            known += (known.empty() ? "" : ", ") + std::string(solver.id);
+        return invalid(fmt::format("no solver '{}'; expected {}", escaped(*rule.solver), known));
+    }
+    if (rule.metric) {
+        const auto metric = metricFromId(*rule.metric);
+        if (!metric)
+            return invalid(fmt::format("no metric '{}'; expected plain, rms or lqer", escaped(*rule.metric)));
+        intent.metric = *metric;
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Intent> applied(const RecipeRule& rule, Intent base, std::string_view target)
+{
+    Intent intent = std::move(base);
+    if (rule.preset) {
+        auto preset = fromPreset(*rule.preset, target);
+        if (!preset)
+            return preset;
+        intent = std::move(*preset);
+    }
+    // Options first: the width's error names the nearest plan by the method that they make.
+    if (Status options = applyOptions(rule, intent); !options)
+        return passOn(options);
+    if (Status grid = applyGrid(rule, intent, target); !grid)
+        return passOn(grid);
+    return intent;
+}
+
+Result<std::vector<Intent>> intentsOf(const Recipe& recipe)
+{
+    if (Status target = checkTarget(recipe.target); !target)
+        return passOn(target);
+    const auto defaults = applied(recipe.defaults, {}, recipe.target);
+    if (!defaults)
+        return fail(defaults.error().code, "default: " + defaults.error().detail);
+    std::vector<Intent> intents;
+    intents.reserve(recipe.rules.size() + 1);
+    for (std::size_t i = 0; i < recipe.rules.size(); ++i) {
+        const RecipeRule& rule = recipe.rules[i];
+        auto intent = applied(rule, *defaults, recipe.target);
+        const std::string where = fmt::format("rules[{}] '{}': ", i, escaped(rule.match, 80));
+        if (!intent)
+            return fail(intent.error().code, where + intent.error().detail);
+        if (!rule.skip && intent->grid == nullptr)
+            return invalid(where + "neither it nor the default gives a preset, bits or a grid");
+        intents.push_back(std::move(*intent));
+    }
+    intents.push_back(*defaults);
+    return intents;
+}
+
+}  // namespace sigmascope

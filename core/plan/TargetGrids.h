@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Result.h"
+#include "core/grid/Grid.h"
+
+#include <string_view>
+
+namespace sigmascope {
+
+/// InvalidRecipe for a word that is no target, NotRepresentable for one that this version does not write.
+[[nodiscard]] Status checkTarget(std::string_view target);
+
+/// The target's own grid of a width (product.md, "Presets and recipes"): gguf 4, 5, 8 bits = q4_0, q5_0, q8_0.
+/// NotRepresentable naming the nearest plan for other widths, with @p method in its name ("l2qer-w4") unless empty.
+/// @pre checkTarget(target), 2 <= bits <= 8.
+[[nodiscard]] Result<const Grid*> ownGrid(std::string_view target, int bits, std::string_view method);
+
+/// NotRepresentable naming the nearest grid if the target has no such type.
+[[nodiscard]] Status checkRepresentable(std::string_view target, const Grid& grid);
+
+}  // namespace sigmascope
