@@ -13,8 +13,10 @@ namespace sigmascope {
 
 namespace {
 
-/// Short sides up to this are solved whole in double.
+/// Short sides up to this are solved whole in double, and up to the second one (seconds) where an iterated basis
+/// would have to span most of the space anyway.
 constexpr std::size_t kExactSide = 512;
+constexpr std::size_t kAffordableSide = 2048;
 /// Columns a Krylov basis may have; wider blocks keep only the newest one (plain subspace iteration).
 constexpr std::size_t kMaxBasis = 1280;
 /// Iteration stops when a step adds less than this share of the total energy (methods-lowrank §7.2).
@@ -80,6 +82,13 @@ Result<MatrixF> powerStep(SideProducts& products, const MatrixF& panel)
     return back;
 }
 
+/// Whether all blocks of a Krylov basis may be kept.
+bool basisFits(std::size_t rank, const LowRankOptions& options, std::size_t side)
+{
+    const auto steps = static_cast<std::size_t>(std::max(0, options.powerIterations));
+    return (rank + options.oversample) * (steps + 1) <= std::min(kMaxBasis, side);
+}
+
 /// Block Krylov while the basis is small (never worse than subspace iteration for the same products, and much
 /// better on flat spectra), subspace iteration otherwise. Both stop early once a step adds next to nothing.
 Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, const LowRankOptions& options, double total)
@@ -90,7 +99,7 @@ Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, 
         return passOn(basis);
     const double worthwhile = kWorthwhile * total * products.unit() * products.unit();
     const auto steps = static_cast<std::size_t>(std::max(0, options.powerIterations));
-    const bool krylov = block * (steps + 1) <= std::min(kMaxBasis, products.shortSide());
+    const bool krylov = basisFits(rank, options, products.shortSide());
     MatrixF panel;
     double before = -1;
     for (std::size_t step = 0; step < steps; ++step) {
@@ -159,7 +168,8 @@ Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank
         return out;
     }
     SideProducts products(residual, out.total, job);
-    const bool exact = side <= kExactSide || rank + options.oversample >= side;
+    const bool exact = side <= kExactSide || rank + options.oversample >= side
+        || (side <= kAffordableSide && !basisFits(rank, options, side));
     auto found = exact ? exactDirections(residual, rank, job) : iteratedDirections(products, rank, options, out.total);
     if (!found)
         return passOn(found);

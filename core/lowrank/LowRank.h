@@ -34,7 +34,9 @@ struct LowRankCorrection {
 };
 
 /// @param residual  E, with the metric's scale in residual.scale.
-/// Rank is clamped to min(rows, cols). E = 0 gives rank 0. Full rank, and small matrices (min side <= 512), take the exact Gram route.
+/// Rank is clamped to min(rows, cols). E = 0 gives rank 0. Solved whole by the f64 Gram: full rank, min side <= 512,
+/// and up to 2048 where (rank + oversample)(q + 1) vectors are more than the basis may hold. Otherwise block Krylov
+/// with q steps, or subspace iteration where its basis would be too large.
 /// Same seed, same bits on any thread count. NonFinite, Cancelled.
 [[nodiscard]] Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank, const LowRankOptions& options,
                                                 const JobContext& job = {});

@@ -32,10 +32,12 @@ struct Spectrum {
     double captured = 0;             ///< sum of values^2
     /// totalEnergy - captured, exact (Frobenius identity): the energy of the values not computed.
     double unresolvedEnergy = 0;
-    /// Values below it are under the numerical resolution of the route taken (Gram: sigma_1 * sqrt(eps_f64 * n)-like).
+    /// Values below it are under the numerical resolution of the route taken. Gram: sigma_1 sqrt(n eps_f64);
+    /// iterated: ||A S||_F eps_f32 / (2 tolerance), where products in f32 stop telling a value to the tolerance.
     double floor = 0;
     /// Leading values whose triplet residual ||A^T u - sigma v|| certifies the asked tolerance; equals values.size()
-    /// when the request was met.
+    /// when the request was met. Iterated values under `floor` count as met, the floor marks them; of a full
+    /// spectrum those above `floor` are counted.
     std::size_t certified = 0;
     double tolerance = 0;            ///< asked, relative, on every value
     bool complete = false;           ///< all values computed
