@@ -19,6 +19,8 @@ public:
                      const QWidget* widget) const override;
     void drawComplexControl(ComplexControl control, const QStyleOptionComplex* option, QPainter* painter,
                             const QWidget* widget) const override;
+    [[nodiscard]] QRect subControlRect(ComplexControl control, const QStyleOptionComplex* option, SubControl part,
+                                       const QWidget* widget) const override;
     [[nodiscard]] int pixelMetric(PixelMetric metric, const QStyleOption* option, const QWidget* widget) const override;
     [[nodiscard]] int styleHint(StyleHint hint, const QStyleOption* option, const QWidget* widget,
                                 QStyleHintReturn* data) const override;
@@ -28,7 +30,10 @@ public:
     using QProxyStyle::polish;
 };
 
-/// The style sheet (step bar, tabs, primary button), with the colours of the current theme filled in.
+/// The style sheet (step bar, segments, tabs, primary button, text levels), with the colours of the current theme.
 [[nodiscard]] QString styleSheet();
+
+/// Chevron pointing down, right (collapsed) or up, 1.3 px, centred in @p rect.
+void paintChevron(QPainter& painter, const QRectF& rect, Qt::ArrowType direction, const QColor& colour);
 
 }  // namespace sigmascope::ui

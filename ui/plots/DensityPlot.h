@@ -59,13 +59,14 @@ protected:
     [[nodiscard]] Extent dataExtent() const override;
     void cursorMoved(const QPointF& position) override;
     void keyPressEvent(QKeyEvent* event) override;
-    void resizeEvent(QResizeEvent* event) override;
 
 private:
     struct Parts;
+    void build();
     void rebin();
+    void layOut();
     void fitY();
-    void placeLevels();
+    void placeReferences();
 
     std::unique_ptr<Parts> m;
 };

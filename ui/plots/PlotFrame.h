@@ -8,8 +8,8 @@
 
 #include <memory>
 
-class QComboBox;
 class QCustomPlot;
+class QFrame;
 class QHBoxLayout;
 class QLabel;
 class QToolButton;
@@ -42,6 +42,8 @@ public:
     /// ✕ what was found, where, and one link ("" = none) that goes there.
     void showFailed(const QString& what, const QString& where, const QString& link = {});
     [[nodiscard]] State state() const { return m_state; }
+    /// The surface that takes the mouse, for tests; positions of this frame work as well.
+    [[nodiscard]] QWidget* canvas() const;
     /// Sentence shown over the plot, for tests and screen readers; empty when there is none.
     [[nodiscard]] QString message() const;
 
@@ -66,6 +68,7 @@ signals:
 protected:
     [[nodiscard]] QCustomPlot* plot() const { return m_plot; }
     void setReady();
+    [[nodiscard]] bool isStale() const { return m_state == State::Stale; }
     /// Legend entry that toggles a series; returns the button. Toggling calls seriesToggled().
     QToolButton* addLegend(Series series, const QString& text, const QString& explanation);
     /// Adds a widget right of the badge (combo, segments).
@@ -95,22 +98,33 @@ protected:
     /// Escape while a handle is held.
     virtual void handleCancelled() {}
 
+    /// Cursor shape and redraw of a hovered handle; called before cursorMoved().
+    virtual bool isOverHandle(const QPointF&) const { return false; }
+    /// Replots the overlay layer only.
+    void replotOverlay();
+
     void changeEvent(QEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
+    void mousePressEvent(QMouseEvent* event) override;
+    void mouseMoveEvent(QMouseEvent* event) override;
+    void mouseReleaseEvent(QMouseEvent* event) override;
+    void mouseDoubleClickEvent(QMouseEvent* event) override;
     bool eventFilter(QObject* watched, QEvent* event) override;
 
 private:
     struct Gesture;
     void buildLayout();
     void setState(State state);
+    void refreshLook();
     void zoom(const QPointF& at, double factor, bool vertical);
     void panTo(const QPointF& position);
     void zoomToBox(const QRectF& box);
     void openContextMenu(const QPoint& globalPosition);
     void saveWithDialog(const QString& suffix);
-    bool mousePressed(class QMouseEvent* event);
-    bool mouseMoved(class QMouseEvent* event);
-    bool mouseReleased(class QMouseEvent* event);
+    // Positions are those of the plot widget.
+    bool pressed(const QPointF& position, Qt::MouseButton button, Qt::KeyboardModifiers modifiers);
+    void moved(const QPointF& position, Qt::KeyboardModifiers modifiers);
+    bool released(const QPointF& position, Qt::KeyboardModifiers modifiers, const QPoint& globalPosition);
 
     State m_state = State::Empty;
     QCustomPlot* m_plot = nullptr;
@@ -121,6 +135,7 @@ private:
     SourceBadge* m_badge = nullptr;
     QLabel* m_readout = nullptr;
     ElidedLabel* m_hint = nullptr;
+    QFrame* m_rule = nullptr;
     std::unique_ptr<Gesture> m_gesture;
     Source m_source = Source::None;
     QString m_sourceWords;

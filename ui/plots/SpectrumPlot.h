@@ -48,7 +48,8 @@ public:
 
     void show(const SpectrumView& view);
     using QWidget::show;
-    /// Marker at @p rank with its words; replots the overlay only. Does nothing to a gesture's own rank. Cheap.
+    /// Marker at @p rank with its words; replots the overlay only. Cheap: called on every mouse move of a drag, from
+    /// the slot of rankDragged().
     void setMarker(int rank, const MarkerReadout& readout);
     /// No marker: kept layer.
     void hideMarker();
@@ -91,18 +92,30 @@ protected:
     void handleMoved(const QPointF& position, Qt::KeyboardModifiers modifiers) override;
     void handleReleased(const QPointF& position, Qt::KeyboardModifiers modifiers) override;
     void handleCancelled() override;
+    [[nodiscard]] bool isOverHandle(const QPointF& position) const override;
     void keyPressEvent(QKeyEvent* event) override;
-    void resizeEvent(QResizeEvent* event) override;
+    void focusInEvent(QFocusEvent* event) override;
+    void focusOutEvent(QFocusEvent* event) override;
 
 private:
     struct Parts;
-    void build();
-    void fillCurves();
-    void fillErrors();
+    void buildRects();
+    void buildItems();
+    void styleCurves();
+    void chooseLayout();
     void layOut();
-    void dragTo(int rank);
+    void ensureLaidOut() const;
+    void fillCurves();
+    void fitY();
+    void placeZones();
+    void placeLabels();
+    void placeLabel(int entry, const QRectF& area);
     void placeMarker();
+    void decideBubble();
+    void dragTo(int rank);
     void moveByKey(int rank);
+    [[nodiscard]] int rankAtPixel(double x, Qt::KeyboardModifiers modifiers) const;
+    [[nodiscard]] QString readoutAt(int rank) const;
 
     std::unique_ptr<Parts> m;
 };

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/plots/LevelItem.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sigmascope::ui {
+
+LevelItem::LevelItem(QCustomPlot* plot)
+    : QCPAbstractItem(plot)
+{
+    setClipToAxisRect(false);
+    setSelectable(false);
+}
+
+void LevelItem::setLevels(std::vector<DensityLevel> levels)
+{
+    m_levels = std::move(levels);
+    std::sort(m_levels.begin(), m_levels.end(),
+              [](const DensityLevel& a, const DensityLevel& b) { return a.weight < b.weight; });
+}
+
+const DensityLevel* LevelItem::nearest(double weight) const
+{
+    const auto it = std::min_element(m_levels.begin(), m_levels.end(), [weight](const DensityLevel& a, const DensityLevel& b) {
+        return std::abs(a.weight - weight) < std::abs(b.weight - weight);
+    });
+    return it == m_levels.end() ? nullptr : &*it;
+}
+
+int LevelItem::labelStep(double distance, double room)
+{
+    int step = 1;
+    while (distance > 0 && distance * step < room && step < 1 << 16)
+        step *= 2;
+    return step;
+}
+
+void LevelItem::draw(QCPPainter* painter)
+{
+    if (m_rect == nullptr || m_levels.empty())
+        return;
+    const Theme& theme = Theme::current();
+    const QRect rect = m_rect->rect();
+    const QCPAxis& axis = *m_rect->axis(QCPAxis::atBottom);
+    const double first = axis.coordToPixel(m_levels.front().weight), last = axis.coordToPixel(m_levels.back().weight);
+    const double distance = m_levels.size() > 1 ? (last - first) / static_cast<double>(m_levels.size() - 1) : 100;
+    const int step = labelStep(distance, px(18));
+    painter->setAntialiasing(false);
+    painter->setFont(font(FontRole::MonoAxis));
+    QColor thin = theme.seriesQ;
+    if (distance < 6)
+        thin.setAlphaF(0.55F);  // 256 levels: a tint, not a wall
+    double lastLabelled = -1e9;
+    for (const DensityLevel& level : m_levels) {
+        const double x = std::floor(axis.coordToPixel(level.weight)) + 0.5;
+        if (x < rect.left() || x > rect.right())
+            continue;
+        painter->setPen(QPen(thin, 1));
+        painter->drawLine(QLineF(x, rect.top(), x, rect.bottom()));
+        const bool isLabelled = ((level.code % step) + step) % step == 0 && x - lastLabelled >= px(18);
+        if (!isLabelled)
+            continue;
+        lastLabelled = x;
+        painter->setPen(theme.seriesQ);
+        QString text = QLocale().toString(level.code);
+        text.replace(QLatin1Char('-'), QChar(0x2212));
+        painter->drawText(QRectF(x - px(20), rect.top() - px(20), px(40), px(16)), Qt::AlignCenter, text);
+    }
+    painter->setFont(font(FontRole::Caption));
+    painter->setPen(theme.seriesQ);
+    const double right = std::min<double>(last + px(16), rect.right() - px(30));
+    if (right - lastLabelled > px(14) && last < rect.right())
+        painter->drawText(QRectF(right, rect.top() - px(20), px(60), px(16)), Qt::AlignLeft | Qt::AlignVCenter,
+                          DensityPlot::tr("code"));
+}
+
+}  // namespace sigmascope::ui
