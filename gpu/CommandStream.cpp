@@ -11,10 +11,8 @@ namespace {
 
 constexpr std::uint32_t kBindings = 2;
 
-VkMemoryBarrier barrier(VkAccessFlags before, VkAccessFlags after)
-{
-    return {VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, before, after};
-}
+constexpr VkPipelineStageFlags kTransfer = VK_PIPELINE_STAGE_TRANSFER_BIT;
+constexpr VkPipelineStageFlags kCompute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
 
 }  // namespace
 
@@ -68,10 +66,7 @@ Status CommandStream::open()
 
 Status CommandStream::submit(const RoundTrip& trip)
 {
-    const auto set = boundSet(trip);
-    if (!set)
-        return passOn(set);
-    if (const Status recorded = record(trip, *set); !recorded)
+    if (const Status recorded = record(trip); !recorded)
         return recorded;
     const VkFence fence = m_fence.get();
     if (const VkResult r = m_device->api().vkResetFences(m_device->handle(), 1, &fence); r != VK_SUCCESS)
@@ -121,7 +116,7 @@ Result<VkDescriptorSet> CommandStream::boundSet(const RoundTrip& trip)
     return set;
 }
 
-Status CommandStream::record(const RoundTrip& trip, VkDescriptorSet set)
+Status CommandStream::record(const RoundTrip& trip)
 {
     const VolkDeviceTable& api = m_device->api();
     if (const VkResult r = api.vkResetCommandPool(m_device->handle(), m_pool.get(), 0); r != VK_SUCCESS)
@@ -131,30 +126,53 @@ Status CommandStream::record(const RoundTrip& trip, VkDescriptorSet set)
     begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
     if (const VkResult r = api.vkBeginCommandBuffer(m_commands, &begin); r != VK_SUCCESS)
         return vulkanError(r, "vkBeginCommandBuffer");
-
-    const VkBufferCopy up{0, 0, trip.inputBytes};
-    api.vkCmdCopyBuffer(m_commands, trip.upload->handle(), trip.input->handle(), 1, &up);
+    if (trip.inputBytes != 0) {
+        const VkBufferCopy up{0, 0, trip.inputBytes};
+        api.vkCmdCopyBuffer(m_commands, trip.upload->handle(), trip.input->handle(), 1, &up);
+    }
     if (trip.clearBytes != 0)
         api.vkCmdFillBuffer(m_commands, trip.output->handle(), 0, trip.clearBytes, 0);
-    const auto filled = barrier(VK_ACCESS_TRANSFER_WRITE_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-    api.vkCmdPipelineBarrier(m_commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &filled, 0,
-                             nullptr, 0, nullptr);
-    api.vkCmdBindPipeline(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->pipeline());
-    api.vkCmdBindDescriptorSets(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->layout(), 0, 1, &set, 0, nullptr);
-    api.vkCmdPushConstants(m_commands, trip.kernel->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                           static_cast<std::uint32_t>(trip.push.size()), trip.push.data());
-    api.vkCmdDispatch(m_commands, trip.workgroups, 1, 1);
-    const auto computed = barrier(VK_ACCESS_SHADER_WRITE_BIT, VK_ACCESS_TRANSFER_READ_BIT);
-    api.vkCmdPipelineBarrier(m_commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &computed, 0,
-                             nullptr, 0, nullptr);
-    const VkBufferCopy down{0, 0, trip.outputBytes};
-    api.vkCmdCopyBuffer(m_commands, trip.output->handle(), trip.readback->handle(), 1, &down);
-    const auto copied = barrier(VK_ACCESS_TRANSFER_WRITE_BIT, VK_ACCESS_HOST_READ_BIT);
-    api.vkCmdPipelineBarrier(m_commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &copied, 0, nullptr, 0,
-                             nullptr);
+    if (const Status recorded = recordWork(trip); !recorded)
+        return recorded;
+    if (trip.outputBytes != 0) {
+        const VkBufferCopy down{0, 0, trip.outputBytes};
+        api.vkCmdCopyBuffer(m_commands, trip.output->handle(), trip.readback->handle(), 1, &down);
+        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    }
     if (const VkResult r = api.vkEndCommandBuffer(m_commands); r != VK_SUCCESS)
         return vulkanError(r, "vkEndCommandBuffer");
     return {};
+}
+
+Status CommandStream::recordWork(const RoundTrip& trip)
+{
+    const VolkDeviceTable& api = m_device->api();
+    if (trip.kernel == nullptr) {
+        if (trip.copyBytes == 0)
+            return {};
+        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+        const VkBufferCopy across{0, 0, trip.copyBytes};
+        api.vkCmdCopyBuffer(m_commands, trip.input->handle(), trip.output->handle(), 1, &across);
+        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
+        return {};
+    }
+    const auto set = boundSet(trip);
+    if (!set)
+        return passOn(set);
+    recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kCompute, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    api.vkCmdBindPipeline(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->pipeline());
+    api.vkCmdBindDescriptorSets(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->layout(), 0, 1, &*set, 0, nullptr);
+    api.vkCmdPushConstants(m_commands, trip.kernel->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                           static_cast<std::uint32_t>(trip.push.size()), trip.push.data());
+    api.vkCmdDispatch(m_commands, trip.workgroups, 1, 1);
+    recordBarrier(kCompute, VK_ACCESS_SHADER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
+    return {};
+}
+
+void CommandStream::recordBarrier(VkPipelineStageFlags from, VkAccessFlags before, VkPipelineStageFlags to, VkAccessFlags after)
+{
+    const VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, before, after};
+    m_device->api().vkCmdPipelineBarrier(m_commands, from, to, 0, 1, &barrier, 0, nullptr, 0, nullptr);
 }
 
 }  // namespace sigmascope::gpu

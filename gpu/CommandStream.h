@@ -9,9 +9,12 @@
 
 namespace sigmascope::gpu {
 
-/// One round trip of a tile: upload, kernel, download. Binding 0 is input, binding 1 is output.
+/// One round trip of a tile: upload, kernel, download. Binding 0 is input, binding 1 is output. Parts of no bytes
+/// are left out: an input that is there already, an output that stays. Without a kernel, `copyBytes` go from input
+/// to output: what the memory alone can do.
 struct RoundTrip {
     const Kernel* kernel = nullptr;
+    Bytes copyBytes = 0;
     std::span<const std::byte> push;
     std::uint32_t workgroups = 0;
     const Buffer* upload = nullptr;
@@ -41,7 +44,9 @@ private:
     }
     [[nodiscard]] Status open();
     [[nodiscard]] Result<VkDescriptorSet> boundSet(const RoundTrip& trip);
-    [[nodiscard]] Status record(const RoundTrip& trip, VkDescriptorSet set);
+    [[nodiscard]] Status record(const RoundTrip& trip);
+    [[nodiscard]] Status recordWork(const RoundTrip& trip);
+    void recordBarrier(VkPipelineStageFlags from, VkAccessFlags before, VkPipelineStageFlags to, VkAccessFlags after);
 
     Device* m_device;
     Owned<VkCommandPool> m_pool;

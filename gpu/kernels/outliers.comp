@@ -28,10 +28,10 @@ void main()
     uint found = 0u;
     for (uint v = thread; v < vectorsHere; v += kThreads) {
         const uvec4 vector = vectors[base + v];
-        const uint lanes = min(count - v * kPerVector, kPerVector);
-        for (uint lane = 0u; lane < lanes; ++lane) {
+        const uint lanes = count - v * kPerVector;
+        for (uint lane = 0u; lane < kPerVector; ++lane) {
             const uint bits = elementBits(vector, lane);
-            if ((bits & 0x7FFFFFFFu) >= 0x7F800000u)
+            if (lane >= lanes || (bits & 0x7FFFFFFFu) >= 0x7F800000u)
                 continue;
             const uint key = orderedKey(bits);
             if (key < limits.x || key > limits.w)

@@ -39,8 +39,10 @@ void main()
     float roughSum = 0.0;
     for (uint v = thread; v < vectorsHere; v += kThreads) {
         const uvec4 vector = vectors[base + v];
-        const uint lanes = min(count - v * kPerVector, kPerVector);
-        for (uint lane = 0u; lane < lanes; ++lane) {
+        const uint lanes = count - v * kPerVector;
+        for (uint lane = 0u; lane < kPerVector; ++lane) {  // a constant count, so that drivers unroll it
+            if (lane >= lanes)
+                continue;
             const uint bits = elementBits(vector, lane);
             const uint magnitude = bits & 0x7FFFFFFFu;
             if (magnitude >= 0x7F800000u) {
@@ -92,11 +94,11 @@ void main()
     vec4 sums = vec4(0.0);
     for (uint v = thread; v < vectorsHere; v += kThreads) {
         const uvec4 vector = vectors[base + v];
-        const uint lanes = min(count - v * kPerVector, kPerVector);
+        const uint lanes = count - v * kPerVector;
         vec4 few = vec4(0.0);
-        for (uint lane = 0u; lane < lanes; ++lane) {
+        for (uint lane = 0u; lane < kPerVector; ++lane) {
             const uint bits = elementBits(vector, lane);
-            if ((bits & 0x7FFFFFFFu) >= 0x7F800000u)
+            if (lane >= lanes || (bits & 0x7FFFFFFFu) >= 0x7F800000u)
                 continue;
             const float deviation = uintBitsToFloat(bits) * scale - pivot;
             const float square = deviation * deviation;

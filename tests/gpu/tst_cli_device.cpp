@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The built program on a Vulkan device: named in every result, and the file is the CPU's to the byte.
+
+#include "SoftwareDevice.h"
+
+#include "cli/CliRun.h"
+
+#include <QFile>
+#include <QTemporaryDir>
+#include <QtTest>
+
+using namespace sigmascope::test;
+
+class CliDevice : public QObject {
+    Q_OBJECT
+
+private slots:
+    void initTestCase()
+    {
+        m_software = softwareDevice();
+        QVERIFY2(m_software >= 0, "a software Vulkan device (lavapipe) is needed");
+        QVERIFY(m_folder.isValid());
+    }
+
+    void quantizeNamesTheDeviceAndWritesTheCpusBytes()
+    {
+        const QString id = QStringLiteral("vulkan:%1").arg(m_software);
+        const CliRun gpu = quantizeOn(id);
+        QVERIFY2(!gpu.crashed && gpu.exitCode == 0, gpu.err.constData());
+        QVERIFY2(!gpu.err.contains("alidation"), gpu.err.constData());
+        const CliRun cpu = quantizeOn(QStringLiteral("cpu"));
+        QVERIFY2(!cpu.crashed && cpu.exitCode == 0, cpu.err.constData());
+
+        QCOMPARE(devicesOf(cpu), QStringList{QStringLiteral("cpu")});
+        QCOMPARE(devicesOf(gpu), QStringList{id});
+        const QByteArray expected = bytesOf(QStringLiteral("cpu"));
+        QVERIFY(!expected.isEmpty());
+        QVERIFY2(bytesOf(id) == expected, "the file differs from the CPU's");
+    }
+
+    void aSoftwareDeviceIsTakenOnlyWhenAskedFor()
+    {
+        const auto automatic = quantizeOn(QStringLiteral("auto"));
+        QVERIFY2(automatic.exitCode == 0, automatic.err.constData());
+        const int best = sigmascope::bestVulkanDevice();
+        QCOMPARE(devicesOf(automatic), QStringList{best < 0 ? QStringLiteral("cpu") : QStringLiteral("vulkan:%1").arg(best)});
+    }
+
+    void devicesListsItWithTheReason()
+    {
+        const CliRun run = cli({QStringLiteral("devices"), QStringLiteral("--json")});
+        QCOMPARE(run.exitCode, 0);
+        const QString id = QStringLiteral("vulkan:%1").arg(m_software);
+        for (const QJsonValue& device : run.json()[u"devices"].toArray()) {
+            if (device.toObject()[u"id"].toString() != id)
+                continue;
+            QCOMPARE(device.toObject()[u"kind"].toString(), QStringLiteral("software"));
+            QVERIFY(device.toObject()[u"reason"].toString().contains(QStringLiteral("software")));
+            return;
+        }
+        QFAIL("the device is not listed");
+    }
+
+private:
+    [[nodiscard]] QString pathFor(const QString& device) const
+    {
+        return m_folder.filePath(QString(device).replace(QLatin1Char(':'), QLatin1Char('-')) + QStringLiteral(".gguf"));
+    }
+    [[nodiscard]] CliRun quantizeOn(const QString& device) const
+    {
+        return cli({QStringLiteral("quantize"), sampleFolder(), QStringLiteral("--preset"), QStringLiteral("rtn-w4"),
+                    QStringLiteral("--to"), QStringLiteral("gguf"), QStringLiteral("-o"), pathFor(device),
+                    QStringLiteral("--device"), device, QStringLiteral("--json")},
+                   {{QStringLiteral("SIGMASCOPE_VK_VALIDATION"), QStringLiteral("1")}});
+    }
+    [[nodiscard]] QByteArray bytesOf(const QString& device) const
+    {
+        QFile file(pathFor(device));
+        return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+    }
+    /// The distinct devices that quantized a tensor.
+    static QStringList devicesOf(const CliRun& run)
+    {
+        QStringList devices;
+        for (const QJsonValue& tensor : run.json()[u"tensors"].toArray()) {
+            const QString device = tensor.toObject()[u"device"].toString();
+            if (!device.isEmpty() && !devices.contains(device))
+                devices.append(device);
+        }
+        return devices;
+    }
+
+    QTemporaryDir m_folder;
+    int m_software = -1;
+};
+
+QTEST_GUILESS_MAIN(CliDevice)
+#include "tst_cli_device.moc"
