@@ -3,12 +3,35 @@
 
 #include "app/cli/Terminal.h"
 
-#include <pthread.h>
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace sigmascope::cli {
 
 namespace {
+
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr char kInterrupted = 'i';
+constexpr char kOver = 'o';
+
+/// Read end, write end; set before any handler is.
+int g_pipe[2] = {-1, -1};
+
+void tell(char what)
+{
+    const int before = errno;
+    while (write(g_pipe[1], &what, 1) < 0 && errno == EINTR) {
+    }
+    errno = before;
+}
+
+void onSignal(int)
+{
+    tell(kInterrupted);
+}
 
 bool isIgnored(int signal)
 {
@@ -16,35 +39,52 @@ bool isIgnored(int signal)
     return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+void handle(int signal, void (*handler)(int))
+{
+    struct sigaction action {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, nullptr);
+}
+
 }  // namespace
 
 Interrupts::Interrupts()
 {
-    sigemptyset(&m_signals);
-    sigaddset(&m_signals, SIGUSR1);  // our own, to end the wait
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-        if (!isIgnored(signal))
-            sigaddset(&m_signals, signal);
-    }
-    pthread_sigmask(SIG_BLOCK, &m_signals, nullptr);
+    // Without a pipe (no descriptors left) Ctrl+C keeps its usual meaning.
+    if (pipe2(g_pipe, O_CLOEXEC) != 0)
+        return;
     m_thread = std::thread([this] { wait(); });
+    for (const int signal : kSignals) {
+        if (!isIgnored(signal))
+            handle(signal, onSignal);
+    }
 }
 
 Interrupts::~Interrupts()
 {
-    m_over.request_stop();
-    pthread_kill(m_thread.native_handle(), SIGUSR1);
+    if (!m_thread.joinable())
+        return;
+    for (const int signal : kSignals) {
+        if (!isIgnored(signal))
+            handle(signal, SIG_DFL);
+    }
+    tell(kOver);
     m_thread.join();
+    close(g_pipe[0]);
+    close(g_pipe[1]);
 }
 
 void Interrupts::wait()
 {
-    int signal = 0;
-    while (sigwait(&m_signals, &signal) == 0) {
-        if (m_over.stop_requested())
-            return;
-        if (signal == SIGUSR1)
+    char what = 0;
+    for (;;) {
+        const ssize_t count = read(g_pipe[0], &what, 1);
+        if (count < 0 && errno == EINTR)
             continue;
+        if (count != 1 || what == kOver)
+            return;
         if (m_stop.stop_requested())
             _exit(kExitFailed);
         m_stop.request_stop();

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <csignal>
 #include <stop_token>
 #include <thread>
 
 namespace sigmascope::cli {
 
 /// Ctrl+C and SIGTERM ask the job to stop, so that it takes its temporary files away; a second one ends the program at
-/// once. Make one before any other thread exists: they inherit the blocked signals. A signal that was ignored at the
-/// start (a background job) stays ignored.
+/// once. A signal that was ignored at the start (a background job) stays ignored. One per process.
+///
+/// The handler only writes to a pipe; a thread of its own reads it and requests the stop, whose callbacks may do
+/// anything. Blocking the signals instead would leave out threads that libraries started before main().
 class Interrupts {
 public:
     Interrupts();
@@ -22,9 +23,7 @@ public:
 private:
     void wait();
 
-    sigset_t m_signals{};
     std::stop_source m_stop;
-    std::stop_source m_over;
     std::thread m_thread;
 };
 

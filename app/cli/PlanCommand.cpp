@@ -38,12 +38,13 @@ std::string lowerCase(std::string_view text)
     return lower;
 }
 
-PlannedTensor plannedTensor(const TensorInfo& tensor, const LayerPlan& plan, const Imatrix* calibration)
+PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan, const Imatrix* calibration)
 {
+    const TensorInfo& tensor = checkpoint.tensors()[index];
     PlannedTensor row{.name = tensor.name, .preset = plan.keep ? "" : plan.preset};
     const std::uint64_t elements = tensor.elements();
     if (plan.keep) {
-        const DType stored = keptType(tensor);
+        const DType stored = keptType(checkpoint, index);
         row.grid = lowerCase(info(stored).name);
         row.method = "keep";
         row.bytes = stored == tensor.dtype ? tensor.bytes : checkedByteSize(stored, tensor.shape).value_or(tensor.bytes);
@@ -140,9 +141,8 @@ private:
     [[nodiscard]] static std::vector<PlannedTensor> plannedRows(const PlannedModel& model)
     {
         std::vector<PlannedTensor> rows;
-        const auto tensors = model.checkpoint->tensors();
-        for (std::size_t i = 0; i < tensors.size(); ++i)
-            rows.push_back(plannedTensor(tensors[i], model.resolved.plan.layers[i], model.imatrix()));
+        for (std::size_t i = 0; i < model.checkpoint->tensors().size(); ++i)
+            rows.push_back(plannedTensor(*model.checkpoint, i, model.resolved.plan.layers[i], model.imatrix()));
         for (const Fallback& fallback : model.resolved.fallbacks) {
             std::string& text = rows[fallback.tensor].fallback;
             text += (text.empty() ? "" : "; ") + fallback.detail;

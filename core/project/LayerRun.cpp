@@ -61,7 +61,7 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     if (!view)
         return passOn(view);
     const TensorInfo& source = checkpoint.tensors()[tensor];
-    const DType stored = keptType(source);
+    const DType stored = keptType(checkpoint, tensor);
     LayerOutcome outcome;
     outcome.layer.tensor = tensor;
     outcome.result = {.tensor = tensor, .name = source.name, .grid = lowerCase(info(stored).name), .method = "keep"};
@@ -143,7 +143,9 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
 
     const Metric metric = metricFor(plan.metric, calibration, source.name, cols);
     const Solver* nearest = findSolver("nearest");
-    auto solution = nearest->solve({.weights = *weights, .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend}, job);
+    // Of one layer only the correction takes long enough to report.
+    auto solution = nearest->solve({.weights = *weights, .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend},
+                                   {.stop = job.stop});
     if (!solution)
         return failIn(checkpoint, tensor, solution.error());
 
@@ -235,13 +237,14 @@ Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::s
     return metricFor(plan.metric == MetricKind::Plain ? MetricKind::DiagonalRms : plan.metric, calibration, name, cols);
 }
 
-DType keptType(const TensorInfo& tensor)
+DType keptType(const Checkpoint& checkpoint, std::size_t tensor)
 {
-    const bool isFloat = tensor.dtype == DType::F64 || tensor.dtype == DType::F32 || tensor.dtype == DType::F16 ||
-                         tensor.dtype == DType::BF16;
-    if (tensor.dtype == DType::F64 || (isFloat && tensor.shape.size() <= 1))
-        return DType::F32;
-    return tensor.dtype;
+    const TensorInfo& source = checkpoint.tensors()[tensor];
+    const bool isReal = source.dtype == DType::F64 || source.dtype == DType::F32 || source.dtype == DType::F16 || source.dtype == DType::BF16;
+    if (checkpoint.format() == CheckpointFormat::Gguf || !isReal)
+        return source.dtype;
+    const bool isVector = source.shape.size() <= 1 || ggufNameOf(source.name).value_or(std::string()).ends_with("_norm.weight");
+    return isVector || source.dtype == DType::F64 ? DType::F32 : source.dtype;
 }
 
 Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan, const Imatrix* calibration,

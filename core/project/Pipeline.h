@@ -64,8 +64,8 @@ struct LayerOutcome {
 [[nodiscard]] std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan,
                                                     const Imatrix* calibration);
 
-/// Type a tensor has in the exported file when it is kept as it is: norms and vectors F32, F64 F32, others unchanged.
-[[nodiscard]] DType keptType(const TensorInfo& tensor);
+/// Type a tensor has in the exported file when it is kept: of a GGUF as it is; from HF norms, vectors and F64 as F32.
+[[nodiscard]] DType keptType(const Checkpoint& checkpoint, std::size_t tensor);
 
 struct RunOptions {
     /// Called after each layer, from the job's thread.

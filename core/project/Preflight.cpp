@@ -12,10 +12,11 @@ namespace sigmascope {
 namespace {
 
 /// "kept as BF16 instead of q4_0, +11.5 bits per weight"
-std::string keptInstead(const TensorInfo& tensor, const Grid& grid)
+std::string keptInstead(const Checkpoint& checkpoint, std::size_t tensor, const Grid& grid)
 {
-    const DTypeInfo& stored = info(keptType(tensor));
-    const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
+    const DTypeInfo& stored = info(keptType(checkpoint, tensor));
+    const Shape& shape = checkpoint.tensors()[tensor].shape;
+    const std::uint64_t cols = shape.empty() ? 1 : shape.back();
     const double kept = static_cast<double>(stored.blockBits) / stored.blockElements;
     const double coded = grid.accepts(cols) && cols > 0 ? 8.0 * static_cast<double>(grid.rowBytes(cols)) / static_cast<double>(cols) : kept;
     return fmt::format("kept as {} instead of {}, {:+.4g} bits per weight", stored.name, grid.id(), kept - coded);
@@ -66,7 +67,7 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
     if (!view)
         return passOn(view);
     if (!info(source.dtype).decodable)
-        return fmt::format("{} is not decoded by this version: {}", info(source.dtype).name, keptInstead(source, grid));
+        return fmt::format("{} is not decoded by this version: {}", info(source.dtype).name, keptInstead(checkpoint, tensor, grid));
     if (source.elements() == 0)
         return std::string("no elements: kept as it is");
     const auto stats = backend.statistics(*view, job);
@@ -74,7 +75,7 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
         return failIn(checkpoint, tensor, stats.error());
     if (stats->nan + stats->inf > 0)
         return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf, stats->firstNonFinite.value_or(0),
-                           keptInstead(source, grid));
+                           keptInstead(checkpoint, tensor, grid));
     // A scale is at most the range of its group, a block's minimum at most its largest value: only past the largest
     // f16 can one of them not be stored.
     constexpr double kLargestF16 = 65504;
@@ -83,7 +84,7 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
         if (!failure)
             return failIn(checkpoint, tensor, failure.error());
         if (!failure->empty())
-            return fmt::format("{}: {}", *failure, keptInstead(source, grid));
+            return fmt::format("{}: {}", *failure, keptInstead(checkpoint, tensor, grid));
     }
     return std::string();
 }
@@ -98,9 +99,7 @@ Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, Resolved
     if (!reason)
         return passOn(reason);
     if (!reason->empty()) {
-        plan.keep = true;
-        plan.grid.clear();
-        plan.rank = 0;
+        plan = LayerPlan{.pinned = plan.pinned};
         resolved.fallbacks.push_back({tensor, std::move(*reason)});
         return {};
     }
@@ -133,7 +132,7 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
         job.report(static_cast<double>(tensor) / static_cast<double>(count), checkpoint.tensors()[tensor].name);
         if (const Status same = checkpoint.checkUnchanged(tensor); !same)
             return passOn(same);
-        const Status looked = preflightLayer(checkpoint, tensor, resolved, backend, job);
+        const Status looked = preflightLayer(checkpoint, tensor, resolved, backend, {.stop = job.stop});
         if (const Status same = checkpoint.checkUnchanged(tensor); !same)
             return passOn(same);
         if (!looked)
