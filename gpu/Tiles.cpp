@@ -22,6 +22,13 @@ double now()
 
 }  // namespace
 
+Tiles::Tiles(Device& device)
+    : m_device(device)
+    , m_memory(device)
+    , m_slotBytes(kSlotBytes)
+{
+}
+
 Tiles::~Tiles()
 {
     drain();
@@ -67,7 +74,7 @@ Status Tiles::slices(const TileWork& work, const JobContext& job)
 
 std::uint64_t Tiles::mostUnits(const TileWork& work) const
 {
-    const Bytes limit = std::min(kSlotBytes, m_device.maxBinding());
+    const Bytes limit = std::min(m_slotBytes, m_device.maxBinding());
     const std::uint64_t byInput = limit / work.inputPerUnit;
     const std::uint64_t byOutput = (limit - std::min(limit, work.outputHeader)) / work.outputPerUnit;
     const std::uint64_t byGroups = std::uint64_t{m_device.maxWorkgroups()} * work.unitsPerWorkgroup;
@@ -76,28 +83,35 @@ std::uint64_t Tiles::mostUnits(const TileWork& work) const
 
 Status Tiles::prepare(const TileWork& work)
 {
-    std::uint64_t units = mostUnits(work);
-    if (units == 0)
-        return fail(ErrorCode::OutOfMemory, fmt::format("{}: one step of {} needs a binding of {} bytes, the device has {}",
-                                                        m_device.info().id, work.kernel->row().name,
-                                                        std::max(work.inputPerUnit, work.outputHeader + work.outputPerUnit),
-                                                        m_device.maxBinding()));
-    for (;; units /= 2) {
-        Status made;
-        for (Slot& slot : m_slots)
-            if (made)
-                made = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit);
-        if (made)
-            break;
-        if (made.error().code != ErrorCode::OutOfMemory || units == 1)
+    for (;;) {
+        const std::uint64_t units = mostUnits(work);
+        if (units == 0) {
+            m_slotBytes = kSlotBytes;  // another program may have given memory back by the next time
+            return fail(ErrorCode::OutOfMemory,
+                        fmt::format("{}: no room for one step of '{}', {} bytes in and {} out", m_device.info().id,
+                                    work.kernel->row().name, work.inputPerUnit, work.outputHeader + work.outputPerUnit));
+        }
+        const Status made = allocate(work, units);
+        if (made) {
+            m_capacity = units;
+            m_slice = std::clamp<std::uint64_t>(kFirstSliceBytes / work.inputPerUnit, 1, units);
+            return {};
+        }
+        if (made.error().code != ErrorCode::OutOfMemory)
             return made;
+        m_slotBytes = std::min(m_slotBytes, units * work.inputPerUnit) / 2;
         for (Slot& slot : m_slots)
             for (Buffer* buffer : {&slot.upload, &slot.input, &slot.output, &slot.readback})
                 *buffer = Buffer();
         m_memory.trim();
     }
-    m_capacity = units;
-    m_slice = std::clamp<std::uint64_t>(kFirstSliceBytes / work.inputPerUnit, 1, units);
+}
+
+Status Tiles::allocate(const TileWork& work, std::uint64_t units)
+{
+    for (Slot& slot : m_slots)
+        if (const Status made = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit); !made)
+            return made;
     return {};
 }
 

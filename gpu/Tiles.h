@@ -39,11 +39,7 @@ struct TileWork {
 /// they fit; OutOfMemory when not even one unit does.
 class Tiles {
 public:
-    explicit Tiles(Device& device)
-        : m_device(device)
-        , m_memory(device)
-    {
-    }
+    explicit Tiles(Device& device);
     ~Tiles();
     Tiles(const Tiles&) = delete;
     Tiles& operator=(const Tiles&) = delete;
@@ -62,6 +58,7 @@ private:
 
     [[nodiscard]] Status slices(const TileWork& work, const JobContext& job);
     [[nodiscard]] Status prepare(const TileWork& work);
+    [[nodiscard]] Status allocate(const TileWork& work, std::uint64_t units);
     [[nodiscard]] Status allocate(Slot& slot, Bytes input, Bytes output);
     [[nodiscard]] Status start(Slot& slot, const TileWork& work, std::uint64_t first, std::uint64_t count);
     [[nodiscard]] Status finish(Slot& slot, const TileWork& work);
@@ -72,6 +69,7 @@ private:
     Device& m_device;
     MemoryPool m_memory;            // before the slots, whose buffers live in it
     std::array<Slot, 2> m_slots;
+    Bytes m_slotBytes;              // most a buffer of a slot may hold: less after memory ran out
     std::uint64_t m_capacity = 0;   // units a slot holds, for the work being run
     std::uint64_t m_slice = 0;      // units of the next slice
 };

@@ -6,6 +6,10 @@
 
 #include "core/base/Random.h"
 
+#include <QFile>
+#include <QScopeGuard>
+#include <QTemporaryDir>
+
 #include <algorithm>
 #include <optional>
 #include <thread>
@@ -25,6 +29,12 @@ std::vector<float> normal(std::size_t size)
 TensorView viewOf(const std::vector<float>& values)
 {
     return {DType::F32, {values.size()}, std::as_bytes(std::span<const float>(values))};
+}
+
+QByteArray logged(const QString& path)
+{
+    QFile file(path);
+    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
 }
 
 /// Hides every driver from the loader for as long as it lives.
@@ -130,6 +140,42 @@ private slots:
         if (api.vkCreateBuffer((*device)->handle(), &wrong, nullptr, &buffer) == VK_SUCCESS)
             api.vkDestroyBuffer((*device)->handle(), buffer, nullptr);
         QVERIFY((*device)->messages().size() >= 2);
+    }
+
+    /// What is still alive when its device goes can only be heard after the backend is gone: from the layer's own log.
+    void nothingOutlivesItsDevice()
+    {
+        QTemporaryDir folder;
+        const QString log = folder.filePath(QStringLiteral("layer.log"));
+        QFile settings(folder.filePath(QStringLiteral("vk_layer_settings.txt")));
+        QVERIFY(settings.open(QIODevice::WriteOnly));
+        settings.write("khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG\n"
+                       "khronos_validation.report_flags = error,warn,perf\n"
+                       "khronos_validation.log_filename = " + log.toUtf8() + "\n");
+        settings.close();
+        qputenv("VK_LAYER_SETTINGS_PATH", settings.fileName().toUtf8());
+        const auto restore = qScopeGuard([] { qunsetenv("VK_LAYER_SETTINGS_PATH"); });
+
+        const auto values = normal(100000);
+        std::vector<std::byte> codes(values.size() / 32 * 18);
+        auto backend = validatedBackend();
+        QVERIFY(backend);
+        QVERIFY(backend->statistics(viewOf(values), {}));
+        QVERIFY(backend->encode(DType::Q4_0, values, 1, values.size(), codes, {}));
+        backend.reset();
+        QCOMPARE(logged(log), QByteArray());
+
+        // A buffer that its device does not wait for is heard of, so the silence above means something.
+        auto device = gpu::Device::create(softwareDevice(), true, {});
+        QVERIFY(device);
+        VkBufferCreateInfo info{};
+        info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+        info.size = 64;
+        info.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT;
+        VkBuffer forgotten = VK_NULL_HANDLE;
+        QCOMPARE((*device)->api().vkCreateBuffer((*device)->handle(), &info, nullptr, &forgotten), VK_SUCCESS);
+        device->reset();
+        QVERIFY2(logged(log).contains("vkDestroyDevice"), logged(log).constData());
     }
 
     void piecesOfOneAllocationDoNotOverlapAndAreJoinedAgain()
