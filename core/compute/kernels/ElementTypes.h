@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-// The three stored types that have native kernels: how 16 elements become floats, and in which lanes.
+// The three stored types that have native kernels: their special codes, and how codes become floats.
 
 #include "core/compute/kernels/Vectors.h"
 
 namespace sigmascope::kernels {
 namespace {
+
+/// Elements that become floats at a time: a tile stays in the first-level cache beside its codes.
+constexpr size_t kTile = 1024;
+using Words = VectorOf<uint32_t, kVectorBytes>::type;
 
 struct F32Element {
     using Code = uint32_t;
@@ -16,12 +20,8 @@ struct F32Element {
     static constexpr Code kSmallestNormal = 0x00800000U;
 
     static float value(Code code) { return floatOf(code); }
-    static size_t laneOf(size_t element) { return element; }
-    static void load16(const uint8_t* from, HalfFloats* to)
-    {
-        for (size_t g = 0; g < kGroups; ++g)
-            to[g] = load<HalfFloats>(from + g * sizeof(HalfFloats));
-    }
+    /// Where n <= kTile elements lie as floats: here, in place.
+    static const uint8_t* floats(const uint8_t* from, size_t, float*) { return from; }
 };
 
 struct Bf16Element {
@@ -32,16 +32,21 @@ struct Bf16Element {
     static constexpr Code kSmallestNormal = 0x0080U;
 
     static float value(Code code) { return floatOf(static_cast<uint32_t>(code) << 16); }
-    /// Even elements take the first eight lanes, odd ones the others: two codes in a 32-bit word become two
-    /// floats by one shift and one mask, cheaper than widening. (Little-endian, as the files are.)
-    static size_t laneOf(size_t element) { return (element & 1U) * (kLanes / 2) + element / 2; }
-    static void load16(const uint8_t* from, HalfFloats* to)
+    /// Of every 32 elements the 16 even ones first, then the odd ones: a pair of codes in a 32-bit word becomes
+    /// two floats by one shift and one mask, which is cheaper than widening. (Little-endian, as files are.)
+    static const uint8_t* floats(const uint8_t* from, size_t n, float* tile)
     {
-        for (size_t g = 0; g < kGroups / 2; ++g) {
-            const auto pairs = load<HalfInts>(from + g * sizeof(HalfInts));
-            to[g] = reinterpret_cast<HalfFloats>(pairs << 16);
-            to[g + kGroups / 2] = reinterpret_cast<HalfFloats>(pairs & 0xFFFF0000U);
+        const size_t whole = n / 32 * 32;
+        for (size_t i = 0; i < whole; i += 32) {
+            for (size_t v = 0; v < 16; v += kFloats) {
+                const auto pairs = load<Words>(from + 2 * i + 4 * v);
+                store(tile + i + v, pairs << 16);
+                store(tile + i + 16 + v, pairs & 0xFFFF0000U);
+            }
         }
+        for (size_t i = whole; i < n; ++i)
+            tile[i] = value(load<Code>(from + 2 * i));
+        return reinterpret_cast<const uint8_t*>(tile);
     }
 };
 
@@ -52,7 +57,7 @@ struct F16Element {
     static constexpr Code kInfinity = 0x7C00U;
     static constexpr Code kSmallestNormal = 0x0400U;
 
-    /// Finite codes only.
+    /// Finite codes only. The exponent is moved by an addition; a subnormal is repaired by an exact subtraction.
     static float value(Code code)
     {
         const uint32_t sign = static_cast<uint32_t>(code & 0x8000U) << 16;
@@ -61,27 +66,30 @@ struct F16Element {
             return floatOf(sign | (magnitude + (112U << 23)));
         return floatOf(sign | bitsOf(floatOf(magnitude + (113U << 23)) - 0x1.0p-14F));
     }
-    static size_t laneOf(size_t element) { return element; }
-    static HalfFloats widened(const uint8_t* from)
+    static Words widened(const uint8_t* from)
     {
 #if defined(__F16C__) && SIGMASCOPE_VECTOR_BYTES == 64
-        return reinterpret_cast<HalfFloats>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+        return reinterpret_cast<Words>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
 #elif defined(__F16C__) && SIGMASCOPE_VECTOR_BYTES == 32
-        return reinterpret_cast<HalfFloats>(_mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+        return reinterpret_cast<Words>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 #else
-        const HalfInts code = __builtin_convertvector(load<QuarterShorts>(from), HalfInts);
-        const HalfInts sign = (code & 0x8000U) << 16;
-        const HalfInts magnitude = (code & 0x7FFFU) << 13;
-        const HalfInts normal = magnitude + (112U << 23);
-        const HalfInts tiny =
-            reinterpret_cast<HalfInts>(reinterpret_cast<HalfFloats>(normal + (1U << 23)) - 0x1.0p-14F);
-        return reinterpret_cast<HalfFloats>(sign | (magnitude < (1U << 23) ? tiny : normal));
+        using Shorts = VectorOf<uint16_t, kVectorBytes / 2>::type;
+        const Words code = __builtin_convertvector(load<Shorts>(from), Words);
+        const Words sign = (code & 0x8000U) << 16;
+        const Words magnitude = (code & 0x7FFFU) << 13;
+        const Words normal = magnitude + (112U << 23);
+        const Words tiny = reinterpret_cast<Words>(reinterpret_cast<Floats>(normal + (1U << 23)) - 0x1.0p-14F);
+        return sign | (magnitude < (1U << 23) ? tiny : normal);
 #endif
     }
-    static void load16(const uint8_t* from, HalfFloats* to)
+    static const uint8_t* floats(const uint8_t* from, size_t n, float* tile)
     {
-        for (size_t g = 0; g < kGroups; ++g)
-            to[g] = widened(from + g * sizeof(QuarterShorts));
+        const size_t whole = n / kFloats * kFloats;
+        for (size_t i = 0; i < whole; i += kFloats)
+            store(tile + i, widened(from + 2 * i));
+        for (size_t i = whole; i < n; ++i)
+            tile[i] = value(load<Code>(from + 2 * i));
+        return reinterpret_cast<const uint8_t*>(tile);
     }
 };
 

@@ -26,119 +26,279 @@ struct KeyVectors {
 template <class E>
 struct KeyRange {
     typename E::Key low, high;
-    uint64_t zeros, tiny;  ///< tiny: zeros and subnormals
 
     /// A NaN or an infinity lies beyond the largest finite key on its side.
     [[nodiscard]] bool allFinite() const
     {
-        return high < keyOf<E>(E::kInfinity)
-            && low > keyOf<E>(static_cast<typename E::Code>(E::kInfinity | static_cast<typename E::Code>(~E::kMagnitude)));
+        constexpr auto kSign = static_cast<typename E::Code>(~E::kMagnitude);
+        return high < keyOf<E>(E::kInfinity) && low > keyOf<E>(static_cast<typename E::Code>(E::kInfinity | kSign));
     }
 };
 
+/// Extremes of the codes, taken as signed and as unsigned integers: the largest signed one is the largest
+/// positive float, the largest unsigned one the most negative. Two instructions a vector.
 template <class E>
-KeyRange<E> keyRange(const uint8_t* in, size_t n)
+struct CodeExtremes {
+    using V = KeyVectors<E>;
+    using Code = typename E::Code;
+    using Key = typename E::Key;
+    typename V::Keys mostPositive;
+    typename V::Codes mostNegative;
+    typename V::Codes leastMagnitude;
+
+    explicit CodeExtremes(Code any)
+        : mostPositive(typename V::Keys{} + static_cast<Key>(any)), mostNegative(typename V::Codes{} + any),
+          leastMagnitude(typename V::Codes{} + static_cast<Code>(any & E::kMagnitude))
+    {
+    }
+
+    template <bool withMagnitude>
+    void add(const uint8_t* in, size_t n)
+    {
+        typename V::Keys positive = mostPositive;
+        typename V::Codes negative = mostNegative;
+        typename V::Codes least = leastMagnitude;
+        const size_t whole = n / V::kCount * V::kCount;
+        for (size_t i = 0; i < whole; i += V::kCount) {
+            if constexpr (!withMagnitude)
+                __builtin_prefetch(in + i * sizeof(Code) + 2 * kTile * sizeof(Code));
+            const auto codes = load<typename V::Codes>(in + i * sizeof(Code));
+            positive = larger(positive, reinterpret_cast<typename V::Keys>(codes));
+            negative = larger(negative, codes);
+            if constexpr (withMagnitude)
+                least = smaller(least, codes & E::kMagnitude);
+        }
+        for (size_t i = whole; i < n; ++i) {
+            const auto code = load<Code>(in + i * sizeof(Code));
+            positive = larger(positive, typename V::Keys{} + static_cast<Key>(code));
+            negative = larger(negative, typename V::Codes{} + code);
+            if constexpr (withMagnitude)
+                least = smaller(least, typename V::Codes{} + static_cast<Code>(code & E::kMagnitude));
+        }
+        mostPositive = positive;
+        mostNegative = negative;
+        leastMagnitude = least;
+    }
+
+    [[nodiscard]] Code least() const
+    {
+        Code all = leastMagnitude[0];
+        for (size_t lane = 1; lane < V::kCount; ++lane)
+            all = smaller(all, static_cast<Code>(leastMagnitude[lane]));
+        return all;
+    }
+    /// False if all signs are equal: then one end of the range is the least magnitude.
+    [[nodiscard]] bool hasBothSigns(Key positive, Code negative) const { return positive >= 0 && negative > E::kMagnitude; }
+    [[nodiscard]] Key positive() const
+    {
+        Key all = mostPositive[0];
+        for (size_t lane = 1; lane < V::kCount; ++lane)
+            all = larger(all, static_cast<Key>(mostPositive[lane]));
+        return all;
+    }
+    [[nodiscard]] Code negative() const
+    {
+        Code all = mostNegative[0];
+        for (size_t lane = 1; lane < V::kCount; ++lane)
+            all = larger(all, static_cast<Code>(mostNegative[lane]));
+        return all;
+    }
+    /// @pre add<true>, or both signs.
+    [[nodiscard]] KeyRange<E> range() const
+    {
+        const Key up = positive();
+        const Code down = negative();
+        if (hasBothSigns(up, down))
+            return {keyOf<E>(down), up};
+        const Code nearest = least();
+        if (up >= 0)
+            return {static_cast<Key>(nearest), up};
+        return {keyOf<E>(down), keyOf<E>(static_cast<Code>(nearest | static_cast<Code>(~E::kMagnitude)))};
+    }
+};
+
+struct SmallCounts {
+    uint64_t zeros, subnormals;
+};
+
+template <class E>
+SmallCounts smallCounts(const uint8_t* in, size_t n)
 {
     using V = KeyVectors<E>;
     using Code = typename E::Code;
     using Key = typename E::Key;
-    typename V::Keys low = typename V::Keys{} + keyOf<E>(load<Code>(in));
-    typename V::Keys high = low;
     typename V::Keys zeros{};
     typename V::Keys tiny{};
-    size_t i = 0;
-    for (; i + V::kCount <= n; i += V::kCount) {
-        const auto codes = load<typename V::Keys>(in + i * sizeof(Code));
-        const auto keys = V::keysOf(codes);
-        const auto magnitudes = codes & static_cast<Key>(E::kMagnitude);
-        low = smaller(low, keys);
-        high = larger(high, keys);
+    const size_t whole = n / V::kCount * V::kCount;
+    for (size_t i = 0; i < whole; i += V::kCount) {
+        const auto magnitudes = load<typename V::Keys>(in + i * sizeof(Code)) & static_cast<Key>(E::kMagnitude);
         zeros -= magnitudes == 0;  // a true lane is -1
         tiny -= magnitudes < static_cast<Key>(E::kSmallestNormal);
     }
-    KeyRange<E> range{keyOf<E>(load<Code>(in)), keyOf<E>(load<Code>(in)), 0, 0};
+    SmallCounts counts{0, 0};
     for (size_t lane = 0; lane < V::kCount; ++lane) {
-        range.low = smaller(range.low, static_cast<Key>(low[lane]));
-        range.high = larger(range.high, static_cast<Key>(high[lane]));
-        range.zeros += static_cast<uint64_t>(zeros[lane]);
-        range.tiny += static_cast<uint64_t>(tiny[lane]);
+        counts.zeros += static_cast<uint64_t>(zeros[lane]);
+        counts.subnormals += static_cast<uint64_t>(tiny[lane] - zeros[lane]);
     }
-    for (; i < n; ++i) {
-        const auto code = load<Code>(in + i * sizeof(Code));
-        const Code magnitude = code & E::kMagnitude;
-        range.low = smaller(range.low, keyOf<E>(code));
-        range.high = larger(range.high, keyOf<E>(code));
-        range.zeros += magnitude == 0 ? 1U : 0U;
-        range.tiny += magnitude < E::kSmallestNormal ? 1U : 0U;
+    for (size_t i = whole; i < n; ++i) {
+        const Code magnitude = load<Code>(in + i * sizeof(Code)) & E::kMagnitude;
+        counts.zeros += magnitude == 0 ? 1U : 0U;
+        counts.subnormals += magnitude != 0 && magnitude < E::kSmallestNormal ? 1U : 0U;
     }
-    return range;
+    return counts;
 }
 
 struct PowerSums {
     double s1, s2, s3, s4;
 };
 
-template <class E>
-PowerSums powerSums(const uint8_t* in, size_t n, double pivot)
-{
-    using Code = typename E::Code;
-    const Doubles pivots = Doubles{} + pivot;
+/// 16 lanes of each power of d = x - pivot.
+struct PowerLanes {
     Doubles s1[kGroups] = {};
     Doubles s2[kGroups] = {};
     Doubles s3[kGroups] = {};
     Doubles s4[kGroups] = {};
-    size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        HalfFloats x[kGroups];
-        E::load16(in + i * sizeof(Code), x);
-#pragma GCC unroll 8
-        for (size_t g = 0; g < kGroups; ++g) {
-            const Doubles d = __builtin_convertvector(x[g], Doubles) - pivots;
-            const Doubles d2 = d * d;
-            s1[g] += d;
-            s2[g] += d2;
-            s3[g] += d2 * d;
-            s4[g] += d2 * d2;
+    double pivot;
+
+    explicit PowerLanes(double about) : pivot(about) {}
+
+    /// n is a multiple of 16. Two groups of lanes at a time: their eight sums fit the registers of every level.
+    /// Meanwhile the bytes from `ahead` on are fetched, `step` for every 16 elements. A pivot of 0 need not be
+    /// subtracted, with the same bits.
+    template <bool subtract>
+    void add(const uint8_t* floats, size_t n, const uint8_t* ahead, size_t step)
+    {
+        const Doubles pivots = Doubles{} + pivot;
+        for (size_t g = 0; g < kGroups; g += 2) {
+            Doubles a[2] = {s1[g], s1[g + 1]};
+            Doubles b[2] = {s2[g], s2[g + 1]};
+            Doubles c[2] = {s3[g], s3[g + 1]};
+            Doubles e[2] = {s4[g], s4[g + 1]};
+            const uint8_t* from = floats + g * kDoubles * sizeof(float);
+            for (size_t i = 0; i < n; i += kLanes, from += kLanes * sizeof(float)) {
+                __builtin_prefetch(ahead + i / kLanes * step);
+#pragma GCC unroll 2
+                for (size_t k = 0; k < 2; ++k) {
+                    const Doubles x = widened(from + k * kDoubles * sizeof(float));
+                    const Doubles d = subtract ? x - pivots : x;
+                    const Doubles d2 = d * d;
+                    a[k] += d;
+                    b[k] += d2;
+                    c[k] += d2 * d;
+                    e[k] += d2 * d2;
+                }
+            }
+            for (size_t k = 0; k < 2; ++k) {
+                s1[g + k] = a[k];
+                s2[g + k] = b[k];
+                s3[g + k] = c[k];
+                s4[g + k] = e[k];
+            }
         }
     }
-    double lanes[4][kLanes];
-    for (size_t g = 0; g < kGroups; ++g) {
-        store(lanes[0] + g * kDoubles, s1[g]);
-        store(lanes[1] + g * kDoubles, s2[g]);
-        store(lanes[2] + g * kDoubles, s3[g]);
-        store(lanes[3] + g * kDoubles, s4[g]);
+
+    /// All lanes, and the last n < 16 floats.
+    PowerSums joinedWith(const uint8_t* floats, size_t n) const
+    {
+        double lanes[4][kLanes];
+        __builtin_memcpy(lanes[0], s1, sizeof(s1));
+        __builtin_memcpy(lanes[1], s2, sizeof(s2));
+        __builtin_memcpy(lanes[2], s3, sizeof(s3));
+        __builtin_memcpy(lanes[3], s4, sizeof(s4));
+        for (size_t i = 0; i < n; ++i) {
+            const double d = static_cast<double>(load<float>(floats + i * sizeof(float))) - pivot;
+            lanes[0][i] += d;
+            lanes[1][i] += d * d;
+            lanes[2][i] += d * d * d;
+            lanes[3][i] += d * d * (d * d);
+        }
+        return {joined(lanes[0]), joined(lanes[1]), joined(lanes[2]), joined(lanes[3])};
     }
-    for (size_t tail = 0; i < n; ++i, ++tail) {
-        const double d = static_cast<double>(E::value(load<Code>(in + i * sizeof(Code)))) - pivot;
-        const size_t lane = E::laneOf(tail);
-        lanes[0][lane] += d;
-        lanes[1][lane] += d * d;
-        lanes[2][lane] += d * d * d;
-        lanes[3][lane] += d * d * (d * d);
+};
+
+template <class E, bool subtract>
+PowerSums powerSumsAbout(const uint8_t* in, size_t n, double pivot)
+{
+    constexpr size_t kSize = sizeof(typename E::Code);
+    alignas(64) float tile[kTile];
+    PowerLanes lanes(pivot);
+    size_t at = 0;
+    for (; at + kTile <= n; at += kTile) {
+        // The block after this one: its bytes arrive while these are computed on. Harmless past the end.
+        const uint8_t* ahead = in + (n + at) * kSize;
+        lanes.add<subtract>(E::floats(in + at * kSize, kTile, tile), kTile, ahead, kLanes * kSize);
     }
-    return {joined(lanes[0]), joined(lanes[1]), joined(lanes[2]), joined(lanes[3])};
+    const size_t rest = n - at;
+    const size_t whole = rest / kLanes * kLanes;
+    const uint8_t* floats = E::floats(in + at * kSize, rest, tile);
+    lanes.add<subtract>(floats, whole, floats, 0);
+    return lanes.joinedWith(floats + whole * sizeof(float), rest - whole);
 }
 
-/// A value near the mean: the mean of float sums. May overflow to infinity.
+template <class E>
+PowerSums powerSums(const uint8_t* in, size_t n, double pivot)
+{
+    return pivot == 0.0 ? powerSumsAbout<E, false>(in, n, pivot) : powerSumsAbout<E, true>(in, n, pivot);
+}
+
+/// 16 lanes of the sum and the sum of squares.
+struct ScanLanes {
+    Doubles sum[kGroups] = {};
+    Doubles squares[kGroups] = {};
+
+    /// n is a multiple of 16.
+    void add(const uint8_t* floats, size_t n)
+    {
+        for (size_t g = 0; g < kGroups; g += 2) {
+            Doubles a[2] = {sum[g], sum[g + 1]};
+            Doubles b[2] = {squares[g], squares[g + 1]};
+            const uint8_t* from = floats + g * kDoubles * sizeof(float);
+            for (size_t i = 0; i < n; i += kLanes, from += kLanes * sizeof(float)) {
+#pragma GCC unroll 2
+                for (size_t k = 0; k < 2; ++k) {
+                    const Doubles x = widened(from + k * kDoubles * sizeof(float));
+                    a[k] += x;
+                    b[k] += x * x;
+                }
+            }
+            for (size_t k = 0; k < 2; ++k) {
+                sum[g + k] = a[k];
+                squares[g + k] = b[k];
+            }
+        }
+    }
+
+    /// All lanes, and the last n < 16 floats.
+    void joinWith(const uint8_t* floats, size_t n, BlockScan* out) const
+    {
+        double lanes[2][kLanes];
+        __builtin_memcpy(lanes[0], sum, sizeof(sum));
+        __builtin_memcpy(lanes[1], squares, sizeof(squares));
+        for (size_t i = 0; i < n; ++i) {
+            const double x = static_cast<double>(load<float>(floats + i * sizeof(float)));
+            lanes[0][i] += x;
+            lanes[1][i] += x * x;
+        }
+        out->sum = joined(lanes[0]);
+        out->sumOfSquares = joined(lanes[1]);
+    }
+};
+
+/// A value near the mean, from 32 elements out of every 512: 0 if that is near enough, as it is for weights.
+/// (Also for fewer than 32: moments() finds out.)
 template <class E>
 double roughMean(const uint8_t* in, size_t n)
 {
-    using Code = typename E::Code;
-    HalfFloats sums[kGroups] = {};
-    size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        HalfFloats x[kGroups];
-        E::load16(in + i * sizeof(Code), x);
-#pragma GCC unroll 8
-        for (size_t g = 0; g < kGroups; ++g)
-            sums[g] += x[g];
-    }
-    double lanes[kLanes];
-    for (size_t g = 0; g < kGroups; ++g)
-        store(lanes + g * kDoubles, __builtin_convertvector(sums[g], Doubles));
-    for (size_t tail = 0; i < n; ++i, ++tail)
-        lanes[E::laneOf(tail)] += static_cast<double>(E::value(load<Code>(in + i * sizeof(Code))));
-    return joined(lanes) / static_cast<double>(n);
+    constexpr size_t kStride = 512;
+    constexpr size_t kTaken = 32;
+    alignas(64) float tile[kTaken];
+    ScanLanes lanes;
+    double taken = 0;
+    for (size_t i = 0; i + kTaken <= n; i += kStride, taken += kTaken)
+        lanes.add(E::floats(in + i * sizeof(typename E::Code), kTaken, tile), kTaken);
+    BlockScan sums;
+    lanes.joinWith(nullptr, 0, &sums);
+    return sums.sum * sums.sum <= 0.125 * sums.sumOfSquares * taken ? 0.0 : sums.sum / taken;
 }
 
 /// Central moments from power sums about a pivot (expansion of sum (d - e)^k, e = s1 / n).
@@ -158,9 +318,6 @@ void moments(const uint8_t* in, size_t n, BlockStats* out)
 {
     const double count = static_cast<double>(n);
     double pivot = roughMean<E>(in, n);
-    // Sums of values near the type's limit overflow a float; not the mean of the extremes.
-    if (!(pivot >= out->min && pivot <= out->max))
-        pivot = 0.5 * out->min + 0.5 * out->max;
     centralMoments(powerSums<E>(in, n, pivot), count, pivot, out);
     // A pivot half a standard deviation off still costs at most two bits of m4; a farther one is replaced.
     const double off = out->mean - pivot;
@@ -180,14 +337,24 @@ void extremes(const KeyRange<E>& range, double* min, double* max)
 
 /// Statistics of n >= 1 finite elements.
 template <class E>
-void finiteStats(const uint8_t* in, size_t n, const KeyRange<E>& range, BlockStats* out)
+void finiteStats(const uint8_t* in, size_t n, const CodeExtremes<E>& codes, BlockStats* out)
 {
-    *out = BlockStats{n, range.zeros, 0, 0, range.tiny - range.zeros, -1, 0, 0, 0, 0, 0, 0};
+    const SmallCounts few = codes.least() < E::kSmallestNormal ? smallCounts<E>(in, n) : SmallCounts{0, 0};
+    const KeyRange<E> range = codes.range();
+    *out = BlockStats{n, few.zeros, 0, 0, few.subnormals, -1, 0, 0, 0, 0, 0, 0};
     extremes<E>(range, &out->min, &out->max);
     if (range.low == range.high)
         out->mean = out->min;  // exactly constant: no rounding may make up a variance
     else
         moments<E>(in, n, out);
+}
+
+template <class E>
+CodeExtremes<E> codeExtremes(const uint8_t* in, size_t n)
+{
+    CodeExtremes<E> codes(load<typename E::Code>(in));
+    codes.template add<true>(in, n);
+    return codes;
 }
 
 /// The finite elements of a block that has others, as floats; counts the others.
@@ -222,16 +389,16 @@ void stats(const void* in, size_t n, BlockStats* out)
     *out = BlockStats{0, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0};
     if (n == 0)
         return;
-    const KeyRange<E> range = keyRange<E>(bytes, n);
-    if (range.allFinite())
-        return finiteStats<E>(bytes, n, range, out);
+    const CodeExtremes<E> codes = codeExtremes<E>(bytes, n);
+    if (codes.range().allFinite())
+        return finiteStats<E>(bytes, n, codes, out);
     float finite[kBlockElements];
     const size_t kept = finitePart<E>(bytes, n, finite, out);
     if (kept == 0)
         return;
     BlockStats part;
     const auto* keptBytes = reinterpret_cast<const uint8_t*>(finite);
-    finiteStats<F32Element>(keptBytes, kept, keyRange<F32Element>(keptBytes, kept), &part);
+    finiteStats<F32Element>(keptBytes, kept, codeExtremes<F32Element>(keptBytes, kept), &part);
     out->min = part.min;
     out->max = part.max;
     out->mean = part.mean;
@@ -240,58 +407,26 @@ void stats(const void* in, size_t n, BlockStats* out)
     out->m4 = part.m4;
 }
 
-/// Sum and sum of squares about 0, and the extremes, in one reading.
+/// Of n >= 1 elements. Sums are meaningless unless out->finite == n.
 template <class E>
 void finiteScan(const uint8_t* in, size_t n, BlockScan* out)
 {
-    using Code = typename E::Code;
-    using Key = typename E::Key;
-    using V = KeyVectors<E>;
-    constexpr size_t kSteps = V::kCount > kLanes ? V::kCount / kLanes : 1;  // groups of 16 a round
-    constexpr size_t kLoads = kSteps * kLanes / V::kCount;                  // key vectors a round
-    typename V::Keys low = typename V::Keys{} + keyOf<E>(load<Code>(in));
-    typename V::Keys high = low;
-    Doubles sum[kGroups] = {};
-    Doubles squares[kGroups] = {};
-    size_t i = 0;
-    for (; i + kSteps * kLanes <= n; i += kSteps * kLanes) {
-#pragma GCC unroll 8
-        for (size_t v = 0; v < kLoads; ++v) {
-            const auto keys = V::keysOf(load<typename V::Keys>(in + (i + v * V::kCount) * sizeof(Code)));
-            low = smaller(low, keys);
-            high = larger(high, keys);
-        }
-#pragma GCC unroll 2
-        for (size_t step = 0; step < kSteps; ++step) {
-            HalfFloats x[kGroups];
-            E::load16(in + (i + step * kLanes) * sizeof(Code), x);
-#pragma GCC unroll 8
-            for (size_t g = 0; g < kGroups; ++g) {
-                const Doubles d = __builtin_convertvector(x[g], Doubles);
-                sum[g] += d;
-                squares[g] += d * d;
-            }
-        }
+    constexpr size_t kSize = sizeof(typename E::Code);
+    alignas(64) float tile[kTile];
+    CodeExtremes<E> codes(load<typename E::Code>(in));
+    ScanLanes lanes;
+    for (size_t at = 0; at < n; at += kTile) {
+        const size_t count = smaller(n - at, kTile);
+        const size_t whole = count / kLanes * kLanes;
+        codes.template add<false>(in + at * kSize, count);
+        const uint8_t* floats = E::floats(in + at * kSize, count, tile);
+        lanes.add(floats, whole);
+        if (at + count == n)
+            lanes.joinWith(floats + whole * sizeof(float), count - whole, out);
     }
-    double lanes[2][kLanes];
-    for (size_t g = 0; g < kGroups; ++g) {
-        store(lanes[0] + g * kDoubles, sum[g]);
-        store(lanes[1] + g * kDoubles, squares[g]);
-    }
-    KeyRange<E> range{static_cast<Key>(low[0]), static_cast<Key>(high[0]), 0, 0};
-    for (size_t lane = 1; lane < V::kCount; ++lane) {
-        range.low = smaller(range.low, static_cast<Key>(low[lane]));
-        range.high = larger(range.high, static_cast<Key>(high[lane]));
-    }
-    for (size_t tail = 0; i < n; ++i, ++tail) {
-        const auto code = load<Code>(in + i * sizeof(Code));
-        range.low = smaller(range.low, keyOf<E>(code));
-        range.high = larger(range.high, keyOf<E>(code));
-        const double d = (code & E::kMagnitude) < E::kInfinity ? static_cast<double>(E::value(code)) : 0.0;
-        lanes[0][E::laneOf(tail % kLanes)] += d;
-        lanes[1][E::laneOf(tail % kLanes)] += d * d;
-    }
-    *out = BlockScan{range.allFinite() ? n : 0, 0, 0, joined(lanes[0]), joined(lanes[1])};
+    const bool bothSigns = codes.hasBothSigns(codes.positive(), codes.negative());
+    const KeyRange<E> range = bothSigns ? codes.range() : codeExtremes<E>(in, n).range();
+    out->finite = range.allFinite() ? n : 0;
     if (range.allFinite())
         extremes<E>(range, &out->min, &out->max);
 }

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#if defined(__F16C__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -29,10 +29,6 @@ using Doubles = VectorOf<double, kVectorBytes>::type;
 using Floats = VectorOf<float, kVectorBytes>::type;
 using Ints = VectorOf<int32_t, kVectorBytes>::type;
 using Int8s = VectorOf<int8_t, kFloats>::type;          ///< as many as Ints has
-using HalfFloats = VectorOf<float, kVectorBytes / 2>::type;  ///< as many as Doubles has
-using HalfInts = VectorOf<uint32_t, kVectorBytes / 2>::type;
-using QuarterShorts = VectorOf<uint16_t, kVectorBytes / 4>::type;
-
 template <class V>
 inline V load(const void* from)
 {
@@ -71,6 +67,18 @@ inline float floatOf(uint32_t bits)
     float value;
     __builtin_memcpy(&value, &bits, sizeof(value));
     return value;
+}
+
+/// kDoubles floats as doubles. By intrinsics: g++ 12 splits the portable conversion in two and joins it again.
+inline Doubles widened(const uint8_t* from)
+{
+#if defined(__AVX512F__) && SIGMASCOPE_VECTOR_BYTES == 64
+    return reinterpret_cast<Doubles>(_mm512_cvtps_pd(_mm256_loadu_ps(reinterpret_cast<const float*>(from))));
+#elif defined(__AVX2__) && SIGMASCOPE_VECTOR_BYTES == 32
+    return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_loadu_ps(reinterpret_cast<const float*>(from))));
+#else
+    return __builtin_convertvector(load<VectorOf<float, kVectorBytes / 2>::type>(from), Doubles);
+#endif
 }
 
 /// Joins the 16 lanes of a sum, as a tree whose shape is the same at every level.

@@ -304,13 +304,9 @@ std::uint64_t outliers(const TensorView& view, const std::vector<TensorStats>& p
     return total;
 }
 
-}  // namespace
-
-Result<TensorStats> statistics(const TensorView& view, const JobContext& job, const KernelTable& table)
+/// One reading, chunk by chunk. Cancelled: whatever was finished, which the caller drops.
+std::vector<TensorStats> chunkStats(const TensorView& view, const JobContext& job, const KernelTable& table)
 {
-    if (!info(view.dtype).decodable)
-        return fail(ErrorCode::UnsupportedType, fmt::format("no statistics of {} values: they cannot be decoded by this version",
-                                                            info(view.dtype).name));
     const Chunks chunks{view.elements()};
     std::vector<TensorStats> parts(chunks.count());
     std::atomic<std::size_t> done{0};
@@ -324,11 +320,45 @@ Result<TensorStats> statistics(const TensorView& view, const JobContext& job, co
         if (finished % kChunksPerReport == 0 || finished == parts.size())
             job.report(static_cast<double>(finished) / static_cast<double>(parts.size()));
     });
-    if (job.cancelled())
-        return cancelledError();
+    return parts;
+}
+
+TensorStats joined(const std::vector<TensorStats>& parts)
+{
     TensorStats total;
     for (const TensorStats& part : parts)
         total = merged(total, part);
+    return total;
+}
+
+Status decodable(DType type)
+{
+    if (info(type).decodable)
+        return {};
+    return fail(ErrorCode::UnsupportedType,
+                fmt::format("no statistics of {} values: they cannot be decoded by this version", info(type).name));
+}
+
+}  // namespace
+
+Result<TensorStats> moments(const TensorView& view, const JobContext& job, const KernelTable& table)
+{
+    if (const Status known = decodable(view.dtype); !known)
+        return passOn(known);
+    const std::vector<TensorStats> parts = chunkStats(view, job, table);
+    if (job.cancelled())
+        return cancelledError();
+    return joined(parts);
+}
+
+Result<TensorStats> statistics(const TensorView& view, const JobContext& job, const KernelTable& table)
+{
+    if (const Status known = decodable(view.dtype); !known)
+        return passOn(known);
+    const std::vector<TensorStats> parts = chunkStats(view, job, table);
+    if (job.cancelled())
+        return cancelledError();
+    TensorStats total = joined(parts);
     if (total.m2 > 0)
         total.outliers = outliers(view, parts, Bounds{total.mean, 6 * total.stddev()}, job, table);
     if (job.cancelled())

@@ -8,11 +8,15 @@
 
 namespace sigmascope {
 
-/// Every field of TensorStats, the reference for all devices. One reading, and a second one of those chunks
-/// that hold a value beyond 6 standard deviations. F32, F16 and BF16 run native kernels; F64 and integers of
-/// 32 bits and more are reduced as doubles; everything else is decoded to float first. m4 of F64 values beyond
-/// 1e77 overflows to infinity.
+/// Counts, extremes and moments in one reading: every field of TensorStats but `outliers`, which stays 0.
+/// F32, F16 and BF16 run native kernels; F64 and integers of 32 bits and more are reduced as doubles; everything
+/// else is decoded to float first. m4 of F64 values beyond 1e77 overflows to infinity.
 /// UnsupportedType if the type cannot be decoded; Cancelled.
+[[nodiscard]] Result<TensorStats> moments(const TensorView& view, const JobContext& job,
+                                          const kernels::KernelTable& table = kernelTable());
+
+/// Every field, the reference for all devices: the same, and a second reading of those chunks that hold a value
+/// beyond 6 standard deviations.
 [[nodiscard]] Result<TensorStats> statistics(const TensorView& view, const JobContext& job,
                                              const kernels::KernelTable& table = kernelTable());
 
