@@ -144,6 +144,7 @@ QWidget* PlotFrame::canvas() const
 void PlotFrame::setState(State state)
 {
     m_state = state;
+    m_isBuilt = true;
     refreshLook();
 }
 
@@ -420,7 +421,7 @@ bool PlotFrame::released(const QPointF& position, Qt::KeyboardModifiers modifier
 
 void PlotFrame::changeEvent(QEvent* event)
 {
-    if (event->type() == QEvent::PaletteChange)
+    if (event->type() == QEvent::PaletteChange && m_isBuilt)
         refreshLook();
     QWidget::changeEvent(event);
 }
