@@ -44,11 +44,14 @@ std::uint32_t fileTypeOf(DType dtype)
     return found == kTypes.end() ? 1024 : found->second;  // 1024: llama.cpp's "guessed"
 }
 
-DType commonType(std::span<const GgufTensorSpec> tensors)
+/// Type of most weights in the blocks; embedding and output, which are large in small models, do not name a mix.
+DType commonType(std::span<const GgufTarget> targets, std::span<const GgufTensorSpec> tensors)
 {
     std::array<std::uint64_t, 256> elements{};
-    for (const GgufTensorSpec& tensor : tensors)
-        elements[static_cast<std::size_t>(tensor.dtype)] += checkedElementCount(tensor.shape).value_or(0);
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        if (targets[i].role != Role::Embedding && targets[i].role != Role::Output && !targets[i].vector)
+            elements[static_cast<std::size_t>(tensors[i].dtype)] += checkedElementCount(tensors[i].shape).value_or(0);
+    }
     return static_cast<DType>(std::max_element(elements.begin(), elements.end()) - elements.begin());
 }
 
@@ -116,7 +119,7 @@ GgufKeys GgufPlanner::planKeysOf(const ExportRequest& request, std::span<const G
 {
     GgufKeys keys;
     keys.set("general.quantization_version", std::uint32_t{2});
-    keys.set("general.file_type", fileTypeOf(commonType(tensors)));
+    keys.set("general.file_type", fileTypeOf(commonType(m_source.targets, tensors)));
     keys.set("sigmascope.version", SIGMASCOPE_VERSION);
     keys.set("sigmascope.recipe", std::string_view(dumpJson(toJson(recipeOf(request.plan, *m_checkpoint, m_topology)))));
     if (request.calibration != nullptr && usesCalibration(request.plan)) {

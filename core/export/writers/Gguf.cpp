@@ -96,9 +96,9 @@ private:
             };
             written = writeRowsAsFloat(m_model, rows);
         }
-        if (!written)
-            return written;
-        return checkpoint.checkUnchanged(target.tensor);
+        // A page that vanished makes write(2) fail too: what happened to the input is the better message.
+        const Status same = checkpoint.checkUnchanged(target.tensor);
+        return same ? written : same;
     }
 
     [[nodiscard]] Status addQuantized(const GgufTarget& target, const QuantizedLayer& layer)
