@@ -6,6 +6,7 @@
 #include <QAbstractItemView>
 #include <QAbstractSpinBox>
 #include <QHeaderView>
+#include <QLineEdit>
 #include <QPainter>
 #include <QScrollArea>
 #include <QStyleFactory>
@@ -274,6 +275,8 @@ QRect Style::subControlRect(ComplexControl control, const QStyleOptionComplex* o
             return option->rect.adjusted(px(4), 2, -px(4), -2);
         return part == SC_SpinBoxFrame ? option->rect : QRect();
     }
+    if (control == CC_ComboBox && part == SC_ComboBoxEditField)
+        return visualRect(option->direction, option->rect, option->rect.adjusted(px(6), 1, -px(22), -1));
     if (control == CC_ScrollBar) {
         const auto* bar = qstyleoption_cast<const QStyleOptionSlider*>(option);
         if (bar == nullptr)
@@ -369,7 +372,7 @@ QSize Style::sizeFromContents(ContentsType type, const QStyleOption* option, con
     case CT_PushButton:
         return {std::max(size.width() + px(22), px(64)), px(24)};
     case CT_ComboBox:
-        return {result.width() + px(6), px(24)};
+        return {result.width() + px(14), px(24)};
     case CT_LineEdit:
     case CT_SpinBox:
         return {result.width(), px(24)};
@@ -389,6 +392,8 @@ void Style::polish(QWidget* widget)
     // Lines instead of boxes: regions are told apart by ground and hairline, never by a frame.
     if (auto* view = qobject_cast<QAbstractScrollArea*>(widget); view && view->frameStyle() == (QFrame::StyledPanel | QFrame::Sunken))
         view->setFrameShape(QFrame::NoFrame);
+    if (auto* edit = qobject_cast<QLineEdit*>(widget); edit && edit->textMargins().isNull() && !qobject_cast<QAbstractSpinBox*>(edit->parentWidget()))
+        edit->setTextMargins(px(4), 0, px(4), 0);
     if (auto* header = qobject_cast<QHeaderView*>(widget))
         header->setFont(font(FontRole::Caption));
     QProxyStyle::polish(widget);

@@ -12,7 +12,7 @@ QToolBar#stepBar QToolButton[stepButton="true"] { color: %tx2%; background: tran
   border-top: 2px solid transparent; border-bottom: 2px solid transparent; padding: 0 %11%; height: %29%; }
 QToolBar#stepBar QToolButton[stepButton="true"]:hover { color: %tx%; }
 QToolBar#stepBar QToolButton[stepButton="true"]:checked { color: %tx%; font-weight: 600; border-bottom: 2px solid %acc%; }
-QToolBar#stepBar QToolButton[stepButton="true"]:focus { border-top: 2px solid %acc%; }
+QToolBar#stepBar QToolButton[stepButton="true"]:focus { background: %seln%; }
 QToolBar#stepBar QToolButton[stepButton="true"]:disabled { color: %dis%; }
 QToolButton { color: %tx%; background: transparent; border: 1px solid transparent; border-radius: 3px; padding: %3%; }
 QToolButton:hover { background: %seln%; }

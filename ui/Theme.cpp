@@ -235,7 +235,8 @@ QFont font(FontRole role)
         return f;
     };
     const auto mono = [&](double factor) {
-        f.setFamilies({QStringLiteral("JetBrains Mono"), QStringLiteral("DejaVu Sans Mono")});
+        // Inter lends the few glyphs the mono face lacks (the superscript minus of 10⁻²).
+        f.setFamilies({QStringLiteral("JetBrains Mono"), QStringLiteral("Inter"), QStringLiteral("DejaVu Sans Mono")});
         f.setStyleHint(QFont::Monospace);
         return scaled(factor, QFont::Normal);
     };

@@ -144,7 +144,7 @@ void DensityPlot::show(const DensityView& view)
     const bool sameRange = m->hasData() && m->view.min == view.min && m->view.max == view.max;
     m->view = view;
     m->legendQ->setEnabled(!view.levels.empty());
-    m->legendQ->setText(view.levels.empty() ? tr("no grid") : tr("%n grid level(s)", nullptr, static_cast<int>(view.levels.size())));
+    m->legendQ->setText(view.levels.empty() ? tr("no grid") : tr("%1 grid levels").arg(wholeNumber(view.levels.size())));
     m->legendQ->setToolTip(view.levels.empty() ? tr("This layer is kept as it is.") : view.levelsNote);
     m->legendQ->updateGeometry();
     m->legendAfter->setVisible(view.after != nullptr);

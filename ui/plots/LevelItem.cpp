@@ -45,12 +45,15 @@ void LevelItem::draw(QCPPainter* painter)
     const QCPAxis& axis = *m_rect->axis(QCPAxis::atBottom);
     const double first = axis.coordToPixel(m_levels.front().weight), last = axis.coordToPixel(m_levels.back().weight);
     const double distance = m_levels.size() > 1 ? (last - first) / static_cast<double>(m_levels.size() - 1) : 100;
-    const int step = labelStep(distance, px(18));
     painter->setAntialiasing(false);
     painter->setFont(font(FontRole::MonoAxis));
+    // At least 18 apart, and never touching: "-128" is wider than that.
+    const double widest = painter->fontMetrics().horizontalAdvance(QString::number(m_levels.front().code));
+    const double room = std::max<double>(px(18), widest + px(8));
+    const int step = labelStep(distance, room);
     QColor thin = theme.seriesQ;
     if (distance < 6)
-        thin.setAlphaF(0.55F);  // 256 levels: a tint, not a wall
+        thin.setAlphaF(0.28F);  // 256 levels: a tint, not a wall
     double lastLabelled = -1e9;
     for (const DensityLevel& level : m_levels) {
         const double x = std::floor(axis.coordToPixel(level.weight)) + 0.5;
@@ -58,7 +61,7 @@ void LevelItem::draw(QCPPainter* painter)
             continue;
         painter->setPen(QPen(thin, 1));
         painter->drawLine(QLineF(x, rect.top(), x, rect.bottom()));
-        const bool isLabelled = ((level.code % step) + step) % step == 0 && x - lastLabelled >= px(18);
+        const bool isLabelled = ((level.code % step) + step) % step == 0 && x - lastLabelled >= room;
         if (!isLabelled)
             continue;
         lastLabelled = x;

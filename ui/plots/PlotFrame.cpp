@@ -83,6 +83,7 @@ PlotFrame::PlotFrame(QWidget* parent)
     m_plot->installEventFilter(this);
     m_gesture->box = new BoxItem(m_plot);
     connect(m_plot, &QCustomPlot::afterReplot, this, [this] {
+        m_hasPainted = true;
         m_overlay->setGeometry(m_plot->rect());
         if (m_plot->axisRectCount() > 0)
             m_overlay->setArea(m_plot->axisRect(0)->rect());
@@ -241,7 +242,10 @@ void PlotFrame::setHint(const QString& text)
 
 void PlotFrame::replotOverlay()
 {
-    m_plot->layer(QStringLiteral("overlay"))->replot();
+    if (m_hasPainted)
+        m_plot->layer(QStringLiteral("overlay"))->replot();
+    else  // the layer has no buffer yet; the first replot brings it along
+        m_plot->replot(QCustomPlot::rpQueuedReplot);
 }
 
 QImage PlotFrame::image() const

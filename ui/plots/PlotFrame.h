@@ -127,6 +127,7 @@ private:
     bool released(const QPointF& position, Qt::KeyboardModifiers modifiers, const QPoint& globalPosition);
 
     State m_state = State::Empty;
+    bool m_hasPainted = false;
     bool m_isBuilt = false;  ///< the subclass has shown its first state: its virtuals may be called
     QCustomPlot* m_plot = nullptr;
     PlotOverlay* m_overlay = nullptr;

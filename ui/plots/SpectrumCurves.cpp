@@ -306,7 +306,8 @@ void SpectrumPlot::placeLabel(int entry, const QRectF& area)
     double bestCost = 1e9;
     QPointF best;
     for (const double share : {0.1, 0.16, 0.24, 0.34, 0.46, 0.58, 0.7}) {
-        const double x = std::floor(area.left() + share * area.width());
+        const double start = self.isError ? area.left() : m->x().coordToPixel(1) + px(10);
+        const double x = std::floor(std::max(area.left() + share * area.width(), start));
         for (const bool above : {true, false}) {
             double edge = curveY(self, x);
             for (double at = x; at <= x + size.width(); at += 4)
@@ -340,7 +341,8 @@ void SpectrumPlot::decideBubble()
     m->bubble->setReadout(m->readout);
     const double x = m->x().coordToPixel(rankToX(m->rank));
     int fewest = std::numeric_limits<int>::max();
-    for (const double share : {1.0 / 3, 0.5, 2.0 / 3}) {
+    // The outer two are a last resort: only where all three of the design's places cover a curve.
+    for (const double share : {1.0 / 3, 0.5, 2.0 / 3, 5.0 / 6, 1.0 / 6}) {
         const QRectF box = m->bubble->bubbleAt({x, rect.top() + share * rect.height()}, rect).adjusted(-4, -4, 4, 4);
         int covered = 0;
         for (double at = box.left(); at <= box.right(); at += 4)

@@ -264,7 +264,7 @@ void BudgetStrip::paintCompact(QPainter& painter)
         paintVerdict(painter, QRectF(from, baseline - px(11), px(12), px(12)), Verdict::Changed);
         rest.gap(17);
     }
-    rest.text(tr("%n fallback(s)", nullptr, m_view.fallbacks), FontRole::Caption, theme.tx2);
+    rest.text(m_view.fallbacks == 1 ? tr("1 fallback") : tr("%1 fallbacks").arg(QLocale().toString(m_view.fallbacks)), FontRole::Caption, theme.tx2);
     m_fallbackRect = QRect(from, 0, rest.x() - from, height());
 }
 

@@ -118,9 +118,9 @@ void SegmentedControl::clicked(int value)
 void SegmentedControl::moveBy(int step)
 {
     const auto buttons = m_group->buttons();
-    qsizetype from = -1;
+    qsizetype from = -1;  // the focused one, else the checked one
     for (qsizetype i = 0; i < buttons.size(); ++i)
-        if (buttons[i]->hasFocus())
+        if (buttons[i]->hasFocus() || (from < 0 && buttons[i]->isChecked()))
             from = i;
     for (qsizetype i = from + step; i >= 0 && i < buttons.size(); i += step) {
         if (!buttons[i]->isEnabled())
