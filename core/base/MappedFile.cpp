@@ -103,6 +103,31 @@ bool healMapping(std::uintptr_t address)
     return false;
 }
 
+void restoreDefaultAction()
+{
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    sigaction(SIGBUS, &standard, nullptr);
+}
+
+/// A signal that is not ours means what it meant before our handler came.
+void callPrevious(int number, siginfo_t* info, void* context)
+{
+    // One-shot handlers (Qt Test's) rely on the default action when the fault comes again.
+    if ((g_previous.sa_flags & SA_RESETHAND) != 0)
+        restoreDefaultAction();
+    const bool fault = info->si_code > 0;
+    if ((g_previous.sa_flags & SA_SIGINFO) != 0 && g_previous.sa_sigaction != nullptr) {
+        g_previous.sa_sigaction(number, info, context);
+    } else if (g_previous.sa_handler != SIG_DFL && g_previous.sa_handler != SIG_IGN) {
+        g_previous.sa_handler(number);
+    } else if (fault || g_previous.sa_handler == SIG_DFL) {
+        restoreDefaultAction();  // returning to the instruction that faulted runs it again, and that is the end
+        if (!fault)
+            raise(SIGBUS);
+    }
+}
+
 extern "C" void sigmascopeOnBusError(int number, siginfo_t* info, void* context)
 {
     const int savedErrno = errno;
@@ -111,18 +136,7 @@ extern "C" void sigmascopeOnBusError(int number, siginfo_t* info, void* context)
         errno = savedErrno;
         return;
     }
-    if ((g_previous.sa_flags & SA_SIGINFO) != 0 && g_previous.sa_sigaction != nullptr) {
-        g_previous.sa_sigaction(number, info, context);
-    } else if (g_previous.sa_handler != SIG_DFL && g_previous.sa_handler != SIG_IGN) {
-        g_previous.sa_handler(number);
-    } else if (fault || g_previous.sa_handler == SIG_DFL) {
-        // The default action, at the instruction that faulted: returning runs it again.
-        struct sigaction standard {};
-        standard.sa_handler = SIG_DFL;
-        sigaction(SIGBUS, &standard, nullptr);
-        if (!fault)
-            raise(SIGBUS);
-    }
+    callPrevious(number, info, context);
     errno = savedErrno;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <unordered_set>
 
@@ -60,6 +61,8 @@ private:
     std::vector<Placement> m_placements;  // parallel to m_tensors
     std::vector<HeaderNote> m_notes;
     std::string m_scratch;
+    std::uint64_t m_total = 0;  // bytes of the tensors so far
+    std::uint64_t m_ends = 0;   // where the last of them ends
     bool m_hasMetadata = false;
 };
 
@@ -171,7 +174,11 @@ Status HeaderReader::readEntry(JsonScanner& scanner, std::string_view name, std:
     scanner.setSubject({});
     m_tensors.push_back(std::move(tensor));
     m_placements.push_back(placement);
-    return {};
+    // Ranges that do not overlap never add up to more than where the last one ends. Asked at once: a header
+    // that lays 100,000 tensors on the same bytes must not be kept in memory first.
+    m_ends = std::max(m_ends, placement.end);
+    m_total = checkedAdd(m_total, m_tensors.back().bytes).value_or(std::numeric_limits<std::uint64_t>::max());
+    return m_total > m_ends ? checkLayout() : Status{};
 }
 
 Status HeaderReader::readField(JsonScanner& scanner, std::string_view key, TensorInfo& tensor, Placement& placement)
