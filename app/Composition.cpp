@@ -10,9 +10,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
-namespace {
+namespace
+{
 
 #ifdef SIGMASCOPE_HAVE_VULKAN
 Result<std::unique_ptr<ComputeBackend>> vulkanBackend(int index)
@@ -48,7 +50,7 @@ std::optional<int> indexOf(std::string_view digits)
     return index;
 }
 
-}  // namespace
+} // namespace
 
 std::vector<DeviceInfo> listDevices()
 {
@@ -82,4 +84,4 @@ Result<std::unique_ptr<ComputeBackend>> makeBackend(std::string_view device)
                 fmt::format("unknown device '{}': expected auto, cpu, vulkan or vulkan:N", escaped(device)));
 }
 
-}  // namespace sigmascope
+} // namespace sigmascope

@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
 /// The CPU, then the Vulkan devices, best first. `reason` says why "auto" does not choose a device.
 [[nodiscard]] std::vector<DeviceInfo> listDevices();
@@ -18,4 +19,4 @@ namespace sigmascope {
 /// InvalidOption for another word, DeviceUnavailable when a device was asked for by name and is not there.
 [[nodiscard]] Result<std::unique_ptr<ComputeBackend>> makeBackend(std::string_view device);
 
-}  // namespace sigmascope
+} // namespace sigmascope

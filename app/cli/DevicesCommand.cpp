@@ -6,13 +6,17 @@
 
 #include <CLI/CLI.hpp>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
-class Devices final : public Verb {
+class Devices final : public Verb
+{
 public:
-    explicit Devices(CLI::App& root) : m_app(root.add_subcommand("devices", "List the devices that can compute"))
+    explicit Devices(CLI::App& root)
+        : m_app(root.add_subcommand("devices", "List the devices that can compute"))
     {
         m_app->add_flag("--json", m_json, "One JSON object instead of a table");
     }
@@ -47,11 +51,17 @@ private:
 
     static std::string table(const std::vector<DeviceInfo>& devices)
     {
-        Table text({{"device", Align::Left}, {"name", Align::Left}, {"kind", Align::Left}, {"memory"}, {"driver", Align::Left},
-                    {"usable", Align::Left}, {"note", Align::Left}});
+        Table text({{"device", Align::Left},
+                    {"name", Align::Left},
+                    {"kind", Align::Left},
+                    {"memory"},
+                    {"driver", Align::Left},
+                    {"usable", Align::Left},
+                    {"note", Align::Left}});
         for (const DeviceInfo& device : devices) {
-            text.add({device.id, escaped(device.name), device.kind, device.memoryBytes == 0 ? "–" : formatBytes(device.memoryBytes),
-                      escaped(device.driver), device.usable ? "yes" : "no", escaped(device.reason)});
+            text.add({device.id, escaped(device.name), device.kind,
+                      device.memoryBytes == 0 ? "–" : formatBytes(device.memoryBytes), escaped(device.driver),
+                      device.usable ? "yes" : "no", escaped(device.reason)});
         }
         return text.toString();
     }
@@ -60,11 +70,11 @@ private:
     bool m_json = false;
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<Verb> makeDevices(CLI::App& root)
 {
     return std::make_unique<Devices>(root);
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -9,22 +9,32 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
-class Inspect final : public Verb {
+class Inspect final : public Verb
+{
 public:
-    explicit Inspect(CLI::App& root) : m_app(root.add_subcommand("inspect", "List tensors with exact statistics, histograms and spectra"))
+    explicit Inspect(CLI::App& root)
+        : m_app(root.add_subcommand("inspect", "List tensors with exact statistics, histograms and spectra"))
     {
         m_app->add_option("MODEL", m_model, "safetensors or GGUF file, folder, or *.index.json")->required();
         m_app->add_option("--tensor", m_tensor, "Only the tensor of this name");
         auto* histogram = m_app->add_flag("--histogram", m_histogram, "Exact histogram over [min, max]");
-        m_app->add_option("--bins", m_bins, "Bins of the histogram (default 64)")->needs(histogram)->check(CLI::Range(1, 65536));
-        auto* spectrum = m_app->add_option("--spectrum", m_spectrum, "The K leading singular values, each to 1 %; all if K is large enough")
+        m_app->add_option("--bins", m_bins, "Bins of the histogram (default 64)")
+            ->needs(histogram)
+            ->check(CLI::Range(1, 65536));
+        auto* spectrum = m_app
+                             ->add_option("--spectrum", m_spectrum,
+                                          "The K leading singular values, each to 1 %; all if K is large enough")
                              ->check(CLI::Range(1, 1 << 30));
-        m_app->add_option("--grid", m_grid, "Spectrum of the error W - Q on this grid, e.g. q4_0, int3-g64")->needs(spectrum);
-        m_app->add_option("--calibration", m_calibration, "Spectrum under this imatrix' metric (GGUF or .dat)")->needs(spectrum);
+        m_app->add_option("--grid", m_grid, "Spectrum of the error W - Q on this grid, e.g. q4_0, int3-g64")
+            ->needs(spectrum);
+        m_app->add_option("--calibration", m_calibration, "Spectrum under this imatrix' metric (GGUF or .dat)")
+            ->needs(spectrum);
         m_app->add_flag("--strict", m_strict, "Refuse what is otherwise only warned of");
         m_app->add_flag("--json", m_json, "One JSON object instead of tables");
     }
@@ -66,7 +76,8 @@ public:
     }
 
 private:
-    [[nodiscard]] Result<std::vector<TensorReport>> inspected(const Checkpoint& checkpoint, const InspectOptions& options, const JobContext& job) const
+    [[nodiscard]] Result<std::vector<TensorReport>>
+    inspected(const Checkpoint& checkpoint, const InspectOptions& options, const JobContext& job) const
     {
         const auto backend = makeBackend("cpu");
         if (!backend)
@@ -75,7 +86,8 @@ private:
         if (!m_tensor.empty()) {
             const auto found = checkpoint.find(m_tensor);
             if (!found)
-                return fail(ErrorCode::MissingTensor, {.file = m_model, .tensor = m_tensor}, "there is no tensor of this name");
+                return fail(ErrorCode::MissingTensor, {.file = m_model, .tensor = m_tensor},
+                            "there is no tensor of this name");
             wanted.push_back(*found);
         } else {
             for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i)
@@ -86,7 +98,8 @@ private:
         for (const std::size_t tensor : wanted) {
             if (job.cancelled())
                 return cancelledError();
-            job.report(static_cast<double>(reports.size()) / static_cast<double>(wanted.size()), checkpoint.tensors()[tensor].name);
+            job.report(static_cast<double>(reports.size()) / static_cast<double>(wanted.size()),
+                       checkpoint.tensors()[tensor].name);
             auto report = inspectTensor(checkpoint, tensor, options, **backend, !m_tensor.empty(), {.stop = job.stop});
             if (!report)
                 return passOn(report);
@@ -106,13 +119,24 @@ private:
 
     static std::string tables(const Checkpoint& checkpoint, const std::vector<TensorReport>& reports)
     {
-        Table table({{"tensor", Align::Left}, {"shape", Align::Left}, {"type", Align::Left}, {"size"}, {"min"}, {"max"}, {"mean"}, {"stddev"},
-                     {"kurtosis"}, {"zeros"}, {"NaN"}, {"Inf"}});
+        Table table({{"tensor", Align::Left},
+                     {"shape", Align::Left},
+                     {"type", Align::Left},
+                     {"size"},
+                     {"min"},
+                     {"max"},
+                     {"mean"},
+                     {"stddev"},
+                     {"kurtosis"},
+                     {"zeros"},
+                     {"NaN"},
+                     {"Inf"}});
         for (const TensorReport& report : reports)
             table.add(row(report));
         std::string text = table.toString();
-        text += fmt::format("{} tensors, {} weights, {} in {} file{}. Statistics are exact, over finite values.\n", checkpoint.tensors().size(),
-                            grouped(checkpoint.totalElements()), formatBytes(checkpoint.totalBytes()), checkpoint.shardCount(),
+        text += fmt::format("{} tensors, {} weights, {} in {} file{}. Statistics are exact, over finite values.\n",
+                            checkpoint.tensors().size(), grouped(checkpoint.totalElements()),
+                            formatBytes(checkpoint.totalBytes()), checkpoint.shardCount(),
                             checkpoint.shardCount() == 1 ? "" : "s");
         for (const TensorReport& report : reports)
             text += histogramText(report) + spectrumText(report);
@@ -123,7 +147,8 @@ private:
     {
         const TensorInfo& tensor = *report.tensor;
         std::vector<std::string> cells{escaped(tensor.name), toString(tensor.shape),
-                                       tensor.dtype == DType::Unknown ? escaped(tensor.unknownDtype) : std::string(info(tensor.dtype).name),
+                                       tensor.dtype == DType::Unknown ? escaped(tensor.unknownDtype)
+                                                                      : std::string(info(tensor.dtype).name),
                                        formatBytes(tensor.bytes)};
         if (!report.stats) {
             cells.resize(12, "–");
@@ -132,8 +157,9 @@ private:
         const TensorStats& stats = *report.stats;
         const bool finite = stats.finite > 0;
         const auto cell = [&](double value) { return shortNumber(finite ? std::optional(value) : std::nullopt); };
-        cells.insert(cells.end(), {cell(stats.min), cell(stats.max), cell(stats.mean), cell(stats.stddev()), shortNumber(stats.kurtosis()),
-                                   grouped(stats.zeros), grouped(stats.nan), grouped(stats.inf)});
+        cells.insert(cells.end(),
+                     {cell(stats.min), cell(stats.max), cell(stats.mean), cell(stats.stddev()),
+                      shortNumber(stats.kurtosis()), grouped(stats.zeros), grouped(stats.nan), grouped(stats.inf)});
         return cells;
     }
 
@@ -149,11 +175,11 @@ private:
     bool m_json = false;
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<Verb> makeInspect(CLI::App& root)
 {
     return std::make_unique<Inspect>(root);
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

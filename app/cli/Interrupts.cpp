@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 constexpr char kInterrupted = 'i';
@@ -23,8 +25,7 @@ int g_pipe[2] = {-1, -1};
 void tell(char what)
 {
     const int before = errno;
-    while (write(g_pipe[1], &what, 1) < 0 && errno == EINTR) {
-    }
+    while (write(g_pipe[1], &what, 1) < 0 && errno == EINTR) { }
     errno = before;
 }
 
@@ -35,20 +36,20 @@ void onSignal(int)
 
 bool isIgnored(int signal)
 {
-    struct sigaction action {};
+    struct sigaction action{};
     return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 void handle(int signal, void (*handler)(int))
 {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = handler;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(signal, &action, nullptr);
 }
 
-}  // namespace
+} // namespace
 
 Interrupts::Interrupts()
 {
@@ -91,4 +92,4 @@ void Interrupts::wait()
     }
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -4,14 +4,16 @@
 #include <stop_token>
 #include <thread>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
 /// Ctrl+C and SIGTERM ask the job to stop, so that it takes its temporary files away; a second one ends the program at
 /// once. A signal that was ignored at the start (a background job) stays ignored. One per process.
 ///
 /// The handler only writes to a pipe; a thread of its own reads it and requests the stop, whose callbacks may do
 /// anything. Blocking the signals instead would leave out threads that libraries started before main().
-class Interrupts {
+class Interrupts
+{
 public:
     Interrupts();
     ~Interrupts();
@@ -27,4 +29,4 @@ private:
     std::thread m_thread;
 };
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -10,9 +10,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 /// What may be added back to a matrix on a grid.
 struct Correction {
@@ -23,7 +25,8 @@ struct Correction {
 
 constexpr Correction kCorrections[] = {
     {"none", "No correction", "project"},
-    {"low-rank", "Low rank, error-first: Q + L R, any rank, factors of 16 or 32 bit", "LQER, Zhang et al. 2024; QERA 2024"},
+    {"low-rank", "Low rank, error-first: Q + L R, any rank, factors of 16 or 32 bit",
+     "LQER, Zhang et al. 2024; QERA 2024"},
 };
 
 Json orNull(std::string_view text)
@@ -31,8 +34,7 @@ Json orNull(std::string_view text)
     return text.empty() ? Json() : Json(text);
 }
 
-template <class Row>
-Json describedRow(const Row& row)
+template <class Row> Json describedRow(const Row& row)
 {
     Json json;
     json["id"] = row.id;
@@ -41,9 +43,11 @@ Json describedRow(const Row& row)
     return json;
 }
 
-class Methods final : public Verb {
+class Methods final : public Verb
+{
 public:
-    explicit Methods(CLI::App& root) : m_app(root.add_subcommand("methods", "List presets, grids, solvers and corrections"))
+    explicit Methods(CLI::App& root)
+        : m_app(root.add_subcommand("methods", "List presets, grids, solvers and corrections"))
     {
         m_app->add_flag("--json", m_json, "One JSON object instead of tables");
     }
@@ -79,32 +83,36 @@ private:
 
     static std::string tables()
     {
-        Table presetTable({{"preset", Align::Left}, {"title", Align::Left}, {"needs", Align::Left}, {"source", Align::Left}});
+        Table presetTable(
+            {{"preset", Align::Left}, {"title", Align::Left}, {"needs", Align::Left}, {"source", Align::Left}});
         for (const Preset& preset : presets())
-            presetTable.add({std::string(preset.id), std::string(preset.title), preset.needs.empty() ? "–" : std::string(preset.needs),
-                             std::string(preset.source)});
-        Table gridTable({{"grid", Align::Left}, {"bits", Align::Left}, {"title", Align::Left}, {"source", Align::Left}});
+            presetTable.add({std::string(preset.id), std::string(preset.title),
+                             preset.needs.empty() ? "–" : std::string(preset.needs), std::string(preset.source)});
+        Table gridTable(
+            {{"grid", Align::Left}, {"bits", Align::Left}, {"title", Align::Left}, {"source", Align::Left}});
         for (const GridFamily& family : gridFamilies())
-            gridTable.add({std::string(family.id), fmt::format("{}", fmt::join(family.bits, " ")), std::string(family.title),
-                           std::string(family.source)});
+            gridTable.add({std::string(family.id), fmt::format("{}", fmt::join(family.bits, " ")),
+                           std::string(family.title), std::string(family.source)});
         Table solverTable({{"solver", Align::Left}, {"title", Align::Left}, {"source", Align::Left}});
         for (const Solver& solver : solvers())
             solverTable.add({std::string(solver.id), std::string(solver.title), std::string(solver.source)});
         Table correctionTable({{"correction", Align::Left}, {"title", Align::Left}, {"source", Align::Left}});
         for (const Correction& correction : kCorrections)
-            correctionTable.add({std::string(correction.id), std::string(correction.title), std::string(correction.source)});
-        return presetTable.toString() + '\n' + gridTable.toString() + '\n' + solverTable.toString() + '\n' + correctionTable.toString();
+            correctionTable.add(
+                {std::string(correction.id), std::string(correction.title), std::string(correction.source)});
+        return presetTable.toString() + '\n' + gridTable.toString() + '\n' + solverTable.toString() + '\n'
+            + correctionTable.toString();
     }
 
     CLI::App* m_app;
     bool m_json = false;
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<Verb> makeMethods(CLI::App& root)
 {
     return std::make_unique<Methods>(root);
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

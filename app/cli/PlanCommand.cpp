@@ -15,9 +15,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 /// One line of the resolved table: exact, before anything is computed.
 struct PlannedTensor {
@@ -38,7 +40,8 @@ std::string lowerCase(std::string_view text)
     return lower;
 }
 
-PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan, const Imatrix* calibration)
+PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan,
+                            const Imatrix* calibration)
 {
     const TensorInfo& tensor = checkpoint.tensors()[index];
     PlannedTensor row{.name = tensor.name, .preset = plan.keep ? "" : plan.preset};
@@ -47,14 +50,16 @@ PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, con
         const DType stored = keptType(checkpoint, index);
         row.grid = lowerCase(info(stored).name);
         row.method = "keep";
-        row.bytes = stored == tensor.dtype ? tensor.bytes : checkedByteSize(stored, tensor.shape).value_or(tensor.bytes);
+        row.bytes
+            = stored == tensor.dtype ? tensor.bytes : checkedByteSize(stored, tensor.shape).value_or(tensor.bytes);
     } else if (const auto grid = findGrid(plan.grid)) {
         const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
         const std::uint64_t rows = cols == 0 ? 0 : elements / cols;
         row.grid = plan.grid;
         row.method = methodOf(plan, metricFor(plan.metric, calibration, tensor.name, cols));
         row.rank = plan.rank;
-        row.bytes = rows * (*grid)->rowBytes(cols) + plan.rank * (rows + cols) * (plan.factors == FactorType::F32 ? 4 : 2);
+        row.bytes
+            = rows * (*grid)->rowBytes(cols) + plan.rank * (rows + cols) * (plan.factors == FactorType::F32 ? 4 : 2);
     }
     row.bitsPerWeight = elements == 0 ? 0 : 8.0 * static_cast<double>(row.bytes) / static_cast<double>(elements);
     return row;
@@ -65,12 +70,15 @@ Json orNull(const std::string& text)
     return text.empty() ? Json() : Json(text);
 }
 
-class PlanVerb final : public Verb {
+class PlanVerb final : public Verb
+{
 public:
-    explicit PlanVerb(CLI::App& root) : m_app(root.add_subcommand("plan", "Resolve a preset or recipe for a model, with exact sizes"))
+    explicit PlanVerb(CLI::App& root)
+        : m_app(root.add_subcommand("plan", "Resolve a preset or recipe for a model, with exact sizes"))
     {
         m_inputs.declare(*m_app);
-        m_app->add_option("-o,--output", m_output, "Recipe to write: one rule per tensor that differs from the default")->required();
+        m_app->add_option("-o,--output", m_output, "Recipe to write: one rule per tensor that differs from the default")
+            ->required();
         m_app->add_flag("--json", m_json, "One JSON object instead of a table");
     }
 
@@ -88,17 +96,19 @@ public:
         if (!looked)
             return passOn(looked);
         ExportRequest request = model->request("model.gguf");
-        request.overwrite = true;  // the name is only a placeholder: nothing is written there
+        request.overwrite = true; // the name is only a placeholder: nothing is written there
         const ExporterRow* exporter = findExporter(model->resolved.plan.target);
-        auto size = exporter == nullptr ? Result<SizeEstimate>(fail(ErrorCode::InvalidRecipe, "unknown target " + model->resolved.plan.target))
-                                        : exporter->estimate(request);
+        auto size = exporter == nullptr
+            ? Result<SizeEstimate>(fail(ErrorCode::InvalidRecipe, "unknown target " + model->resolved.plan.target))
+            : exporter->estimate(request);
         if (!size)
             printWarning("file sizes are not known: " + size.error().detail);
         if (const Status written = writeRecipe(*model); !written)
             return passOn(written);
         const std::vector<PlannedTensor> rows = plannedRows(*model);
         const SizeEstimate* estimate = size ? &*size : nullptr;
-        return m_json ? json(rows, estimate, model->checkpoint->totalElements()) : table(rows, estimate, model->checkpoint->totalElements());
+        return m_json ? json(rows, estimate, model->checkpoint->totalElements())
+                      : table(rows, estimate, model->checkpoint->totalElements());
     }
 
 private:
@@ -122,14 +132,16 @@ private:
     [[nodiscard]] Status writeRecipe(const PlannedModel& model) const
     {
         const std::filesystem::path target(m_output);
-        std::vector<std::filesystem::path> inputs{m_inputs.model, m_inputs.recipe, m_inputs.calibration, m_inputs.templateGguf};
+        std::vector<std::filesystem::path> inputs{m_inputs.model, m_inputs.recipe, m_inputs.calibration,
+                                                  m_inputs.templateGguf};
         for (std::size_t i = 0; i < model.checkpoint->shardCount(); ++i) {
             if (const MappedFile* shard = model.checkpoint->shard(i))
                 inputs.push_back(shard->path());
         }
         if (std::ranges::any_of(inputs, [&](const auto& input) { return !input.empty() && isSameFile(input, target); }))
             return fail(ErrorCode::OutputIsInput, {.file = m_output}, "the recipe would replace an input");
-        const std::string text = dumpJson(toJson(recipeOf(model.resolved.plan, *model.checkpoint, *model.topology)), 2) + '\n';
+        const std::string text
+            = dumpJson(toJson(recipeOf(model.resolved.plan, *model.checkpoint, *model.topology)), 2) + '\n';
         auto file = AtomicFile::create(target, text.size(), true);
         if (!file)
             return passOn(file);
@@ -150,7 +162,8 @@ private:
         return rows;
     }
 
-    [[nodiscard]] std::string json(const std::vector<PlannedTensor>& rows, const SizeEstimate* size, std::uint64_t elements) const
+    [[nodiscard]] std::string json(const std::vector<PlannedTensor>& rows, const SizeEstimate* size,
+                                   std::uint64_t elements) const
     {
         Json object;
         object["tensors"] = Json::array();
@@ -186,12 +199,15 @@ private:
         return dumpJson(object, 2) + '\n';
     }
 
-    [[nodiscard]] std::string table(const std::vector<PlannedTensor>& rows, const SizeEstimate* size, std::uint64_t elements) const
+    [[nodiscard]] std::string table(const std::vector<PlannedTensor>& rows, const SizeEstimate* size,
+                                    std::uint64_t elements) const
     {
-        Table table({{"tensor", Align::Left}, {"method", Align::Left}, {"grid", Align::Left}, {"bits/w"}, {"rank"}, {"bytes"}});
+        Table table(
+            {{"tensor", Align::Left}, {"method", Align::Left}, {"grid", Align::Left}, {"bits/w"}, {"rank"}, {"bytes"}});
         std::string notes;
         for (const PlannedTensor& row : rows) {
-            table.add({escaped(row.name), row.method, row.grid, fmt::format("{:.3f}", row.bitsPerWeight), fmt::format("{}", row.rank), grouped(row.bytes)});
+            table.add({escaped(row.name), row.method, row.grid, fmt::format("{:.3f}", row.bitsPerWeight),
+                       fmt::format("{}", row.rank), grouped(row.bytes)});
             if (!row.fallback.empty())
                 notes += fmt::format("  {}: {}\n", escaped(row.name), row.fallback);
         }
@@ -199,12 +215,13 @@ private:
         if (!notes.empty())
             text += "\nNot as asked for:\n" + notes;
         if (size != nullptr) {
-            text += fmt::format("\nFiles (exact): {} bytes = {}, {:.4f} bits per weight with everything\n", grouped(size->total), formatBytes(size->total),
-                                size->bitsPerWeight(elements));
+            text += fmt::format("\nFiles (exact): {} bytes = {}, {:.4f} bits per weight with everything\n",
+                                grouped(size->total), formatBytes(size->total), size->bitsPerWeight(elements));
             for (const OutputFile& output : size->outputs)
                 text += fmt::format("  {}: {} bytes\n", output.kind, grouped(output.bytes));
-            text += fmt::format("  codes and scales {}, kept tensors {}, factors {}, headers and padding {}\n", grouped(size->codes), grouped(size->kept),
-                                grouped(size->factors), grouped(size->overhead));
+            text += fmt::format("  codes and scales {}, kept tensors {}, factors {}, headers and padding {}\n",
+                                grouped(size->codes), grouped(size->kept), grouped(size->factors),
+                                grouped(size->overhead));
         }
         return text + fmt::format("Recipe: {}\n", escaped(m_output));
     }
@@ -215,11 +232,11 @@ private:
     bool m_json = false;
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<Verb> makePlan(CLI::App& root)
 {
     return std::make_unique<PlanVerb>(root);
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -8,9 +8,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 Result<Recipe> presetRecipe(const std::string& id)
 {
@@ -18,7 +20,8 @@ Result<Recipe> presetRecipe(const std::string& id)
         std::string known;
         for (const Preset& preset : presets())
             known += fmt::format("{}{}", known.empty() ? "" : ", ", preset.id);
-        return fail(ErrorCode::InvalidOption, fmt::format("unknown preset '{}': expected one of {}", escaped(id), known));
+        return fail(ErrorCode::InvalidOption,
+                    fmt::format("unknown preset '{}': expected one of {}", escaped(id), known));
     }
     return recipeFromPreset(id);
 }
@@ -35,7 +38,7 @@ Result<Recipe> fileRecipe(const std::string& path)
     return parseRecipe(text, path);
 }
 
-}  // namespace
+} // namespace
 
 void PlanInputs::declare(CLI::App& command)
 {
@@ -50,7 +53,11 @@ void PlanInputs::declare(CLI::App& command)
 
 ExportRequest PlannedModel::request(std::string output) const
 {
-    return {.checkpoint = checkpoint, .plan = resolved.plan, .output = std::move(output), .templateGguf = templateGguf, .calibration = imatrix()};
+    return {.checkpoint = checkpoint,
+            .plan = resolved.plan,
+            .output = std::move(output),
+            .templateGguf = templateGguf,
+            .calibration = imatrix()};
 }
 
 Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
@@ -85,4 +92,4 @@ Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
     return model;
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -11,11 +11,13 @@
 #include <optional>
 #include <string>
 
-namespace CLI {
+namespace CLI
+{
 class App;
 }
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
 /// What `plan` and `quantize` start from, as typed.
 struct PlanInputs {
@@ -32,7 +34,7 @@ struct PlanInputs {
 /// Everything read and resolved; nothing computed yet.
 struct PlannedModel {
     std::shared_ptr<const Checkpoint> checkpoint;
-    std::shared_ptr<const Checkpoint> templateGguf;  ///< may be null
+    std::shared_ptr<const Checkpoint> templateGguf; ///< may be null
     std::optional<Imatrix> calibration;
     std::optional<ModelTopology> topology;
     Recipe recipe;
@@ -45,4 +47,4 @@ struct PlannedModel {
 /// InvalidOption for an unknown preset (exit 2); errors of files name the file.
 [[nodiscard]] Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job);
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -11,9 +11,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 Json orNull(const std::string& text)
 {
@@ -47,7 +49,9 @@ std::string json(const RunResult& run)
     Json totals;
     totals["estimated_bytes"] = run.estimate.total;
     totals["written_bytes"] = run.writtenBytes;
-    totals["bits_per_weight"] = run.elements == 0 ? Json() : Json(8.0 * static_cast<double>(run.writtenBytes) / static_cast<double>(run.elements));
+    totals["bits_per_weight"] = run.elements == 0
+        ? Json()
+        : Json(8.0 * static_cast<double>(run.writtenBytes) / static_cast<double>(run.elements));
     totals["seconds"] = run.seconds;
     object["totals"] = std::move(totals);
     object["outputs"] = Json::array();
@@ -63,12 +67,24 @@ std::string json(const RunResult& run)
 
 Table layerTable(const RunResult& run)
 {
-    Table table({{"tensor", Align::Left}, {"method", Align::Left}, {"grid", Align::Left}, {"rank"}, {"bits/w"}, {"paper bits"}, {"error, rank 0"}, {"error"},
-                 {"metric error, rank 0"}, {"metric error"}, {"s"}, {"device", Align::Left}});
+    Table table({{"tensor", Align::Left},
+                 {"method", Align::Left},
+                 {"grid", Align::Left},
+                 {"rank"},
+                 {"bits/w"},
+                 {"paper bits"},
+                 {"error, rank 0"},
+                 {"error"},
+                 {"metric error, rank 0"},
+                 {"metric error"},
+                 {"s"},
+                 {"device", Align::Left}});
     for (const TensorResult& result : run.tensors) {
-        table.add({escaped(result.name), result.method, result.grid, fmt::format("{}", result.rank), fmt::format("{:.3f}", result.bitsPerWeight),
-                   fmt::format("{:.3f}", result.publishedBits), percent(result.weightErrorRank0), percent(result.weightError), percent(result.metricErrorRank0),
-                   percent(result.metricError), fmt::format("{:.2f}", result.seconds), result.device.empty() ? "–" : result.device});
+        table.add({escaped(result.name), result.method, result.grid, fmt::format("{}", result.rank),
+                   fmt::format("{:.3f}", result.bitsPerWeight), fmt::format("{:.3f}", result.publishedBits),
+                   percent(result.weightErrorRank0), percent(result.weightError), percent(result.metricErrorRank0),
+                   percent(result.metricError), fmt::format("{:.2f}", result.seconds),
+                   result.device.empty() ? "–" : result.device});
     }
     return table;
 }
@@ -76,9 +92,10 @@ Table layerTable(const RunResult& run)
 std::string tables(const RunResult& run, const ExporterRow& exporter)
 {
     std::string text = layerTable(run).toString();
-    text += "Errors are measured on what is stored, after every rounding: error = ‖W−Ŵ‖/‖W‖, metric error = ‖(W−Ŵ)S‖/‖WS‖ with S from the\n"
-            "calibration (– without one); rank 0 = the same codes without correction. bits/w counts codes, scales and factors over the\n"
-            "tensor's weights; \"paper bits\" divides by mn + k(m+n), as LQER's tables do.\n";
+    text += "Errors are measured on what is stored, after every rounding: error = ‖W−Ŵ‖/‖W‖, metric error =\n"
+            "‖(W−Ŵ)S‖/‖WS‖ with S from the calibration (– without one); rank 0 = the same codes without correction.\n"
+            "bits/w counts codes, scales and factors over the tensor's weights; \"paper bits\" divides by mn + k(m+n),\n"
+            "as LQER's tables do.\n";
     std::string notes;
     for (const TensorResult& result : run.tensors) {
         if (!result.fallback.empty())
@@ -86,29 +103,38 @@ std::string tables(const RunResult& run, const ExporterRow& exporter)
     }
     if (!notes.empty())
         text += "\nNot as asked for:\n" + notes;
-    text += fmt::format("\nWritten {} bytes = {} (estimated {}), {:.4f} bits per weight with everything, in {:.1f} s\n", grouped(run.writtenBytes),
-                        formatBytes(run.writtenBytes), grouped(run.estimate.total),
-                        run.elements == 0 ? 0.0 : 8.0 * static_cast<double>(run.writtenBytes) / static_cast<double>(run.elements), run.seconds);
-    text += fmt::format("  codes and scales {}, kept tensors {}, factors {}, headers and padding {}\n", grouped(run.estimate.codes),
-                        grouped(run.estimate.kept), grouped(run.estimate.factors), grouped(run.estimate.overhead));
+    text += fmt::format(
+        "\nWritten {} bytes = {} (estimated {}), {:.4f} bits per weight with everything, in {:.1f} s\n",
+        grouped(run.writtenBytes), formatBytes(run.writtenBytes), grouped(run.estimate.total),
+        run.elements == 0 ? 0.0 : 8.0 * static_cast<double>(run.writtenBytes) / static_cast<double>(run.elements),
+        run.seconds);
+    text += fmt::format("  codes and scales {}, kept tensors {}, factors {}, headers and padding {}\n",
+                        grouped(run.estimate.codes), grouped(run.estimate.kept), grouped(run.estimate.factors),
+                        grouped(run.estimate.overhead));
     for (const OutputFile& output : run.outputs)
-        text += fmt::format("  {}: {} ({} bytes)\n", output.kind, escaped(output.path.string(), 4096), grouped(output.bytes));
+        text += fmt::format("  {}: {} ({} bytes)\n", output.kind, escaped(output.path.string(), 4096),
+                            grouped(output.bytes));
     return text + fmt::format("Load it with: {}\n", exporter.loadCommand(run.estimate));
 }
 
-class Quantize final : public Verb {
+class Quantize final : public Verb
+{
 public:
-    explicit Quantize(CLI::App& root) : m_app(root.add_subcommand("quantize", "Quantize a model and write it for a runtime"))
+    explicit Quantize(CLI::App& root)
+        : m_app(root.add_subcommand("quantize", "Quantize a model and write it for a runtime"))
     {
         m_inputs.declare(*m_app);
         std::vector<std::string> targets;
         for (const ExporterRow& row : exporters())
             targets.emplace_back(row.id);
         m_app->add_option("--to", m_target, "Runtime's format")->required()->check(CLI::IsMember(targets));
-        m_app->add_option("-o,--output", m_output, "Model to write; the adapter lies beside it as NAME-lora.gguf")->required();
+        m_app->add_option("-o,--output", m_output, "Model to write; the adapter lies beside it as NAME-lora.gguf")
+            ->required();
         m_app->add_option("--device", m_device, "auto, cpu, vulkan or vulkan:N (default auto)");
-        m_app->add_option("--threads", m_threads, "CPU threads (default: all); results do not depend on it")->check(CLI::Range(1, 1024));
-        m_app->add_flag("--refuse-fallback", m_refuseFallback, "Fail before anything is written if a tensor cannot become what was asked for");
+        m_app->add_option("--threads", m_threads, "CPU threads (default: all); results do not depend on it")
+            ->check(CLI::Range(1, 1024));
+        m_app->add_flag("--refuse-fallback", m_refuseFallback,
+                        "Fail before anything is written if a tensor cannot become what was asked for");
         m_app->add_flag("--overwrite", m_overwrite, "Replace existing files, once the new ones are complete");
         m_app->add_flag("--json", m_json, "One JSON object instead of tables");
     }
@@ -127,11 +153,15 @@ public:
         if (!model)
             return passOn(model);
         if (model->recipe.target != m_target)
-            return fail(ErrorCode::InvalidOption, fmt::format("--to {} contradicts the recipe's target {}", m_target, escaped(model->recipe.target)));
+            return fail(
+                ErrorCode::InvalidOption,
+                fmt::format("--to {} contradicts the recipe's target {}", m_target, escaped(model->recipe.target)));
         const ExporterRow& exporter = *findExporter(m_target);
         ExportRequest request = model->request(m_output);
         request.overwrite = m_overwrite;
-        const auto result = quantize(request, exporter, **backend, {.known = model->resolved.fallbacks, .refuseFallback = m_refuseFallback}, progress.job());
+        const auto result
+            = quantize(request, exporter, **backend,
+                       {.known = model->resolved.fallbacks, .refuseFallback = m_refuseFallback}, progress.job());
         progress.clear();
         if (!result)
             return passOn(result);
@@ -152,11 +182,11 @@ private:
     bool m_json = false;
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<Verb> makeQuantize(CLI::App& root)
 {
     return std::make_unique<Quantize>(root);
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -7,9 +7,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 void appendPadded(std::string& line, std::string_view cell, std::size_t width, Align align)
 {
@@ -28,9 +30,12 @@ void endLine(std::string& text, std::string line)
     text += '\n';
 }
 
-}  // namespace
+} // namespace
 
-Table::Table(std::vector<Column> columns) : m_columns(std::move(columns)) {}
+Table::Table(std::vector<Column> columns)
+    : m_columns(std::move(columns))
+{
+}
 
 void Table::add(std::vector<std::string> cells)
 {
@@ -104,4 +109,4 @@ std::string grouped(std::uint64_t value)
     return digits;
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

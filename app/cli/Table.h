@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
 enum class Align { Left, Right };
 
@@ -18,7 +19,8 @@ struct Column {
 
 /// Text table with aligned columns, two blanks between them, a rule under the titles, no blanks at line ends.
 /// Widths count code points; cells must be printable (see escaped()).
-class Table {
+class Table
+{
 public:
     explicit Table(std::vector<Column> columns);
     /// Missing cells are empty. @pre no more cells than columns.
@@ -40,4 +42,4 @@ private:
 /// "12,345,678"
 [[nodiscard]] std::string grouped(std::uint64_t value);
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

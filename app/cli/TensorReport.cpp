@@ -11,16 +11,21 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 tl::unexpected<Error> failIn(const Checkpoint& checkpoint, const TensorInfo& tensor, const Error& error)
 {
     if (error.code == ErrorCode::Cancelled)
         return tl::unexpected<Error>(error);
     const MappedFile* file = tensor.shard < checkpoint.shardCount() ? checkpoint.shard(tensor.shard) : nullptr;
-    return fail(error.code, {.file = (file == nullptr ? checkpoint.path() : file->path()).string(), .tensor = tensor.name, .offset = tensor.offset},
+    return fail(error.code,
+                {.file = (file == nullptr ? checkpoint.path() : file->path()).string(),
+                 .tensor = tensor.name,
+                 .offset = tensor.offset},
                 error.detail);
 }
 
@@ -33,8 +38,8 @@ Result<Histogram> histogramOf(const TensorView& view, const TensorStats& stats, 
 }
 
 /// W, or E = W - Q when a grid is given.
-Status subtractGrid(std::vector<float>& values, const TensorView& view, const Grid& grid, const Metric& metric, ComputeBackend& backend,
-                    const JobContext& job)
+Status subtractGrid(std::vector<float>& values, const TensorView& view, const Grid& grid, const Metric& metric,
+                    ComputeBackend& backend, const JobContext& job)
 {
     const std::uint64_t rows = view.rows();
     const std::uint64_t cols = view.cols();
@@ -54,8 +59,8 @@ Status subtractGrid(std::vector<float>& values, const TensorView& view, const Gr
     return {};
 }
 
-Result<SpectrumReport> spectrumOf(const TensorView& view, std::string_view name, const InspectOptions& options, ComputeBackend& backend,
-                                  const JobContext& job)
+Result<SpectrumReport> spectrumOf(const TensorView& view, std::string_view name, const InspectOptions& options,
+                                  ComputeBackend& backend, const JobContext& job)
 {
     const std::uint64_t rows = view.rows();
     const std::uint64_t cols = view.cols();
@@ -74,15 +79,17 @@ Result<SpectrumReport> spectrumOf(const TensorView& view, std::string_view name,
             return passOn(status);
     }
     const ScaledMatrix matrix{values, rows, cols, metric.scale};
-    auto spectrum = options.spectrumCount >= matrix.minSide() ? fullSpectrum(matrix, job)
-                                                              : leadingSpectrum(matrix, {.count = options.spectrumCount}, job);
+    auto spectrum = options.spectrumCount >= matrix.minSide()
+        ? fullSpectrum(matrix, job)
+        : leadingSpectrum(matrix, {.count = options.spectrumCount}, job);
     if (!spectrum)
         return passOn(spectrum);
     report.spectrum = std::move(*spectrum);
     return report;
 }
 
-Status analyse(TensorReport& report, const TensorView& view, const InspectOptions& options, ComputeBackend& backend, const JobContext& job)
+Status analyse(TensorReport& report, const TensorView& view, const InspectOptions& options, ComputeBackend& backend,
+               const JobContext& job)
 {
     const auto stats = backend.statistics(view, job);
     if (!stats)
@@ -97,8 +104,9 @@ Status analyse(TensorReport& report, const TensorView& view, const InspectOption
     if (options.spectrumCount == 0 || view.shape.size() < 2)
         return {};
     if (stats->finite != stats->count)
-        return fail(ErrorCode::NonFinite, fmt::format("non-finite values: {}, first at element {}: no spectrum", stats->count - stats->finite,
-                                                      stats->firstNonFinite.value_or(0)));
+        return fail(ErrorCode::NonFinite,
+                    fmt::format("non-finite values: {}, first at element {}: no spectrum", stats->count - stats->finite,
+                                stats->firstNonFinite.value_or(0)));
     auto spectrum = spectrumOf(view, report.tensor->name, options, backend, job);
     if (!spectrum)
         return passOn(spectrum);
@@ -127,10 +135,10 @@ Json spectrumJson(const SpectrumReport& report)
     return json;
 }
 
-}  // namespace
+} // namespace
 
-Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t tensor, const InspectOptions& options, ComputeBackend& backend,
-                                   bool mustWork, const JobContext& job)
+Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t tensor, const InspectOptions& options,
+                                   ComputeBackend& backend, bool mustWork, const JobContext& job)
 {
     TensorReport report{.tensor = &checkpoint.tensors()[tensor]};
     const auto view = checkpoint.view(tensor);
@@ -141,7 +149,8 @@ Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t ten
         return report;
     }
     if (!info(view->dtype).decodable) {
-        const Error error{ErrorCode::UnsupportedType, fmt::format("{} is not decoded by this version: listed only", dtypeName(*report.tensor))};
+        const Error error{ErrorCode::UnsupportedType,
+                          fmt::format("{} is not decoded by this version: listed only", dtypeName(*report.tensor))};
         if (mustWork && (options.histogram || options.spectrumCount > 0))
             return failIn(checkpoint, *report.tensor, error);
         report.note = failIn(checkpoint, *report.tensor, error).value().detail;
@@ -211,8 +220,8 @@ std::string histogramText(const TensorReport& report)
         std::string bar;
         for (int at = 0; at < static_cast<int>(std::ceil(40 * share)); ++at)
             bar += "▇";
-        table.add({shortNumber(histogram.min + width * static_cast<double>(i)), shortNumber(histogram.min + width * static_cast<double>(i + 1)),
-                   grouped(histogram.counts[i]), bar});
+        table.add({shortNumber(histogram.min + width * static_cast<double>(i)),
+                   shortNumber(histogram.min + width * static_cast<double>(i + 1)), grouped(histogram.counts[i]), bar});
     }
     return text + table.toString();
 }
@@ -224,23 +233,32 @@ std::string spectrumText(const TensorReport& report)
     const SpectrumReport& of = *report.spectrum;
     const Spectrum& spectrum = of.spectrum;
     std::string text = fmt::format("\nSingular values of {} of {}, metric {} (measured)\n",
-                                   of.grid.empty() ? std::string("W") : "E = W − Q on " + of.grid, escaped(report.tensor->name), of.metric);
-    Table table({{"i"}, {"sigma"}, {"energy up to i"}, {of.grid.empty() ? "rest / ‖WS‖" : "error left / ‖WS‖"}, {"", Align::Left}});
+                                   of.grid.empty() ? std::string("W") : "E = W − Q on " + of.grid,
+                                   escaped(report.tensor->name), of.metric);
+    Table table({{"i"},
+                 {"sigma"},
+                 {"energy up to i"},
+                 {of.grid.empty() ? "rest / ‖WS‖" : "error left / ‖WS‖"},
+                 {"", Align::Left}});
     double captured = 0;
     for (std::size_t i = 0; i < spectrum.values.size(); ++i) {
         const double value = spectrum.values[i];
         captured += value * value;
         const double left = std::sqrt(std::max(0.0, spectrum.totalEnergy - captured));
-        table.add({fmt::format("{}", i + 1), shortNumber(value), spectrum.totalEnergy > 0 ? percent(captured / spectrum.totalEnergy) : "–",
-                   of.weightEnergy > 0 ? percent(left / std::sqrt(of.weightEnergy)) : "–", value < spectrum.floor ? "under the numerical floor" : ""});
+        table.add({fmt::format("{}", i + 1), shortNumber(value),
+                   spectrum.totalEnergy > 0 ? percent(captured / spectrum.totalEnergy) : "–",
+                   of.weightEnergy > 0 ? percent(left / std::sqrt(of.weightEnergy)) : "–",
+                   value < spectrum.floor ? "under the numerical floor" : ""});
     }
     text += table.toString();
-    text += fmt::format("{} of {} values; energy {}, of which {} not resolved{}", spectrum.values.size(), spectrum.total,
-                        shortNumber(spectrum.totalEnergy), shortNumber(spectrum.unresolvedEnergy),
-                        spectrum.lowerBound ? fmt::format(" (values are lower bounds, each certified to {})", percent(spectrum.tolerance)) : "");
+    text += fmt::format("{} of {} values; energy {}, of which {} not resolved{}", spectrum.values.size(),
+                        spectrum.total, shortNumber(spectrum.totalEnergy), shortNumber(spectrum.unresolvedEnergy),
+                        spectrum.lowerBound ? fmt::format(" (values are lower bounds, each certified to {})",
+                                                          percent(spectrum.tolerance))
+                                            : "");
     if (spectrum.noiseEdge > 0)
         text += fmt::format("; noise of this energy would end at {}", shortNumber(spectrum.noiseEdge));
     return text + '\n';
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

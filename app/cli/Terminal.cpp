@@ -11,9 +11,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
-namespace {
+namespace
+{
 
 void toStandardError(const std::string& text)
 {
@@ -31,7 +33,7 @@ std::string remaining(double seconds)
     return fmt::format("{:.1f} h left", seconds / 3600);
 }
 
-}  // namespace
+} // namespace
 
 bool writeOutput(std::string_view text)
 {
@@ -67,7 +69,11 @@ int exitCodeOf(const Error& error)
     return error.code == ErrorCode::InvalidOption ? kExitUsage : kExitFailed;
 }
 
-Progress::Progress(std::stop_token stop) : m_stop(std::move(stop)), m_terminal(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::stop_token stop)
+    : m_stop(std::move(stop))
+    , m_terminal(isatty(STDERR_FILENO) == 1)
+{
+}
 
 Progress::~Progress()
 {
@@ -104,4 +110,4 @@ void Progress::show(double fraction, std::string_view subject)
     m_drawn = m_terminal;
 }
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

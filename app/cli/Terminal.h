@@ -10,13 +10,15 @@
 #include <string>
 #include <string_view>
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 
-/// All results leave by here, at once and at the end. False if standard output did not take them (closed pipe, disk full).
+/// All results leave by here, at once and at the end. False if standard output did not take them (closed pipe, disk
+/// full).
 [[nodiscard]] bool writeOutput(std::string_view text);
 /// "sigmascope-cli: error: …" on standard error.
 void printError(std::string_view text);
@@ -28,7 +30,8 @@ void printWarnings(const Checkpoint& checkpoint);
 
 /// Progress of one job on standard error: a line redrawn five times a second on a terminal, else a line every five
 /// seconds, so that logs stay short and quick jobs silent.
-class Progress {
+class Progress
+{
 public:
     explicit Progress(std::stop_token stop);
     ~Progress();
@@ -52,4 +55,4 @@ private:
     bool m_drawn = false;
 };
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

@@ -7,14 +7,17 @@
 #include <stop_token>
 #include <string>
 
-namespace CLI {
+namespace CLI
+{
 class App;
 }
 
-namespace sigmascope::cli {
+namespace sigmascope::cli
+{
 
 /// One word of the command line: declares its options on construction, then runs.
-class Verb {
+class Verb
+{
 public:
     virtual ~Verb() = default;
     [[nodiscard]] virtual const CLI::App& command() const = 0;
@@ -28,4 +31,4 @@ public:
 [[nodiscard]] std::unique_ptr<Verb> makeDevices(CLI::App& root);
 [[nodiscard]] std::unique_ptr<Verb> makeMethods(CLI::App& root);
 
-}  // namespace sigmascope::cli
+} // namespace sigmascope::cli

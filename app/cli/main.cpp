@@ -12,7 +12,8 @@
 #include <new>
 #include <vector>
 
-namespace {
+namespace
+{
 
 using namespace sigmascope;
 using namespace sigmascope::cli;
@@ -66,7 +67,7 @@ int runCommandLine(int argc, char** argv)
     return kExitUsage;
 }
 
-}  // namespace
+} // namespace
 
 int main(int argc, char** argv)
 {

@@ -15,9 +15,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
-namespace {
+namespace
+{
 
 using Clock = std::chrono::steady_clock;
 
@@ -55,7 +57,8 @@ double roundingErrorToFloat(std::span<const std::byte> bytes)
     return energy > 0 ? std::sqrt(lost / energy) : 0;
 }
 
-Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan, const Imatrix* calibration)
+Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                               const Imatrix* calibration)
 {
     const auto view = checkpoint.view(tensor);
     if (!view)
@@ -66,12 +69,14 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     outcome.layer.tensor = tensor;
     outcome.result = {.tensor = tensor, .name = source.name, .grid = lowerCase(info(stored).name), .method = "keep"};
     if (const std::uint64_t elements = view->elements(); elements != 0) {
-        const Bytes bytes = stored == source.dtype ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);
+        const Bytes bytes
+            = stored == source.dtype ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);
         outcome.result.bitsPerWeight = 8.0 * static_cast<double>(bytes) / static_cast<double>(elements);
     }
     outcome.result.publishedBits = outcome.result.bitsPerWeight;
     if (stored == source.dtype || info(source.dtype).decodable)
-        outcome.result.weightError = source.dtype == DType::F64 && stored == DType::F32 ? roundingErrorToFloat(view->bytes) : 0.0;
+        outcome.result.weightError
+            = source.dtype == DType::F64 && stored == DType::F32 ? roundingErrorToFloat(view->bytes) : 0.0;
     if (outcome.result.weightError == 0.0 && !reportingMetric(plan, calibration, source.name, view->cols()).isPlain())
         outcome.result.metricError = 0.0;
     outcome.result.weightErrorRank0 = outcome.result.weightError;
@@ -87,7 +92,8 @@ void padTo(StoredFactors& factors, std::size_t rank)
     const std::size_t size = factors.left.size() / (factors.rows * factors.rank);
     std::vector<std::byte> left(factors.rows * rank * size);
     for (std::size_t row = 0; row < factors.rows; ++row)
-        std::memcpy(left.data() + row * rank * size, factors.left.data() + row * factors.rank * size, factors.rank * size);
+        std::memcpy(left.data() + row * rank * size, factors.left.data() + row * factors.rank * size,
+                    factors.rank * size);
     factors.left = std::move(left);
     factors.right.resize(rank * factors.cols * size);
     factors.rank = rank;
@@ -119,12 +125,13 @@ void fillBits(TensorResult& result, const QuantizedTensor& quantized, const Stor
     result.bitsPerWeight = 8.0 * static_cast<double>(quantized.codes.size() + factorBytes) / elements;
     result.rank = factors == nullptr ? 0 : static_cast<std::uint32_t>(factors->rank);
     const double factorBits = factors == nullptr || factors->type != FactorType::F32 ? 16.0 : 32.0;
-    result.publishedBits =
-        publishedLqerBits(quantized.bitsPerWeight(), factorBits, quantized.rows, quantized.cols, result.rank);
+    result.publishedBits
+        = publishedLqerBits(quantized.bitsPerWeight(), factorBits, quantized.rows, quantized.cols, result.rank);
 }
 
-Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan, const Imatrix* calibration,
-                               std::uint64_t seed, ComputeBackend& backend, const JobContext& job)
+Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                               const Imatrix* calibration, std::uint64_t seed, ComputeBackend& backend,
+                               const JobContext& job)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
     const auto view = checkpoint.view(tensor);
@@ -136,7 +143,8 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     const std::uint64_t rows = view->rows();
     const std::uint64_t cols = view->cols();
     if (rows == 0 || cols == 0 || !(*grid)->accepts(cols))
-        return failIn(checkpoint, tensor, {ErrorCode::NotRepresentable, fmt::format("{} cannot code rows of {} values", plan.grid, cols)});
+        return failIn(checkpoint, tensor,
+                      {ErrorCode::NotRepresentable, fmt::format("{} cannot code rows of {} values", plan.grid, cols)});
     auto weights = decodedTensor(*view);
     if (!weights)
         return failIn(checkpoint, tensor, weights.error());
@@ -144,8 +152,9 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     const Metric metric = metricFor(plan.metric, calibration, source.name, cols);
     const Solver* nearest = findSolver("nearest");
     // Of one layer only the correction takes long enough to report.
-    auto solution = nearest->solve({.weights = *weights, .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend},
-                                   {.stop = job.stop});
+    auto solution = nearest->solve(
+        {.weights = *weights, .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend},
+        {.stop = job.stop});
     if (!solution)
         return failIn(checkpoint, tensor, solution.error());
 
@@ -153,7 +162,8 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     subtractDecoded(solution->quantized, residual);
     LayerOutcome outcome;
     if (plan.rank > 0) {
-        const auto correction = lowRank({residual, rows, cols, metric.scale}, plan.rank, {.seed = seedFor(seed, source.name)}, job);
+        const auto correction
+            = lowRank({residual, rows, cols, metric.scale}, plan.rank, {.seed = seedFor(seed, source.name)}, job);
         if (!correction)
             return failIn(checkpoint, tensor, correction.error());
         if (correction->rank() > 0) {
@@ -164,7 +174,8 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     const StoredFactors* factors = outcome.layer.factors ? &*outcome.layer.factors : nullptr;
     const Metric reporting = reportingMetric(plan, calibration, source.name, cols);
     const Measured before = measured(*weights, residual, solution->quantized, nullptr, reporting);
-    const Measured after = factors == nullptr ? before : measured(*weights, residual, solution->quantized, factors, reporting);
+    const Measured after
+        = factors == nullptr ? before : measured(*weights, residual, solution->quantized, factors, reporting);
 
     TensorResult& result = outcome.result;
     result = {.tensor = tensor, .name = source.name, .preset = plan.preset, .grid = plan.grid};
@@ -182,7 +193,7 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     return outcome;
 }
 
-}  // namespace
+} // namespace
 
 Result<std::vector<float>> decodedTensor(const TensorView& view)
 {
@@ -214,7 +225,8 @@ void subtractDecoded(const QuantizedTensor& quantized, std::span<float> weights)
         const std::uint64_t first = task * step;
         const std::uint64_t count = std::min(step, quantized.rows - first);
         std::vector<float> decoded(count * cols);
-        quantized.grid->decode(std::span(quantized.codes).subspan(first * rowBytes, count * rowBytes), count, cols, decoded);
+        quantized.grid->decode(std::span(quantized.codes).subspan(first * rowBytes, count * rowBytes), count, cols,
+                               decoded);
         const auto part = weights.subspan(first * cols, count * cols);
         for (std::size_t i = 0; i < part.size(); ++i)
             part[i] -= decoded[i];
@@ -240,15 +252,18 @@ Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::s
 DType keptType(const Checkpoint& checkpoint, std::size_t tensor)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
-    const bool isReal = source.dtype == DType::F64 || source.dtype == DType::F32 || source.dtype == DType::F16 || source.dtype == DType::BF16;
+    const bool isReal = source.dtype == DType::F64 || source.dtype == DType::F32 || source.dtype == DType::F16
+        || source.dtype == DType::BF16;
     if (checkpoint.format() == CheckpointFormat::Gguf || !isReal)
         return source.dtype;
-    const bool isVector = source.shape.size() <= 1 || ggufNameOf(source.name).value_or(std::string()).ends_with("_norm.weight");
+    const bool isVector
+        = source.shape.size() <= 1 || ggufNameOf(source.name).value_or(std::string()).ends_with("_norm.weight");
     return isVector || source.dtype == DType::F64 ? DType::F32 : source.dtype;
 }
 
-Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan, const Imatrix* calibration,
-                                   std::uint64_t seed, ComputeBackend& backend, const JobContext& job)
+Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                                   const Imatrix* calibration, std::uint64_t seed, ComputeBackend& backend,
+                                   const JobContext& job)
 {
     const auto start = Clock::now();
     if (job.cancelled())
@@ -270,4 +285,4 @@ Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t ten
     return outcome;
 }
 
-}  // namespace sigmascope
+} // namespace sigmascope

@@ -9,7 +9,8 @@
 #include <span>
 #include <vector>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
 /// The whole tensor as floats, on all threads.
 [[nodiscard]] Result<std::vector<float>> decodedTensor(const TensorView& view);
@@ -21,6 +22,7 @@ void subtractDecoded(const QuantizedTensor& quantized, std::span<float> weights)
 [[nodiscard]] tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error);
 
 /// The metric errors are reported in: the plan's own if it has one, else the RMS of the calibration.
-[[nodiscard]] Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::string_view name, std::uint64_t cols);
+[[nodiscard]] Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::string_view name,
+                                     std::uint64_t cols);
 
-}  // namespace sigmascope
+} // namespace sigmascope

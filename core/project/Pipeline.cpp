@@ -12,9 +12,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
-namespace {
+namespace
+{
 
 /// Share of a run that looking at the values takes, for the progress bar.
 constexpr double kPreflightShare = 0.05;
@@ -58,25 +60,28 @@ Error refusal(const Checkpoint& checkpoint, const Reasons& reasons)
 {
     const auto& [tensor, reason] = *reasons.begin();
     return {ErrorCode::NotRepresentable,
-            fmt::format("{}: tensor '{}': {} ({} of {} tensors would not become what was planned, and fallbacks are refused)",
-                        escaped(checkpoint.path().string()), escaped(checkpoint.tensors()[tensor].name), reason, reasons.size(),
-                        checkpoint.tensors().size())};
+            fmt::format(
+                "{}: tensor '{}': {} ({} of {} tensors would not become what was planned, and fallbacks are refused)",
+                escaped(checkpoint.path().string()), escaped(checkpoint.tensors()[tensor].name), reason, reasons.size(),
+                checkpoint.tensors().size())};
 }
 
-Status runLayers(const ExportRequest& request, Exporter& exporter, const Reasons& reasons, ComputeBackend& backend, const RunOptions& options,
-                 const JobContext& job, RunResult& run)
+Status runLayers(const ExportRequest& request, Exporter& exporter, const Reasons& reasons, ComputeBackend& backend,
+                 const RunOptions& options, const JobContext& job, RunResult& run)
 {
     const Checkpoint& checkpoint = *request.checkpoint;
-    const auto work = [&](std::size_t tensor) { return workOf(checkpoint.tensors()[tensor], request.plan.layers[tensor]); };
-    const double all = std::transform_reduce(exporter.order().begin(), exporter.order().end(), 1e-9, std::plus<>(), work);
+    const auto work
+        = [&](std::size_t tensor) { return workOf(checkpoint.tensors()[tensor], request.plan.layers[tensor]); };
+    const double all
+        = std::transform_reduce(exporter.order().begin(), exporter.order().end(), 1e-9, std::plus<>(), work);
     double done = 0;
     for (const std::size_t tensor : exporter.order()) {
         const double begin = kPreflightShare + (1 - kPreflightShare) * done / all;
         done += work(tensor);
         const double end = kPreflightShare + (1 - kPreflightShare) * done / all;
         job.report(begin, checkpoint.tensors()[tensor].name);
-        auto outcome = quantizeLayer(checkpoint, tensor, request.plan.layers[tensor], request.calibration, request.plan.seed, backend,
-                                     partOf(job, begin, end));
+        auto outcome = quantizeLayer(checkpoint, tensor, request.plan.layers[tensor], request.calibration,
+                                     request.plan.seed, backend, partOf(job, begin, end));
         if (!outcome)
             return passOn(outcome);
         if (const auto reason = reasons.find(tensor); reason != reasons.end())
@@ -103,20 +108,22 @@ Status measureOutputs(RunResult& run)
         std::error_code error;
         const auto size = std::filesystem::file_size(output.path, error);
         if (error)
-            return fail(ErrorCode::VerifyFailed, {.file = output.path.string()}, "written, but not there: " + error.message());
+            return fail(ErrorCode::VerifyFailed, {.file = output.path.string()},
+                        "written, but not there: " + error.message());
         output.bytes = size;
         run.writtenBytes += size;
     }
     if (run.writtenBytes != run.estimate.total)
-        return fail(ErrorCode::VerifyFailed, {.file = run.outputs.empty() ? std::string() : run.outputs.front().path.string()},
+        return fail(ErrorCode::VerifyFailed,
+                    {.file = run.outputs.empty() ? std::string() : run.outputs.front().path.string()},
                     fmt::format("expected {} bytes in all, found {}", run.estimate.total, run.writtenBytes));
     return {};
 }
 
-}  // namespace
+} // namespace
 
-Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& exporter, ComputeBackend& backend, const RunOptions& options,
-                           const JobContext& job)
+Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& exporter, ComputeBackend& backend,
+                           const RunOptions& options, const JobContext& job)
 {
     const auto start = std::chrono::steady_clock::now();
     const Checkpoint& checkpoint = *request.checkpoint;
@@ -157,4 +164,4 @@ Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& expo
     return run;
 }
 
-}  // namespace sigmascope
+} // namespace sigmascope

@@ -10,25 +10,26 @@
 #include <string>
 #include <vector>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
 /// What became of one tensor; measured on the stored form, after every rounding.
 struct TensorResult {
     std::size_t tensor = 0;
     std::string name;
     std::string preset;
-    std::string grid;                        ///< "bf16", "f32" for kept ones
-    std::string method;                      ///< the one that really ran: "l2qer", "lqer", "rtn", "keep"
-    double bitsPerWeight = 0;                ///< codes + scales + stored factors, over the tensor's elements
-    double publishedBits = 0;                ///< as LQER's tables count (denominator mn + k(m+n))
+    std::string grid; ///< "bf16", "f32" for kept ones
+    std::string method; ///< the one that really ran: "l2qer", "lqer", "rtn", "keep"
+    double bitsPerWeight = 0; ///< codes + scales + stored factors, over the tensor's elements
+    double publishedBits = 0; ///< as LQER's tables count (denominator mn + k(m+n))
     std::uint32_t rank = 0;
-    std::optional<double> weightError{};     ///< 0 for a tensor kept exactly; absent when not measurable (not decodable)
+    std::optional<double> weightError{}; ///< 0 for a tensor kept exactly; absent when not measurable (not decodable)
     std::optional<double> metricError{};
-    std::optional<double> weightErrorRank0{};  ///< of the same codes without correction
+    std::optional<double> weightErrorRank0{}; ///< of the same codes without correction
     std::optional<double> metricErrorRank0{};
     double seconds = 0;
-    std::string device;                      ///< of the encode: "cpu", "vulkan:0"
-    std::string fallback;                    ///< why it is not as planned; empty if it is
+    std::string device; ///< of the encode: "cpu", "vulkan:0"
+    std::string fallback; ///< why it is not as planned; empty if it is
 };
 
 struct RunResult {
@@ -37,7 +38,7 @@ struct RunResult {
     Bytes writtenBytes = 0;
     std::uint64_t elements = 0;
     double seconds = 0;
-    std::vector<OutputFile> outputs;         ///< sizes as found on disk
+    std::vector<OutputFile> outputs; ///< sizes as found on disk
 };
 
 /// Everything one layer needs, done: decode, encode, correct, store, measure. Used by the run, by the studio's
@@ -49,15 +50,15 @@ struct LayerOutcome {
     QuantizedLayer layer;
     TensorResult result;
 };
-[[nodiscard]] Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
-                                                 const Imatrix* calibration, std::uint64_t seed, ComputeBackend& backend,
-                                                 const JobContext& job);
+[[nodiscard]] Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor,
+                                                 const LayerPlan& plan, const Imatrix* calibration, std::uint64_t seed,
+                                                 ComputeBackend& backend, const JobContext& job);
 
 /// Looks at the values before the run: a tensor that cannot be coded (non-finite values, a scale that would not
 /// fit f16) is kept as it is and listed, so that sizes are known, and exact, before the first byte is written.
 /// One statistics pass over the tensors to be quantized.
-[[nodiscard]] Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend,
-                                             const JobContext& job);
+[[nodiscard]] Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan,
+                                             ComputeBackend& backend, const JobContext& job);
 
 /// Layers whose correction was to follow a calibrated metric that the calibration (null: there is none) does not
 /// have for them: they are corrected under the plain metric, and every result says so.
@@ -78,7 +79,7 @@ struct RunOptions {
 
 /// preflight, then layer by layer: view -> decode -> encode -> correct -> export -> free. Checks the file before
 /// and after each tensor (FileChanged, FileBroken end the run). A failure names its tensor and leaves no output.
-[[nodiscard]] Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& exporter, ComputeBackend& backend,
-                                         const RunOptions& options, const JobContext& job);
+[[nodiscard]] Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& exporter,
+                                         ComputeBackend& backend, const RunOptions& options, const JobContext& job);
 
-}  // namespace sigmascope
+} // namespace sigmascope

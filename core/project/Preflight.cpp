@@ -7,9 +7,11 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope {
+namespace sigmascope
+{
 
-namespace {
+namespace
+{
 
 /// "kept as BF16 instead of q4_0, +11.5 bits per weight"
 std::string keptInstead(const Checkpoint& checkpoint, std::size_t tensor, const Grid& grid)
@@ -18,19 +20,27 @@ std::string keptInstead(const Checkpoint& checkpoint, std::size_t tensor, const 
     const Shape& shape = checkpoint.tensors()[tensor].shape;
     const std::uint64_t cols = shape.empty() ? 1 : shape.back();
     const double kept = static_cast<double>(stored.blockBits) / stored.blockElements;
-    const double coded = grid.accepts(cols) && cols > 0 ? 8.0 * static_cast<double>(grid.rowBytes(cols)) / static_cast<double>(cols) : kept;
+    const double coded = grid.accepts(cols) && cols > 0
+        ? 8.0 * static_cast<double>(grid.rowBytes(cols)) / static_cast<double>(cols)
+        : kept;
     return fmt::format("kept as {} instead of {}, {:+.4g} bits per weight", stored.name, grid.id(), kept - coded);
 }
 
 /// What the solver says to the tensor; empty if it finds codes.
-Result<std::string> trialFailure(const TensorView& view, const Grid& grid, ComputeBackend& backend, const JobContext& job)
+Result<std::string> trialFailure(const TensorView& view, const Grid& grid, ComputeBackend& backend,
+                                 const JobContext& job)
 {
     const auto values = decodedTensor(view);
     if (!values)
         return passOn(values);
     const Metric plain;
-    const auto solution = findSolver("nearest")->solve(
-        {.weights = *values, .rows = view.rows(), .cols = view.cols(), .grid = &grid, .metric = &plain, .backend = &backend}, job);
+    const auto solution = findSolver("nearest")->solve({.weights = *values,
+                                                        .rows = view.rows(),
+                                                        .cols = view.cols(),
+                                                        .grid = &grid,
+                                                        .metric = &plain,
+                                                        .backend = &backend},
+                                                       job);
     if (solution)
         return std::string();
     if (solution.error().code == ErrorCode::ScaleOutOfRange || solution.error().code == ErrorCode::NonFinite)
@@ -60,22 +70,24 @@ Result<bool> isExactOn(const TensorView& view, const Grid& grid, const JobContex
 }
 
 /// Why the tensor cannot be coded; empty if it can.
-Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, const Grid& grid, ComputeBackend& backend, const JobContext& job)
+Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, const Grid& grid,
+                             ComputeBackend& backend, const JobContext& job)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
     const auto view = checkpoint.view(tensor);
     if (!view)
         return passOn(view);
     if (!info(source.dtype).decodable)
-        return fmt::format("{} is not decoded by this version: {}", info(source.dtype).name, keptInstead(checkpoint, tensor, grid));
+        return fmt::format("{} is not decoded by this version: {}", info(source.dtype).name,
+                           keptInstead(checkpoint, tensor, grid));
     if (source.elements() == 0)
         return std::string("no elements: kept as it is");
     const auto stats = backend.statistics(*view, job);
     if (!stats)
         return failIn(checkpoint, tensor, stats.error());
     if (stats->nan + stats->inf > 0)
-        return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf, stats->firstNonFinite.value_or(0),
-                           keptInstead(checkpoint, tensor, grid));
+        return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf,
+                           stats->firstNonFinite.value_or(0), keptInstead(checkpoint, tensor, grid));
     // A scale is at most the range of its group, a block's minimum at most its largest value: only past the largest
     // f16 can one of them not be stored.
     constexpr double kLargestF16 = 65504;
@@ -89,7 +101,8 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
     return std::string();
 }
 
-Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, ResolvedPlan& resolved, ComputeBackend& backend, const JobContext& job)
+Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, ResolvedPlan& resolved, ComputeBackend& backend,
+                      const JobContext& job)
 {
     LayerPlan& plan = resolved.plan.layers[tensor];
     const auto grid = findGrid(plan.grid);
@@ -112,15 +125,18 @@ Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, Resolved
     if (!exact)
         return failIn(checkpoint, tensor, exact.error());
     if (*exact) {
-        resolved.fallbacks.push_back({tensor, fmt::format("{} holds it exactly: rank 0 instead of {}, nothing to correct", plan.grid, plan.rank)});
+        resolved.fallbacks.push_back(
+            {tensor,
+             fmt::format("{} holds it exactly: rank 0 instead of {}, nothing to correct", plan.grid, plan.rank)});
         plan.rank = 0;
     }
     return {};
 }
 
-}  // namespace
+} // namespace
 
-Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend, const JobContext& job)
+Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend,
+                               const JobContext& job)
 {
     ResolvedPlan resolved{.plan = plan};
     const std::size_t count = std::min(plan.layers.size(), checkpoint.tensors().size());
@@ -141,7 +157,8 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
     return resolved;
 }
 
-std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan, const Imatrix* calibration)
+std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan,
+                                      const Imatrix* calibration)
 {
     std::vector<Fallback> fallbacks;
     const std::size_t count = std::min(plan.layers.size(), checkpoint.tensors().size());
@@ -150,11 +167,14 @@ std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const Quanti
         if (layer.keep || layer.rank == 0 || layer.metric == MetricKind::Plain)
             continue;
         const TensorInfo& source = checkpoint.tensors()[tensor];
-        const Metric metric = metricFor(layer.metric, calibration, source.name, source.shape.empty() ? 1 : source.shape.back());
+        const Metric metric
+            = metricFor(layer.metric, calibration, source.name, source.shape.empty() ? 1 : source.shape.back());
         if (metric.isPlain())
-            fallbacks.push_back({tensor, metric.note.empty() ? std::string("no calibration for this tensor: plain metric") : metric.note});
+            fallbacks.push_back(
+                {tensor,
+                 metric.note.empty() ? std::string("no calibration for this tensor: plain metric") : metric.note});
     }
     return fallbacks;
 }
 
-}  // namespace sigmascope
+} // namespace sigmascope

@@ -13,7 +13,8 @@
 #include <map>
 #include <string>
 
-namespace sigmascope::test {
+namespace sigmascope::test
+{
 
 /// What one call of the built program left behind.
 struct CliRun {
@@ -38,7 +39,8 @@ inline QProcessEnvironment cliEnvironment(const std::map<QString, QString>& extr
     return environment;
 }
 
-inline CliRun runProgram(const QString& program, const QStringList& arguments, const std::map<QString, QString>& environment = {})
+inline CliRun runProgram(const QString& program, const QStringList& arguments,
+                         const std::map<QString, QString>& environment = {})
 {
     QProcess process;
     process.setProcessEnvironment(cliEnvironment(environment));
@@ -89,4 +91,4 @@ inline QJsonObject tensorNamed(const QJsonObject& object, const QString& name)
     return {};
 }
 
-}  // namespace sigmascope::test
+} // namespace sigmascope::test

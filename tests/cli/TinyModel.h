@@ -10,17 +10,17 @@
 #include <string>
 #include <vector>
 
-namespace sigmascope::test {
+namespace sigmascope::test
+{
 
 struct TinyTensor {
     std::string name;
-    std::string dtype;                 ///< as in the file: "F32"
+    std::string dtype; ///< as in the file: "F32"
     std::vector<std::uint64_t> shape;
     std::string bytes;
 };
 
-template <class T>
-std::string rawBytes(const std::vector<T>& values)
+template <class T> std::string rawBytes(const std::vector<T>& values)
 {
     std::string bytes(values.size() * sizeof(T), '\0');
     if (!bytes.empty())
@@ -42,8 +42,9 @@ inline std::string safetensorsBytes(const std::vector<TinyTensor>& tensors)
         std::string shape;
         for (const std::uint64_t extent : tensor.shape)
             shape += (shape.empty() ? "" : ",") + std::to_string(extent);
-        header += (header.size() > 1 ? ",\"" : "\"") + tensor.name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":[" + shape +
-                  "],\"data_offsets\":[" + std::to_string(data.size()) + "," + std::to_string(data.size() + tensor.bytes.size()) + "]}";
+        header += (header.size() > 1 ? ",\"" : "\"") + tensor.name + "\":{\"dtype\":\"" + tensor.dtype
+            + "\",\"shape\":[" + shape + "],\"data_offsets\":[" + std::to_string(data.size()) + ","
+            + std::to_string(data.size() + tensor.bytes.size()) + "]}";
         data += tensor.bytes;
     }
     header += "}";
@@ -67,4 +68,4 @@ inline std::string readFile(const std::filesystem::path& path)
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-}  // namespace sigmascope::test
+} // namespace sigmascope::test

@@ -11,7 +11,8 @@
 
 using namespace sigmascope::test;
 
-namespace {
+namespace
+{
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -55,9 +56,10 @@ QStringList sorted(QStringList keys)
     return keys;
 }
 
-}  // namespace
+} // namespace
 
-class TestCliInspect : public QObject {
+class TestCliInspect : public QObject
+{
     Q_OBJECT
 
 private slots:
@@ -96,24 +98,30 @@ void TestCliInspect::initTestCase()
     diagonal[10] = 0.5;
     std::vector<float> odd{1, kNan, 3, kInf, -kInf, 0, -0.0F, 2};
     writeFile(path("tiny.safetensors").toStdString(),
-              safetensorsBytes({floats("values", {10, 30}, m_values), floats("diagonal", {3, 4}, diagonal), floats("odd", {8}, odd),
-                                floats("constant", {2, 3}, std::vector<float>(6, 2.5F)), floats("empty", {0, 3}, {}),
+              safetensorsBytes({floats("values", {10, 30}, m_values),
+                                floats("diagonal", {3, 4}, diagonal),
+                                floats("odd", {8}, odd),
+                                floats("constant", {2, 3}, std::vector<float>(6, 2.5F)),
+                                floats("empty", {0, 3}, {}),
                                 {"counter", "I64", {2}, rawBytes(std::vector<std::int64_t>{7, -9})}}));
 }
 
 void TestCliInspect::jsonHasExactlyTheDocumentedKeys()
 {
-    const QStringList base{"name", "shape", "dtype", "bytes", "min", "max", "mean", "stddev", "kurtosis", "zeros", "nan", "inf"};
+    const QStringList base{"name", "shape",  "dtype",    "bytes", "min", "max",
+                           "mean", "stddev", "kurtosis", "zeros", "nan", "inf"};
     const QJsonObject plain = cli({"inspect", path("tiny.safetensors"), "--json"}).json();
     QCOMPARE(keysOf(plain), QStringList{"tensors"});
     QCOMPARE(plain[u"tensors"].toArray().size(), 6);
     QCOMPARE(keysOf(tensorNamed(plain, "values")), sorted(base));
-    const QJsonObject full = cli({"inspect", path("tiny.safetensors"), "--histogram", "--spectrum", "2", "--json"}).json();
+    const QJsonObject full
+        = cli({"inspect", path("tiny.safetensors"), "--histogram", "--spectrum", "2", "--json"}).json();
     const QJsonObject values = tensorNamed(full, "values");
     QCOMPARE(keysOf(values), sorted(base + QStringList{"histogram", "spectrum"}));
     QCOMPARE(keysOf(values[u"histogram"].toObject()), sorted({"min", "max", "bins", "counts"}));
-    QCOMPARE(keysOf(values[u"spectrum"].toObject()), sorted({"grid", "metric", "of", "singular_values", "total_energy", "captured",
-                                                            "unresolved_energy", "lower_bound", "noise_edge"}));
+    QCOMPARE(keysOf(values[u"spectrum"].toObject()),
+             sorted({"grid", "metric", "of", "singular_values", "total_energy", "captured", "unresolved_energy",
+                     "lower_bound", "noise_edge"}));
     QVERIFY(tensorNamed(full, "odd")[u"spectrum"].isNull());
 }
 
@@ -130,7 +138,7 @@ void TestCliInspect::statisticsAreThoseOfTheDefinition()
     QVERIFY(isNear(tensor[u"mean"].toDouble(), moments.mean, 1e-12));
     QVERIFY(isNear(tensor[u"stddev"].toDouble(), moments.stddev, 1e-12));
     QVERIFY(isNear(tensor[u"kurtosis"].toDouble(), moments.kurtosis, 1e-12));
-    QCOMPARE(tensor[u"zeros"].toInt(), 1);  // the first value
+    QCOMPARE(tensor[u"zeros"].toInt(), 1); // the first value
     QCOMPARE(tensor[u"nan"].toInt(), 0);
     const QJsonObject counter = tensorNamed(cli({"inspect", path("tiny.safetensors"), "--json"}).json(), "counter");
     QCOMPARE(counter[u"min"].toDouble(), -9.0);
@@ -150,7 +158,8 @@ void TestCliInspect::nonFiniteValuesAreCountedApart()
 
 void TestCliInspect::constantTensorHasNoKurtosis()
 {
-    const QJsonObject tensor = tensorNamed(cli({"inspect", path("tiny.safetensors"), "--histogram", "--json"}).json(), "constant");
+    const QJsonObject tensor
+        = tensorNamed(cli({"inspect", path("tiny.safetensors"), "--histogram", "--json"}).json(), "constant");
     QCOMPARE(tensor[u"stddev"].toDouble(), 0.0);
     QVERIFY(tensor[u"kurtosis"].isNull());
     QCOMPARE(tensor[u"histogram"][u"counts"].toArray(), (QJsonArray{6}));
@@ -166,7 +175,8 @@ void TestCliInspect::emptyTensorHasNulls()
 void TestCliInspect::histogramCountsEveryValueOnce()
 {
     const QString name = "model.layers.0.mlp.down_proj.weight";
-    const QJsonObject tensor = tensorNamed(cli({"inspect", sampleFolder(), "--tensor", name, "--histogram", "--bins", "50", "--json"}).json(), name);
+    const QJsonObject tensor = tensorNamed(
+        cli({"inspect", sampleFolder(), "--tensor", name, "--histogram", "--bins", "50", "--json"}).json(), name);
     const QJsonObject histogram = tensor[u"histogram"].toObject();
     QCOMPARE(histogram[u"bins"].toInt(), 50);
     QCOMPARE(histogram[u"min"].toDouble(), tensor[u"min"].toDouble());
@@ -180,7 +190,8 @@ void TestCliInspect::histogramCountsEveryValueOnce()
 void TestCliInspect::binsAreAsMany_asAsked()
 {
     for (const int bins : {1, 7, 1000}) {
-        const CliRun run = cli({"inspect", path("tiny.safetensors"), "--tensor", "values", "--histogram", "--bins", QString::number(bins), "--json"});
+        const CliRun run = cli({"inspect", path("tiny.safetensors"), "--tensor", "values", "--histogram", "--bins",
+                                QString::number(bins), "--json"});
         QCOMPARE(tensorNamed(run.json(), "values")[u"histogram"][u"counts"].toArray().size(), bins);
     }
 }
@@ -219,7 +230,8 @@ void TestCliInspect::calibrationChangesTheMetric()
     const QString name = "model.layers.1.self_attn.q_proj.weight";
     const QStringList base{"inspect", sampleFolder(), "--tensor", name, "--spectrum", "8", "--grid", "q4_0", "--json"};
     const QJsonObject plain = tensorNamed(cli(base).json(), name)[u"spectrum"].toObject();
-    const QJsonObject metric = tensorNamed(cli(base + QStringList{"--calibration", sampleImatrix()}).json(), name)[u"spectrum"].toObject();
+    const QJsonObject metric
+        = tensorNamed(cli(base + QStringList{"--calibration", sampleImatrix()}).json(), name)[u"spectrum"].toObject();
     QCOMPARE(plain[u"metric"].toString(), QString("plain"));
     QVERIFY(metric[u"metric"].toString() != QString("plain"));
     QVERIFY(plain[u"noise_edge"].toDouble() > 0);
@@ -230,7 +242,8 @@ void TestCliInspect::calibrationChangesTheMetric()
 
 void TestCliInspect::oneTensorAlone()
 {
-    const QJsonArray tensors = cli({"inspect", path("tiny.safetensors"), "--tensor", "diagonal", "--json"}).json()[u"tensors"].toArray();
+    const QJsonArray tensors
+        = cli({"inspect", path("tiny.safetensors"), "--tensor", "diagonal", "--json"}).json()[u"tensors"].toArray();
     QCOMPARE(tensors.size(), 1);
     QCOMPARE(tensors[0][u"name"].toString(), QString("diagonal"));
 }
@@ -278,7 +291,7 @@ void TestCliInspect::oneChangedWeightChangesItsTensorOnly()
     std::uint64_t header = 0;
     std::memcpy(&header, bytes.data(), sizeof header);
     const float changed = 100;
-    std::memcpy(bytes.data() + 8 + header + 40, &changed, sizeof changed);  // element 10 of the first tensor
+    std::memcpy(bytes.data() + 8 + header + 40, &changed, sizeof changed); // element 10 of the first tensor
     writeFile(path("changed.safetensors").toStdString(), bytes);
     const QJsonObject after = cli({"inspect", path("changed.safetensors"), "--histogram", "--json"}).json();
     for (const QJsonValue& value : before[u"tensors"].toArray()) {
@@ -303,7 +316,8 @@ void TestCliInspect::tableShowsEveryTensor()
 {
     const CliRun run = cli({"inspect", path("tiny.safetensors"), "--histogram", "--bins", "4", "--spectrum", "2"});
     QCOMPARE(run.exitCode, 0);
-    for (const char* text : {"values", "diagonal", "[10, 30]", "F32", "kurtosis", "6 tensors", "Density of values", "Singular values of W of diagonal"})
+    for (const char* text : {"values", "diagonal", "[10, 30]", "F32", "kurtosis", "6 tensors", "Density of values",
+                             "Singular values of W of diagonal"})
         QVERIFY2(run.out.contains(text), text);
     // Aligned: every line of the first table has its rule's width or less, and the columns start where the rule does.
     const QStringList lines = QString::fromUtf8(run.out).split('\n');

@@ -11,13 +11,15 @@
 
 using namespace sigmascope::test;
 
-namespace {
+namespace
+{
 
 const QString kChanged = QStringLiteral("model.layers.2.mlp.up_proj.weight");
 
 QStringList quantizeTo(const QString& output, const QString& preset, const QString& model = sampleFolder())
 {
-    return {"quantize", model, "--preset", preset, "--calibration", sampleImatrix(), "--to", "gguf", "-o", output, "--json"};
+    return {"quantize", model,  "--preset", preset, "--calibration", sampleImatrix(),
+            "--to",     "gguf", "-o",       output, "--json"};
 }
 
 std::string bytesOf(const QString& path)
@@ -38,9 +40,10 @@ QJsonObject untimed(QJsonObject tensor)
     return tensor;
 }
 
-}  // namespace
+} // namespace
 
-class TestCliQuantize : public QObject {
+class TestCliQuantize : public QObject
+{
     Q_OBJECT
 
 private slots:
@@ -69,7 +72,7 @@ private slots:
 private:
     [[nodiscard]] QString path(const char* name) const { return m_folder.filePath(name); }
     QTemporaryDir m_folder;
-    QJsonObject m_result;  // of the L²QER job
+    QJsonObject m_result; // of the L²QER job
 };
 
 void TestCliQuantize::initTestCase()
@@ -82,11 +85,13 @@ void TestCliQuantize::initTestCase()
 void TestCliQuantize::jsonHasExactlyTheDocumentedKeys()
 {
     QCOMPARE(m_result.keys(), sorted({"tensors", "totals", "outputs"}));
-    QCOMPARE(m_result[u"totals"].toObject().keys(), sorted({"estimated_bytes", "written_bytes", "bits_per_weight", "seconds"}));
+    QCOMPARE(m_result[u"totals"].toObject().keys(),
+             sorted({"estimated_bytes", "written_bytes", "bits_per_weight", "seconds"}));
     QCOMPARE(m_result[u"tensors"].toArray().size(), 39);
     for (const QJsonValue& tensor : m_result[u"tensors"].toArray())
-        QCOMPARE(tensor.toObject().keys(), sorted({"name", "preset", "grid", "method", "bits_per_weight", "rank", "weight_rel_error",
-                                                   "metric_rel_error", "seconds", "device", "fallback"}));
+        QCOMPARE(tensor.toObject().keys(),
+                 sorted({"name", "preset", "grid", "method", "bits_per_weight", "rank", "weight_rel_error",
+                         "metric_rel_error", "seconds", "device", "fallback"}));
     for (const QJsonValue& output : m_result[u"outputs"].toArray())
         QCOMPARE(output.toObject().keys(), sorted({"path", "kind", "bytes"}));
 }
@@ -122,7 +127,8 @@ void TestCliQuantize::fileBytesAreTheReportedBits()
         elements += count;
         reported += tensorNamed(m_result, tensor[u"name"].toString())[u"bits_per_weight"].toDouble() * count / 8;
     }
-    const CliRun plan = cli({"plan", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(), "-o", path("a3.json"), "--json"});
+    const CliRun plan = cli({"plan", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(), "-o",
+                             path("a3.json"), "--json"});
     QVERIFY2(plan.exitCode == 0, plan.err);
     const double written = m_result[u"totals"][u"written_bytes"].toDouble();
     const double overhead = plan.json()[u"totals"][u"overhead_bytes"].toDouble();
@@ -169,7 +175,8 @@ void TestCliQuantize::writtenFileReadsBackAsPlanned()
     const QJsonObject down = tensorNamed(run.json(), "blk.0.ffn_down.weight");
     QCOMPARE(down[u"dtype"].toString(), QString("Q4_0"));
     QCOMPARE(down[u"shape"].toArray(), (QJsonArray{256, 768}));
-    const QJsonObject original = tensorNamed(cli({"inspect", sampleFolder(), "--json"}).json(), "model.layers.0.mlp.down_proj.weight");
+    const QJsonObject original
+        = tensorNamed(cli({"inspect", sampleFolder(), "--json"}).json(), "model.layers.0.mlp.down_proj.weight");
     QVERIFY(std::abs(down[u"stddev"].toDouble() / original[u"stddev"].toDouble() - 1) < 0.05);
     const int rank = tensorNamed(m_result, "model.layers.0.mlp.down_proj.weight")[u"rank"].toInt();
     const CliRun adapter = cli({"inspect", path("l2qer-lora.gguf"), "--strict", "--json"});
@@ -204,7 +211,8 @@ void TestCliQuantize::bytesDoNotDependOnTheKernels()
     std::string reference;
     for (const char* level : {"scalar", "avx2", "avx512"}) {
         const QString output = path("simd.gguf");
-        const CliRun run = cli(quantizeTo(output, preset) + QStringList{"--overwrite", "--device", "cpu"}, {{"SIGMASCOPE_SIMD", level}});
+        const CliRun run = cli(quantizeTo(output, preset) + QStringList{"--overwrite", "--device", "cpu"},
+                               {{"SIGMASCOPE_SIMD", level}});
         QVERIFY2(run.exitCode == 0, run.err);
         if (reference.empty())
             reference = bytesOf(output);
@@ -216,7 +224,8 @@ void TestCliQuantize::bytesDoNotDependOnTheLocale()
 {
     const QString output = path("locale.gguf");
     for (const char* locale : {"C", "de_DE.UTF-8", "tr_TR.UTF-8"}) {
-        const CliRun run = cli(quantizeTo(output, "l2qer-w4") + QStringList{"--overwrite"}, {{"LC_ALL", locale}, {"LC_NUMERIC", locale}});
+        const CliRun run = cli(quantizeTo(output, "l2qer-w4") + QStringList{"--overwrite"},
+                               {{"LC_ALL", locale}, {"LC_NUMERIC", locale}});
         QVERIFY2(run.exitCode == 0, run.err);
         QVERIFY(bytesOf(output) == bytesOf(path("l2qer.gguf")));
         QCOMPARE(untimed(tensorNamed(run.json(), kChanged)), untimed(tensorNamed(m_result, kChanged)));
@@ -235,7 +244,7 @@ void TestCliQuantize::oneChangedWeightChangesItsLayerOnly()
     std::memcpy(&length, bytes.data(), sizeof length);
     const QJsonObject header = QJsonDocument::fromJson(QByteArray(bytes.data() + 8, static_cast<int>(length))).object();
     const auto begin = static_cast<std::size_t>(header[kChanged][u"data_offsets"][0].toDouble());
-    const std::uint16_t two = 0x4000;  // bf16 2.0, far outside the density
+    const std::uint16_t two = 0x4000; // bf16 2.0, far outside the density
     std::memcpy(bytes.data() + 8 + length + begin + 2 * 777, &two, sizeof two);
     writeFile(weights, bytes);
     const CliRun run = cli(quantizeTo(path("changed.gguf"), "l2qer-w4", qpath(model)));
@@ -284,21 +293,24 @@ void TestCliQuantize::inputIsNeverReplaced()
     }
     // A calibration is an input like any other.
     const std::filesystem::path imatrix = model / "imatrix.gguf";
-    const CliRun run = cli({"quantize", qpath(model), "--preset", "rtn-w4", "--calibration", qpath(imatrix), "--to", "gguf", "-o", qpath(imatrix), "--overwrite"});
+    const CliRun run = cli({"quantize", qpath(model), "--preset", "rtn-w4", "--calibration", qpath(imatrix), "--to",
+                            "gguf", "-o", qpath(imatrix), "--overwrite"});
     QCOMPARE(run.exitCode, 1);
     QVERIFY(readFile(imatrix) == bytesOf(sampleImatrix()));
 }
 
 void TestCliQuantize::withoutCalibrationEveryNumberSaysSo()
 {
-    const CliRun run = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--to", "gguf", "-o", path("plain.gguf"), "--json"});
+    const CliRun run
+        = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--to", "gguf", "-o", path("plain.gguf"), "--json"});
     QVERIFY2(run.exitCode == 0, run.err);
     const QJsonObject tensor = tensorNamed(run.json(), kChanged);
     QCOMPARE(tensor[u"method"].toString(), QString("lqer"));
     QVERIFY(tensor[u"metric_rel_error"].isNull());
     QVERIFY(tensor[u"fallback"].toString().contains("plain metric"));
     // Asked for the plain metric, a plain metric is no fallback.
-    const CliRun lqer = cli({"quantize", sampleFolder(), "--preset", "lqer-w4", "--to", "gguf", "-o", path("plain2.gguf"), "--json", "--refuse-fallback"});
+    const CliRun lqer = cli({"quantize", sampleFolder(), "--preset", "lqer-w4", "--to", "gguf", "-o",
+                             path("plain2.gguf"), "--json", "--refuse-fallback"});
     QVERIFY2(lqer.exitCode == 0, lqer.err);
     QVERIFY(tensorNamed(lqer.json(), kChanged)[u"fallback"].isNull());
 }
@@ -306,7 +318,8 @@ void TestCliQuantize::withoutCalibrationEveryNumberSaysSo()
 void TestCliQuantize::refusedFallbackWritesNothing()
 {
     const QString output = path("refused.gguf");
-    const CliRun run = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--to", "gguf", "-o", output, "--refuse-fallback"});
+    const CliRun run
+        = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--to", "gguf", "-o", output, "--refuse-fallback"});
     QCOMPARE(run.exitCode, 1);
     QVERIFY2(run.err.contains("fallback") && run.err.contains("model.layers."), run.err);
     QVERIFY(!QFile::exists(output) && !QFile::exists(path("refused-lora.gguf")));
@@ -331,9 +344,12 @@ void TestCliQuantize::nonFiniteLayerIsKeptAndSaid()
     const QJsonObject tensor = tensorNamed(run.json(), kChanged);
     QCOMPARE(tensor[u"method"].toString(), QString("keep"));
     QCOMPARE(tensor[u"grid"].toString(), QString("bf16"));
-    QVERIFY2(tensor[u"fallback"].toString().contains("non-finite values: 1, first at element 5"), qPrintable(tensor[u"fallback"].toString()));
+    QVERIFY2(tensor[u"fallback"].toString().contains("non-finite values: 1, first at element 5"),
+             qPrintable(tensor[u"fallback"].toString()));
     QCOMPARE(run.json()[u"totals"][u"estimated_bytes"].toDouble(), run.json()[u"totals"][u"written_bytes"].toDouble());
-    QCOMPARE(cli(quantizeTo(path("nonfinite2.gguf"), "rtn-w4", qpath(model)) + QStringList{"--refuse-fallback"}).exitCode, 1);
+    QCOMPARE(
+        cli(quantizeTo(path("nonfinite2.gguf"), "rtn-w4", qpath(model)) + QStringList{"--refuse-fallback"}).exitCode,
+        1);
     QVERIFY(!QFile::exists(path("nonfinite2.gguf")));
 }
 
@@ -366,7 +382,8 @@ void TestCliQuantize::templateGivesTheMetadata()
     std::filesystem::remove(model / "tokenizer.json");
     QCOMPARE(cli(quantizeTo(path("bare.gguf"), "rtn-w4", qpath(model))).exitCode, 1);
     QVERIFY(!QFile::exists(path("bare.gguf")));
-    const CliRun run = cli(quantizeTo(path("bare.gguf"), "rtn-w4", qpath(model)) + QStringList{"--template", path("l2qer.gguf")});
+    const CliRun run
+        = cli(quantizeTo(path("bare.gguf"), "rtn-w4", qpath(model)) + QStringList{"--template", path("l2qer.gguf")});
     QVERIFY2(run.exitCode == 0, run.err);
     QVERIFY(bytesOf(path("bare.gguf")).find("tokenizer.ggml.tokens") != std::string::npos);
 }
@@ -381,7 +398,8 @@ void TestCliQuantize::interruptLeavesNothingBehind()
     // The temporary file says that the run is on its way.
     QElapsedTimer timer;
     timer.start();
-    while (QDir(folder.path()).isEmpty(QDir::Files | QDir::Hidden) && process.state() == QProcess::Running && timer.elapsed() < 60'000)
+    while (QDir(folder.path()).isEmpty(QDir::Files | QDir::Hidden) && process.state() == QProcess::Running
+           && timer.elapsed() < 60'000)
         QTest::qWait(1);
     QVERIFY(process.state() == QProcess::Running);
     QCOMPARE(::kill(static_cast<pid_t>(process.processId()), SIGINT), 0);
@@ -398,10 +416,10 @@ void TestCliQuantize::tableShowsErrorsOutputsAndHowToLoad()
     arguments.removeAll("--json");
     const CliRun run = cli(arguments);
     QVERIFY2(run.exitCode == 0, run.err);
-    for (const char* text : {"model.layers.3.mlp.down_proj.weight", "l2qer", "q4_0", "bits/w", "paper bits", "metric error", "measured", "table.gguf",
-                             "table-lora.gguf", "--lora", "Load it with"})
+    for (const char* text : {"model.layers.3.mlp.down_proj.weight", "l2qer", "q4_0", "bits/w", "paper bits",
+                             "metric error", "measured", "table.gguf", "table-lora.gguf", "--lora", "Load it with"})
         QVERIFY2(run.out.contains(text), text);
-    QVERIFY(!run.err.contains("%"));  // progress of a quick job stays silent when it is no terminal
+    QVERIFY(!run.err.contains("%")); // progress of a quick job stays silent when it is no terminal
 }
 
 QTEST_GUILESS_MAIN(TestCliQuantize)

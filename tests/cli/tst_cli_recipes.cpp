@@ -9,14 +9,16 @@
 
 using namespace sigmascope::test;
 
-namespace {
+namespace
+{
 
 const QString kUp = QStringLiteral("model.layers.0.mlp.up_proj.weight");
 const QString kDown = QStringLiteral("model.layers.0.mlp.down_proj.weight");
 
-}  // namespace
+} // namespace
 
-class TestCliRecipes : public QObject {
+class TestCliRecipes : public QObject
+{
     Q_OBJECT
 
 private slots:
@@ -42,7 +44,8 @@ private:
     }
     [[nodiscard]] CliRun quantize(const QString& recipeFile)
     {
-        return cli({"quantize", sampleFolder(), "--recipe", recipeFile, "--calibration", sampleImatrix(), "--to", "gguf", "-o", path("r.gguf"), "--overwrite", "--json"});
+        return cli({"quantize", sampleFolder(), "--recipe", recipeFile, "--calibration", sampleImatrix(), "--to",
+                    "gguf", "-o", path("r.gguf"), "--overwrite", "--json"});
     }
     QTemporaryDir m_folder;
     int m_count = 0;
@@ -50,17 +53,21 @@ private:
 
 void TestCliRecipes::planHasItsKeysAndTheRunsSizes()
 {
-    const CliRun plan = cli({"plan", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(), "-o", path("plan.json"), "--json"});
+    const CliRun plan = cli({"plan", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(), "-o",
+                             path("plan.json"), "--json"});
     QVERIFY2(plan.exitCode == 0, plan.err);
     const QJsonObject object = plan.json();
     QCOMPARE(object.keys(), (QStringList{"outputs", "recipe", "tensors", "totals"}));
     const QJsonObject tensor = tensorNamed(object, kUp);
-    QCOMPARE(tensor.keys(), (QStringList{"bits_per_weight", "bytes", "fallback", "grid", "method", "name", "preset", "rank"}));
-    const CliRun run = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(), "--to", "gguf", "-o", path("planned.gguf"), "--json"});
+    QCOMPARE(tensor.keys(),
+             (QStringList{"bits_per_weight", "bytes", "fallback", "grid", "method", "name", "preset", "rank"}));
+    const CliRun run = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(),
+                            "--to", "gguf", "-o", path("planned.gguf"), "--json"});
     QVERIFY2(run.exitCode == 0, run.err);
     QCOMPARE(object[u"totals"][u"estimated_bytes"].toDouble(), run.json()[u"totals"][u"written_bytes"].toDouble());
     const QJsonObject totals = object[u"totals"].toObject();
-    QCOMPARE(totals[u"codes_bytes"].toDouble() + totals[u"kept_bytes"].toDouble() + totals[u"factors_bytes"].toDouble() + totals[u"overhead_bytes"].toDouble(),
+    QCOMPARE(totals[u"codes_bytes"].toDouble() + totals[u"kept_bytes"].toDouble() + totals[u"factors_bytes"].toDouble()
+                 + totals[u"overhead_bytes"].toDouble(),
              totals[u"estimated_bytes"].toDouble());
     double bytes = 0;
     for (const QJsonValue& planned : object[u"tensors"].toArray()) {
@@ -82,7 +89,8 @@ void TestCliRecipes::planWritesARecipeThatGivesTheSameBytes()
     QVERIFY2(direct.exitCode == 0, direct.err);
     const std::string model = readFile(path("r.gguf").toStdString());
     const std::string adapter = readFile(path("r-lora.gguf").toStdString());
-    const CliRun plan = cli({"plan", sampleFolder(), "--recipe", rules, "--calibration", sampleImatrix(), "-o", path("resolved.json")});
+    const CliRun plan = cli(
+        {"plan", sampleFolder(), "--recipe", rules, "--calibration", sampleImatrix(), "-o", path("resolved.json")});
     QVERIFY2(plan.exitCode == 0, plan.err);
     QVERIFY(plan.out.contains("q8_0") && plan.out.contains("resolved.json"));
     const CliRun again = quantize(path("resolved.json"));
@@ -123,7 +131,8 @@ void TestCliRecipes::rulesChangeWhatTheyName_data()
     QTest::newRow("grid") << R"({"match":"up_proj","grid":"q4_1","rank":0})" << "q4_1" << 0 << 5.0;
     QTest::newRow("bits") << R"({"match":"up_proj","bits":8,"rank":0})" << "q8_0" << 0 << 8.5;
     QTest::newRow("skip") << R"({"match":"up_proj","skip":true})" << "bf16" << 0 << 16.0;
-    QTest::newRow("factor bits") << R"({"match":"up_proj","rank":4,"factor_bits":32})" << "q4_0" << 4 << 4.5 + 8 * kRank;
+    QTest::newRow("factor bits") << R"({"match":"up_proj","rank":4,"factor_bits":32})" << "q4_0" << 4
+                                 << 4.5 + 8 * kRank;
     QTest::newRow("preset") << R"({"match":"up_proj","preset":"rtn-w5","rank":0})" << "q5_0" << 0 << 5.5;
 }
 
@@ -133,12 +142,14 @@ void TestCliRecipes::rulesChangeWhatTheyName()
     QFETCH(QString, grid);
     QFETCH(int, rank);
     QFETCH(double, bits);
-    const CliRun run = quantize(recipe(R"({"schema":1,"default":{"preset":"l2qer-w4","rank":2},"rules":[)" + rule.toStdString() + "]}"));
+    const CliRun run = quantize(
+        recipe(R"({"schema":1,"default":{"preset":"l2qer-w4","rank":2},"rules":[)" + rule.toStdString() + "]}"));
     QVERIFY2(run.exitCode == 0, run.err);
     const QJsonObject named = tensorNamed(run.json(), kUp);
     QCOMPARE(named[u"grid"].toString(), grid);
     QCOMPARE(named[u"rank"].toInt(), rank);
-    QVERIFY2(std::abs(named[u"bits_per_weight"].toDouble() - bits) < 1e-9, qPrintable(QString::number(named[u"bits_per_weight"].toDouble())));
+    QVERIFY2(std::abs(named[u"bits_per_weight"].toDouble() - bits) < 1e-9,
+             qPrintable(QString::number(named[u"bits_per_weight"].toDouble())));
     const QJsonObject other = tensorNamed(run.json(), kDown);
     QCOMPARE(other[u"grid"].toString(), QString("q4_0"));
     QCOMPARE(other[u"rank"].toInt(), 2);
@@ -174,7 +185,7 @@ void TestCliRecipes::wrongRecipesFail()
     const QString file = recipe(json.toStdString());
     const CliRun run = cli({"plan", sampleFolder(), "--recipe", file, "-o", path("wrong.json")});
     QVERIFY(!run.crashed);
-    QVERIFY2(run.exitCode == 1, run.err);  // a file is wrong, not the command line
+    QVERIFY2(run.exitCode == 1, run.err); // a file is wrong, not the command line
     QVERIFY(!run.err.isEmpty());
     QVERIFY(!QFile::exists(path("wrong.json")));
 }

@@ -8,7 +8,8 @@
 
 using namespace sigmascope::test;
 
-class TestCliUsage : public QObject {
+class TestCliUsage : public QObject
+{
     Q_OBJECT
 
 private slots:
@@ -48,15 +49,22 @@ void TestCliUsage::wrongUsageEndsWithTwo_data()
     QTest::newRow("calibration without spectrum") << QStringList{"inspect", model, "--calibration", sampleImatrix()};
     QTest::newRow("spectrum of nothing") << QStringList{"inspect", model, "--spectrum", "0"};
     QTest::newRow("unknown grid") << QStringList{"inspect", model, "--spectrum", "2", "--grid", "int9-g128"};
-    QTest::newRow("neither preset nor recipe") << QStringList{"quantize", model, "--to", "gguf", "-o", "/nowhere/x.gguf"};
-    QTest::newRow("preset and recipe") << QStringList{"quantize", model, "--preset", "rtn-w4", "--recipe", "r.json", "--to", "gguf", "-o", "/nowhere/x.gguf"};
-    QTest::newRow("unknown preset") << QStringList{"quantize", model, "--preset", "magic-w4", "--to", "gguf", "-o", "/nowhere/x.gguf"};
+    QTest::newRow("neither preset nor recipe")
+        << QStringList{"quantize", model, "--to", "gguf", "-o", "/nowhere/x.gguf"};
+    QTest::newRow("preset and recipe") << QStringList{"quantize", model,  "--preset", "rtn-w4", "--recipe",
+                                                      "r.json",   "--to", "gguf",     "-o",     "/nowhere/x.gguf"};
+    QTest::newRow("unknown preset") << QStringList{"quantize", model,  "--preset", "magic-w4",
+                                                   "--to",     "gguf", "-o",       "/nowhere/x.gguf"};
     QTest::newRow("no target") << QStringList{"quantize", model, "--preset", "rtn-w4", "-o", "/nowhere/x.gguf"};
-    QTest::newRow("unknown target") << QStringList{"quantize", model, "--preset", "rtn-w4", "--to", "onnx", "-o", "/nowhere/x"};
+    QTest::newRow("unknown target") << QStringList{"quantize", model,  "--preset", "rtn-w4",
+                                                   "--to",     "onnx", "-o",       "/nowhere/x"};
     QTest::newRow("no output") << QStringList{"quantize", model, "--preset", "rtn-w4", "--to", "gguf"};
-    QTest::newRow("unknown device") << QStringList{"quantize", model, "--preset", "rtn-w4", "--to", "gguf", "-o", "/nowhere/x", "--device", "abacus"};
-    QTest::newRow("device without index") << QStringList{"quantize", model, "--preset", "rtn-w4", "--to", "gguf", "-o", "/nowhere/x", "--device", "vulkan:"};
-    QTest::newRow("no threads") << QStringList{"quantize", model, "--preset", "rtn-w4", "--to", "gguf", "-o", "/nowhere/x", "--threads", "0"};
+    QTest::newRow("unknown device") << QStringList{"quantize", model, "--preset",   "rtn-w4",   "--to",
+                                                   "gguf",     "-o",  "/nowhere/x", "--device", "abacus"};
+    QTest::newRow("device without index") << QStringList{"quantize", model, "--preset",   "rtn-w4",   "--to",
+                                                         "gguf",     "-o",  "/nowhere/x", "--device", "vulkan:"};
+    QTest::newRow("no threads") << QStringList{"quantize", model, "--preset",   "rtn-w4",    "--to",
+                                               "gguf",     "-o",  "/nowhere/x", "--threads", "0"};
     QTest::newRow("plan without output") << QStringList{"plan", model, "--preset", "rtn-w4"};
     QTest::newRow("devices take no file") << QStringList{"devices", model};
 }
@@ -132,7 +140,8 @@ void TestCliUsage::absentDeviceFails()
 {
     const QTemporaryDir folder;
     const QString output = folder.filePath("x.gguf");
-    const CliRun run = cli({"quantize", sampleFolder(), "--preset", "rtn-w4", "--to", "gguf", "-o", output, "--device", "vulkan:97"});
+    const CliRun run = cli(
+        {"quantize", sampleFolder(), "--preset", "rtn-w4", "--to", "gguf", "-o", output, "--device", "vulkan:97"});
     QCOMPARE(run.exitCode, 1);
     QVERIFY(!run.err.isEmpty());
     QVERIFY(!QFile::exists(output));
@@ -145,7 +154,8 @@ void TestCliUsage::devicesHaveTheirKeys()
     const QJsonArray devices = run.json()[u"devices"].toArray();
     QVERIFY(!devices.isEmpty());
     for (const QJsonValue& device : devices)
-        QCOMPARE(keysOf(device.toObject()), (QSet<QString>{"id", "name", "kind", "memory_bytes", "driver", "usable", "reason"}));
+        QCOMPARE(keysOf(device.toObject()),
+                 (QSet<QString>{"id", "name", "kind", "memory_bytes", "driver", "usable", "reason"}));
     QCOMPARE(devices[0].toObject()[u"id"].toString(), QString("cpu"));
     QCOMPARE(devices[0].toObject()[u"usable"].toBool(), true);
     QVERIFY(devices[0].toObject()[u"memory_bytes"].toDouble() > 1e8);
@@ -191,7 +201,8 @@ void TestCliUsage::fullDiskBehindStandardOutputIsAFailure()
 void TestCliUsage::closedPipeIsNoCrash()
 {
     // The reader is gone long before the first byte is written.
-    const CliRun run = runProgram("/bin/sh", {"-c", "(sleep 0.5; \"$0\" methods; echo status $? >&2) | true", cliPath()});
+    const CliRun run
+        = runProgram("/bin/sh", {"-c", "(sleep 0.5; \"$0\" methods; echo status $? >&2) | true", cliPath()});
     QVERIFY(!run.crashed);
     QCOMPARE(run.err.trimmed(), QByteArray("status 1"));
 }

@@ -15,7 +15,8 @@
 using namespace sigmascope;
 using namespace sigmascope::test;
 
-namespace {
+namespace
+{
 
 std::vector<float> normals(std::uint64_t seed, std::size_t count, double scale)
 {
@@ -35,7 +36,8 @@ struct Recorded {
 };
 Recorded g_recorded;
 
-class RecordingExporter final : public Exporter {
+class RecordingExporter final : public Exporter
+{
 public:
     explicit RecordingExporter(const ExportRequest& request)
     {
@@ -80,9 +82,10 @@ LayerPlan coded(std::string grid, std::uint32_t rank = 0, MetricKind metric = Me
     return {.keep = false, .preset = "test-w4", .grid = std::move(grid), .rank = rank, .metric = metric};
 }
 
-}  // namespace
+} // namespace
 
-class TestPipeline : public QObject {
+class TestPipeline : public QObject
+{
     Q_OBJECT
 
 private slots:
@@ -118,7 +121,9 @@ private:
     }
     [[nodiscard]] ExportRequest request(std::shared_ptr<const Checkpoint> checkpoint, std::vector<LayerPlan> layers)
     {
-        return {.checkpoint = std::move(checkpoint), .plan = {.seed = 7, .layers = std::move(layers)}, .output = path("out.bin")};
+        return {.checkpoint = std::move(checkpoint),
+                .plan = {.seed = 7, .layers = std::move(layers)},
+                .output = path("out.bin")};
     }
 
     std::unique_ptr<QTemporaryDir> m_folder;
@@ -152,7 +157,8 @@ void TestPipeline::errorsAreThoseOfTheStoredForm()
             const double e = static_cast<double>(weights[i * 64 + j] - q[i * 64 + j]);
             double c = 0;
             for (Eigen::Index r = 0; r < 5; ++r)
-                c += static_cast<double>(left(static_cast<Eigen::Index>(i), r)) * static_cast<double>(right(r, static_cast<Eigen::Index>(j)));
+                c += static_cast<double>(left(static_cast<Eigen::Index>(i), r))
+                    * static_cast<double>(right(r, static_cast<Eigen::Index>(j)));
             all += w * w;
             before += e * e;
             after += (e - c) * (e - c);
@@ -178,7 +184,8 @@ void TestPipeline::metricErrorUsesTheCalibration()
         entry.meanSquares.push_back(static_cast<float>(1 + j * j));
     imatrix.entries.emplace("blk.0.ffn_up.weight", entry);
     const auto plain = quantizeLayer(*checkpoint, 0, coded("q4_0", 4, MetricKind::Plain), &imatrix, 7, *m_backend, {});
-    const auto metric = quantizeLayer(*checkpoint, 0, coded("q4_0", 4, MetricKind::DiagonalRms), &imatrix, 7, *m_backend, {});
+    const auto metric
+        = quantizeLayer(*checkpoint, 0, coded("q4_0", 4, MetricKind::DiagonalRms), &imatrix, 7, *m_backend, {});
     QVERIFY(plain && metric);
     QCOMPARE(metric->result.method, std::string("l2qer"));
     QCOMPARE(plain->result.method, std::string("lqer"));
@@ -194,7 +201,7 @@ void TestPipeline::metricErrorUsesTheCalibration()
         all += std::pow(weights[i] * s, 2);
         before += std::pow(static_cast<double>(weights[i] - q[i]) * s, 2);
     }
-    QVERIFY(std::abs(*metric->result.metricErrorRank0 - std::sqrt(before / all)) < 1e-6);  // the scale is f32
+    QVERIFY(std::abs(*metric->result.metricErrorRank0 - std::sqrt(before / all)) < 1e-6); // the scale is f32
 }
 
 void TestPipeline::bitsAreTheStoredBytes()
@@ -202,7 +209,8 @@ void TestPipeline::bitsAreTheStoredBytes()
     const auto checkpoint = opened({floats("w", {48, 64}, normals(3, 48 * 64, 0.02))});
     const auto outcome = quantizeLayer(*checkpoint, 0, coded("q5_1", 6), nullptr, 7, *m_backend, {});
     QVERIFY(outcome.has_value());
-    const auto bytes = outcome->layer.quantized->codes.size() + outcome->layer.factors->left.size() + outcome->layer.factors->right.size();
+    const auto bytes = outcome->layer.quantized->codes.size() + outcome->layer.factors->left.size()
+        + outcome->layer.factors->right.size();
     QCOMPARE(bytes, std::size_t(48 * 64 * 6 / 8 + 6 * (48 + 64) * 2));
     QCOMPARE(outcome->result.bitsPerWeight, 8.0 * static_cast<double>(bytes) / (48 * 64));
     QCOMPARE(outcome->result.publishedBits, 8.0 * static_cast<double>(bytes) / (48 * 64 + 6 * (48 + 64)));
@@ -320,8 +328,9 @@ void TestPipeline::nonFiniteTensorIsKeptBeforeTheRun()
     QCOMPARE(looked->plan.layers[1], LayerPlan{});
     QCOMPARE(looked->fallbacks.size(), std::size_t(1));
     QCOMPARE(looked->fallbacks[0].tensor, std::size_t(1));
-    QCOMPARE(looked->fallbacks[0].detail,
-             std::string("non-finite values: 2, first at element 40: kept as F32 instead of q4_0, +27.5 bits per weight"));
+    QCOMPARE(
+        looked->fallbacks[0].detail,
+        std::string("non-finite values: 2, first at element 40: kept as F32 instead of q4_0, +27.5 bits per weight"));
 }
 
 void TestPipeline::scaleOutOfRangeIsKeptBeforeTheRun()
@@ -329,14 +338,15 @@ void TestPipeline::scaleOutOfRangeIsKeptBeforeTheRun()
     std::vector<float> outlier = normals(9, 8 * 64, 1e-3);
     outlier[100] = 1e38F;
     std::vector<float> large(8 * 64, 2.0F);
-    large[3] = 100'000;  // past f16, but its scale 100000 / 8 is not
+    large[3] = 100'000; // past f16, but its scale 100000 / 8 is not
     const auto checkpoint = opened({floats("outlier", {8, 64}, outlier), floats("large", {8, 64}, large)});
     const auto looked = preflight(*checkpoint, {.layers = {coded("q4_0"), coded("q4_0")}}, *m_backend, {});
     QVERIFY(looked.has_value());
     QVERIFY(looked->plan.layers[0].keep);
     QVERIFY(!looked->plan.layers[1].keep);
     QCOMPARE(looked->fallbacks.size(), std::size_t(1));
-    QVERIFY2(looked->fallbacks[0].detail.find("at row 1, columns 32 to 63") != std::string::npos, looked->fallbacks[0].detail.c_str());
+    QVERIFY2(looked->fallbacks[0].detail.find("at row 1, columns 32 to 63") != std::string::npos,
+             looked->fallbacks[0].detail.c_str());
     // With f32 scales the same tensor can be coded.
     const auto wide = preflight(*checkpoint, {.layers = {coded("int4-g32-f32"), LayerPlan{}}}, *m_backend, {});
     QVERIFY(wide.has_value() && wide->fallbacks.empty());
@@ -346,7 +356,7 @@ void TestPipeline::exactTensorLosesItsRankBeforeTheRun()
 {
     std::vector<float> weights(8 * 32);
     for (std::size_t i = 0; i < weights.size(); ++i)
-        weights[i] = static_cast<float>(static_cast<int>(i % 16) - 8);  // q4_0 with scale 1
+        weights[i] = static_cast<float>(static_cast<int>(i % 16) - 8); // q4_0 with scale 1
     const auto checkpoint = opened({floats("w", {8, 32}, weights)});
     const auto looked = preflight(*checkpoint, {.layers = {coded("q4_0", 4)}}, *m_backend, {});
     QVERIFY(looked.has_value());
@@ -357,10 +367,12 @@ void TestPipeline::exactTensorLosesItsRankBeforeTheRun()
 
 void TestPipeline::layersRunInTheExportersOrder()
 {
-    const auto checkpoint = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1)), floats("c", {4}, {1, 2, 3, 4})});
+    const auto checkpoint = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1)),
+                                    floats("c", {4}, {1, 2, 3, 4})});
     std::vector<std::string> told;
-    const auto run = quantize(request(checkpoint, {coded("q4_0", 1), coded("q8_0"), LayerPlan{}}), kRecording, *m_backend,
-                              {.onLayer = [&](const TensorResult& result) { told.push_back(result.name); }}, {});
+    const auto run
+        = quantize(request(checkpoint, {coded("q4_0", 1), coded("q8_0"), LayerPlan{}}), kRecording, *m_backend,
+                   {.onLayer = [&](const TensorResult& result) { told.push_back(result.name); }}, {});
     QVERIFY(run.has_value());
     QCOMPARE(told, (std::vector<std::string>{"c", "b", "a"}));
     QCOMPARE(g_recorded.layers.size(), std::size_t(3));
@@ -376,8 +388,8 @@ void TestPipeline::reasonsOfThePlanStayInTheResults()
 {
     std::vector<float> bad(128, std::numeric_limits<float>::infinity());
     const auto checkpoint = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, bad)});
-    const auto run = quantize(request(checkpoint, {coded("q4_0", 1, MetricKind::DiagonalRms), coded("q4_0")}), kRecording, *m_backend,
-                              {.known = {{0, "rank 1 instead of 9"}}}, {});
+    const auto run = quantize(request(checkpoint, {coded("q4_0", 1, MetricKind::DiagonalRms), coded("q4_0")}),
+                              kRecording, *m_backend, {.known = {{0, "rank 1 instead of 9"}}}, {});
     QVERIFY(run.has_value());
     QVERIFY(run->tensors[0].fallback.starts_with("non-finite values: 128"));
     QVERIFY(run->tensors[1].fallback.starts_with("rank 1 instead of 9; "));
@@ -398,7 +410,8 @@ void TestPipeline::refusedFallbackEndsBeforeAnyLayer()
 
 void TestPipeline::failingExporterEndsTheRunUnfinished()
 {
-    const auto checkpoint = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1))});
+    const auto checkpoint
+        = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1))});
     g_recorded.failAt = 1;
     const auto run = quantize(request(checkpoint, {coded("q4_0"), coded("q4_0")}), kRecording, *m_backend, {}, {});
     QVERIFY(!run);
@@ -408,9 +421,11 @@ void TestPipeline::failingExporterEndsTheRunUnfinished()
 
 void TestPipeline::changedFileEndsTheRun()
 {
-    const auto checkpoint = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1))});
+    const auto checkpoint
+        = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1))});
     g_recorded.onAdd = [this] {
-        std::filesystem::last_write_time(path("model.safetensors"), std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+        std::filesystem::last_write_time(path("model.safetensors"),
+                                         std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
     };
     const auto run = quantize(request(checkpoint, {coded("q4_0"), coded("q4_0")}), kRecording, *m_backend, {}, {});
     QVERIFY(!run);
@@ -424,10 +439,12 @@ void TestPipeline::changedFileEndsTheRun()
 
 void TestPipeline::cancelledRunIsNotFinished()
 {
-    const auto checkpoint = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1))});
+    const auto checkpoint
+        = opened({floats("a", {4, 32}, normals(1, 128, 1)), floats("b", {4, 32}, normals(2, 128, 1))});
     std::stop_source stop;
     g_recorded.onAdd = [&] { stop.request_stop(); };
-    const auto run = quantize(request(checkpoint, {coded("q4_0"), coded("q4_0")}), kRecording, *m_backend, {}, {.stop = stop.get_token()});
+    const auto run = quantize(request(checkpoint, {coded("q4_0"), coded("q4_0")}), kRecording, *m_backend, {},
+                              {.stop = stop.get_token()});
     QVERIFY(!run);
     QCOMPARE(run.error().code, ErrorCode::Cancelled);
     QCOMPARE(g_recorded.layers.size(), std::size_t(1));
@@ -436,14 +453,16 @@ void TestPipeline::cancelledRunIsNotFinished()
 
 void TestPipeline::progressNeverRunsBackwards()
 {
-    const auto checkpoint = opened({floats("a", {64, 64}, normals(1, 4096, 1)), floats("b", {64, 64}, normals(2, 4096, 1)), floats("c", {4}, {1, 2, 3, 4})});
+    const auto checkpoint = opened({floats("a", {64, 64}, normals(1, 4096, 1)),
+                                    floats("b", {64, 64}, normals(2, 4096, 1)), floats("c", {4}, {1, 2, 3, 4})});
     double last = 0;
     bool forward = true;
     const JobContext job{.progress = [&](double fraction, std::string_view) {
         forward = forward && fraction >= last && fraction <= 1;
         last = fraction;
     }};
-    const auto run = quantize(request(checkpoint, {coded("q4_0", 4), coded("q4_0"), LayerPlan{}}), kRecording, *m_backend, {}, job);
+    const auto run = quantize(request(checkpoint, {coded("q4_0", 4), coded("q4_0"), LayerPlan{}}), kRecording,
+                              *m_backend, {}, job);
     QVERIFY(run.has_value());
     QVERIFY(forward);
     QCOMPARE(last, 1.0);
