@@ -156,8 +156,9 @@ Result<MemoryPool::Piece> MemoryPool::reserve(const VkMemoryRequirements& needs,
 Result<std::size_t> MemoryPool::allocate(Bytes size, std::uint32_t type, bool mapped)
 {
     if (size > m_device.memoryBudget() - std::min(m_allocated, m_device.memoryBudget()))
-        return fail(ErrorCode::OutOfMemory, fmt::format("{}: {} more bytes are over the budget of {}", m_device.info().id, size,
-                                                        m_device.memoryBudget()));
+        return fail(ErrorCode::OutOfMemory,
+                    fmt::format("{}: {} more bytes are over the budget of {}", m_device.info().id, size,
+                                m_device.memoryBudget()));
     VkMemoryAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
     info.allocationSize = size;

@@ -15,8 +15,8 @@ namespace sigmascope::gpu {
 class MemoryPool;
 
 enum class MemoryUse {
-    Kernel,    ///< device-local storage buffer, copied from and to
-    Upload,    ///< host-visible, copied from
+    Kernel,  ///< device-local storage buffer, copied from and to
+    Upload,  ///< host-visible, copied from
     Readback,  ///< host-visible, cached where there is such memory, copied to
 };
 

@@ -51,7 +51,8 @@ Status CommandStream::open()
     descriptors.poolSizeCount = 1;
     descriptors.pPoolSizes = &size;
     VkDescriptorPool descriptorPool = VK_NULL_HANDLE;
-    if (const VkResult r = api.vkCreateDescriptorPool(m_device->handle(), &descriptors, nullptr, &descriptorPool); r != VK_SUCCESS)
+    if (const VkResult r = api.vkCreateDescriptorPool(m_device->handle(), &descriptors, nullptr, &descriptorPool);
+        r != VK_SUCCESS)
         return vulkanError(r, "vkCreateDescriptorPool");
     m_descriptors = {m_device->handle(), descriptorPool, api.vkDestroyDescriptorPool};
 
@@ -150,7 +151,8 @@ Status CommandStream::recordWork(const RoundTrip& trip)
     if (trip.kernel == nullptr) {
         if (trip.copyBytes == 0)
             return {};
-        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer,
+                      VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
         const VkBufferCopy across{0, 0, trip.copyBytes};
         api.vkCmdCopyBuffer(m_commands, trip.input->handle(), trip.output->handle(), 1, &across);
         recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
@@ -159,9 +161,11 @@ Status CommandStream::recordWork(const RoundTrip& trip)
     const auto set = boundSet(trip);
     if (!set)
         return passOn(set);
-    recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kCompute, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kCompute,
+                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     api.vkCmdBindPipeline(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->pipeline());
-    api.vkCmdBindDescriptorSets(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->layout(), 0, 1, &*set, 0, nullptr);
+    api.vkCmdBindDescriptorSets(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->layout(), 0, 1, &*set, 0,
+                                nullptr);
     api.vkCmdPushConstants(m_commands, trip.kernel->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
                            static_cast<std::uint32_t>(trip.push.size()), trip.push.data());
     api.vkCmdDispatch(m_commands, trip.workgroups, 1, 1);
@@ -169,7 +173,8 @@ Status CommandStream::recordWork(const RoundTrip& trip)
     return {};
 }
 
-void CommandStream::recordBarrier(VkPipelineStageFlags from, VkAccessFlags before, VkPipelineStageFlags to, VkAccessFlags after)
+void CommandStream::recordBarrier(VkPipelineStageFlags from, VkAccessFlags before, VkPipelineStageFlags to,
+                                  VkAccessFlags after)
 {
     const VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, before, after};
     m_device->api().vkCmdPipelineBarrier(m_commands, from, to, 0, 1, &barrier, 0, nullptr, 0, nullptr);

@@ -21,8 +21,8 @@ struct RoundTrip {
     const Buffer* input = nullptr;
     const Buffer* output = nullptr;
     const Buffer* readback = nullptr;
-    Bytes inputBytes = 0;   ///< copied from upload to input
-    Bytes clearBytes = 0;   ///< zeroed at the start of output
+    Bytes inputBytes = 0;  ///< copied from upload to input
+    Bytes clearBytes = 0;  ///< zeroed at the start of output
     Bytes outputBytes = 0;  ///< copied from output to readback
 };
 

@@ -35,7 +35,8 @@ Status Device::open(int index, bool validation, const VulkanLimits& limits)
         return fail(ErrorCode::DeviceUnavailable, "no Vulkan device on this machine");
     if (index < 0 || static_cast<std::size_t>(index) >= devices.size())
         return fail(ErrorCode::DeviceUnavailable,
-                    fmt::format("vulkan:{}: no such device; this machine has vulkan:0 to vulkan:{}", index, devices.size() - 1));
+                    fmt::format("vulkan:{}: no such device; this machine has vulkan:0 to vulkan:{}", index,
+                                devices.size() - 1));
     m_physical = std::move(devices[static_cast<std::size_t>(index)]);
     if (!m_physical.info.usable)
         return fail(ErrorCode::DeviceUnavailable,
@@ -54,7 +55,8 @@ Status Device::open(int index, bool validation, const VulkanLimits& limits)
     if (const VkResult result = vkCreateDevice(m_physical.handle, &create, nullptr, &m_device); result != VK_SUCCESS) {
         m_device = VK_NULL_HANDLE;
         return fail(ErrorCode::DeviceUnavailable,
-                    fmt::format("{} ({}): vkCreateDevice answered {}", m_physical.info.id, m_physical.info.name, resultName(result)));
+                    fmt::format("{} ({}): vkCreateDevice answered {}", m_physical.info.id, m_physical.info.name,
+                                resultName(result)));
     }
     volkLoadDeviceTable(&m_api, m_device);
     m_api.vkGetDeviceQueue(m_device, m_physical.queueFamily, 0, &m_queue);
@@ -110,7 +112,8 @@ tl::unexpected<Error> Device::lost(VkResult result, std::string_view call)
 {
     m_lost = true;
     return fail(ErrorCode::DeviceFailed,
-                fmt::format("{} ({}): lost; {} answered {}", m_physical.info.id, m_physical.info.name, call, resultName(result)));
+                fmt::format("{} ({}): lost; {} answered {}", m_physical.info.id, m_physical.info.name, call,
+                            resultName(result)));
 }
 
 }  // namespace sigmascope::gpu

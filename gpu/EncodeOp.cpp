@@ -23,7 +23,8 @@ constexpr float kTinyBelow = 0x1p-100F;
 /// One encode: what its slices share.
 class Encode {
 public:
-    Encode(OpContext& context, const Kernel& kernel, DType type, std::span<const float> weights, std::span<std::byte> out)
+    Encode(OpContext& context, const Kernel& kernel, DType type, std::span<const float> weights,
+           std::span<std::byte> out)
         : m_context(context)
         , m_kernel(kernel)
         , m_type(type)
@@ -73,8 +74,9 @@ private:
         std::array<std::uint32_t, 2> header{};
         std::memcpy(header.data(), output.data(), sizeof header);
         if (header[1] != count)
-            return fail(ErrorCode::DeviceFailed, fmt::format("{}: kernel '{}' did {} of {} blocks", m_context.device.info().id,
-                                                             m_kernel.row().name, header[1], count));
+            return fail(ErrorCode::DeviceFailed,
+                        fmt::format("{}: kernel '{}' did {} of {} blocks", m_context.device.info().id,
+                                    m_kernel.row().name, header[1], count));
         std::memcpy(m_out.data() + first * m_blockBytes, output.data() + kHeader, count * m_blockBytes);
         m_metTrouble = m_metTrouble || (header[0] & kMetTrouble) != 0;
         return (header[0] & kMetTiny) != 0 ? encodeTiny(first, count) : Status{};

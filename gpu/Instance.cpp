@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kValidationLayer = "VK_LAYER_KHRONOS_validation";
 constexpr std::size_t kMessagesKept = 100;
 
-VKAPI_ATTR VkBool32 VKAPI_CALL onMessage(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT,
+VKAPI_ATTR VkBool32 VKAPI_CALL onMessage(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                         VkDebugUtilsMessageTypeFlagsEXT,
                                          const VkDebugUtilsMessengerCallbackDataEXT* data, void* log)
 {
     static_cast<MessageLog*>(log)->add(
@@ -123,7 +124,8 @@ PhysicalDevice described(VkPhysicalDevice handle)
         info.reason = "needs Vulkan 1.1";
         return device;
     }
-    VkPhysicalDeviceMaintenance3Properties limits{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, nullptr, 0, 0};
+    VkPhysicalDeviceMaintenance3Properties limits{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, nullptr,
+                                                  0, 0};
     VkPhysicalDeviceDriverProperties driver{};
     driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
     const bool namesDriver = properties.apiVersion >= VK_API_VERSION_1_2;
@@ -191,15 +193,17 @@ Status Instance::open(bool validation)
 
     VkDebugUtilsMessengerCreateInfoEXT messenger{};
     messenger.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT;
-    messenger.messageSeverity =
-        VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
+    messenger.messageSeverity
+        = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
     // Not "general": those are the loader's remarks about other drivers.
-    messenger.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
+    messenger.messageType
+        = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
     messenger.pfnUserCallback = onMessage;
     messenger.pUserData = &m_log;
 
     const VkValidationFeatureEnableEXT synchronization = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
-    VkValidationFeaturesEXT features{VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &messenger, 1, &synchronization, 0, nullptr};
+    VkValidationFeaturesEXT features{
+        VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &messenger, 1, &synchronization, 0, nullptr};
 
     const std::array<const char*, 1> layers{kValidationLayer};
     std::vector<const char*> extensions;
@@ -220,7 +224,8 @@ Status Instance::open(bool validation)
     create.ppEnabledExtensionNames = extensions.data();
     if (const VkResult result = vkCreateInstance(&create, nullptr, &m_instance); result != VK_SUCCESS) {
         m_instance = VK_NULL_HANDLE;
-        return fail(ErrorCode::DeviceUnavailable, fmt::format("no Vulkan driver: vkCreateInstance answered {}", resultName(result)));
+        return fail(ErrorCode::DeviceUnavailable,
+                    fmt::format("no Vulkan driver: vkCreateInstance answered {}", resultName(result)));
     }
     loadEntryPoints(m_instance);
     return validation ? openMessenger(messenger) : Status{};

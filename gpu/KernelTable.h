@@ -10,7 +10,16 @@
 
 namespace sigmascope::gpu {
 
-enum class KernelId { StatisticsF32, StatisticsBf16, StatisticsF16, OutliersF32, OutliersBf16, OutliersF16, EncodeQ4_0, EncodeQ8_0 };
+enum class KernelId {
+    StatisticsF32,
+    StatisticsBf16,
+    StatisticsF16,
+    OutliersF32,
+    OutliersBf16,
+    OutliersF16,
+    EncodeQ4_0,
+    EncodeQ8_0
+};
 
 /// What the host must know of a kernel; its bindings are storage buffers 0, 1, … of set 0.
 struct KernelRow {
@@ -19,8 +28,8 @@ struct KernelRow {
     std::span<const std::uint32_t> spirv;
     std::uint32_t pushBytes;
     std::uint32_t bindings;
-    std::uint32_t workgroup;                       ///< invocations
-    std::optional<std::uint32_t> storedType{};     ///< specialization constant 0 of decode.glsl
+    std::uint32_t workgroup;  ///< invocations
+    std::optional<std::uint32_t> storedType{};  ///< specialization constant 0 of decode.glsl
 };
 
 [[nodiscard]] std::span<const KernelRow> kernelTable();

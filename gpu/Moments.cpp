@@ -47,7 +47,8 @@ std::optional<TensorStats> momentsOf(const MomentsRecord& record)
     if (record.isTiny != 0)
         return std::nullopt;
     const auto& sums = record.powerSums;
-    if (!std::all_of(sums.begin(), sums.end(), [](float s) { return std::isfinite(s); }) || !std::isfinite(record.pivot))
+    if (!std::all_of(sums.begin(), sums.end(), [](float s) { return std::isfinite(s); })
+        || !std::isfinite(record.pivot))
         return std::nullopt;
 
     // Power sums about the pivot to central ones; shift = mean - pivot.
@@ -63,7 +64,8 @@ std::optional<TensorStats> momentsOf(const MomentsRecord& record)
     stats.mean = (static_cast<double>(record.pivot) + shift) * scale;
     stats.m2 = m2 * scale * scale;
     stats.m3 = (s3 - 3 * shift * s2 + 2 * n * shift * shift * shift) * scale * scale * scale;
-    stats.m4 = (s4 - 4 * shift * s3 + 6 * shift * shift * s2 - 3 * n * shift * shift * shift * shift) * scale * scale * scale * scale;
+    stats.m4 = (s4 - 4 * shift * s3 + 6 * shift * shift * s2 - 3 * n * shift * shift * shift * shift) * scale * scale
+        * scale * scale;
     return stats;
 }
 

@@ -15,13 +15,13 @@ inline constexpr std::uint64_t kChunkElements = 16384;
 /// What statistics.comp writes for one chunk.
 struct MomentsRecord {
     std::uint32_t count;
-    std::uint32_t nanAndInf;             ///< NaN in the low, infinities in the high half
+    std::uint32_t nanAndInf;  ///< NaN in the low, infinities in the high half
     std::uint32_t zerosAndSubnormals;
-    std::uint32_t firstNonFinite;        ///< index in the chunk; all ones if there is none
-    std::uint32_t minKey, maxKey;        ///< orderedKey() of the finite extremes
-    std::uint32_t exponent;              ///< biased; values were scaled by 2^(127 - exponent)
-    float pivot;                         ///< the sums are about it, scaled alike
-    std::array<float, 4> powerSums;      ///< sum of d, d^2, d^3, d^4 over finite values
+    std::uint32_t firstNonFinite;  ///< index in the chunk; all ones if there is none
+    std::uint32_t minKey, maxKey;  ///< orderedKey() of the finite extremes
+    std::uint32_t exponent;  ///< biased; values were scaled by 2^(127 - exponent)
+    float pivot;  ///< the sums are about it, scaled alike
+    std::array<float, 4> powerSums;  ///< sum of d, d^2, d^3, d^4 over finite values
     std::uint32_t magic, chunk, isTiny, unused;
 };
 static_assert(sizeof(MomentsRecord) == 64);

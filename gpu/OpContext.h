@@ -30,7 +30,7 @@ struct OpContext {
     Device& device;
     KernelCache& kernels;
     Tiles& tiles;
-    ComputeBackend& reference;   ///< the CPU, for the pieces float kernels cannot do
+    ComputeBackend& reference;  ///< the CPU, for the pieces float kernels cannot do
     bool usedReference = false;  ///< set by an op that let the reference do a part
 };
 

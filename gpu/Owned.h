@@ -8,8 +8,7 @@
 namespace sigmascope::gpu {
 
 /// Owns one Vulkan object of a device and destroys it there. The device must outlive it.
-template <class T>
-class Owned {
+template <class T> class Owned {
 public:
     using Destroy = void(VKAPI_PTR*)(VkDevice, T, const VkAllocationCallbacks*);
 

@@ -57,8 +57,8 @@ struct ChunkList {
             at += bytes.size();
         }
         const Bytes padded = alignUp(at, 16);
-        std::fill(upload.begin() + static_cast<std::ptrdiff_t>(at), upload.begin() + static_cast<std::ptrdiff_t>(padded),
-                  std::byte{0});
+        std::fill(upload.begin() + static_cast<std::ptrdiff_t>(at),
+                  upload.begin() + static_cast<std::ptrdiff_t>(padded), std::byte{0});
         return padded;
     }
     [[nodiscard]] std::uint32_t elements(std::uint64_t first, std::uint64_t count) const
@@ -67,8 +67,7 @@ struct ChunkList {
     }
 };
 
-template <class Record>
-Record recordAt(std::span<const std::byte> output, std::uint64_t index)
+template <class Record> Record recordAt(std::span<const std::byte> output, std::uint64_t index)
 {
     Record record{};
     std::memcpy(&record, output.data() + index * sizeof(Record), sizeof(Record));
@@ -77,8 +76,9 @@ Record recordAt(std::span<const std::byte> output, std::uint64_t index)
 
 tl::unexpected<Error> notRun(const OpContext& context, const Kernel& kernel, std::uint64_t chunk)
 {
-    return fail(ErrorCode::DeviceFailed, fmt::format("{}: kernel '{}' left no record of chunk {}", context.device.info().id,
-                                                     kernel.row().name, chunk));
+    return fail(
+        ErrorCode::DeviceFailed,
+        fmt::format("{}: kernel '{}' left no record of chunk {}", context.device.info().id, kernel.row().name, chunk));
 }
 
 TileWork workOver(const ChunkList& list, const Kernel& kernel, Bytes recordBytes)
@@ -149,8 +149,8 @@ Result<std::optional<std::uint64_t>> outliers(OpContext& context, const Chunks& 
         return std::optional<std::uint64_t>(0);
     TileWork work = workOver(list, kernel, sizeof(OutliersRecord));
     work.push = [&](std::span<std::byte> push, std::uint64_t first, std::uint64_t count) {
-        const std::array<std::uint32_t, 5> values{limits.sureBelow, limits.insideFrom, limits.insideTo, limits.sureAbove,
-                                                  list.elements(first, count)};
+        const std::array<std::uint32_t, 5> values{limits.sureBelow, limits.insideFrom, limits.insideTo,
+                                                  limits.sureAbove, list.elements(first, count)};
         std::memcpy(push.data(), values.data(), sizeof values);
         return sizeof values;
     };
@@ -177,8 +177,9 @@ Result<TensorStats> statistics(OpContext& context, const TensorView& view, const
     const auto sums = statisticsKernel(view.dtype);
     const auto counts = outliersKernel(view.dtype);
     if (!sums || !counts)
-        return fail(ErrorCode::UnsupportedType,
-                    fmt::format("{} has no kernel for statistics of {}", context.device.info().id, info(view.dtype).name));
+        return fail(
+            ErrorCode::UnsupportedType,
+            fmt::format("{} has no kernel for statistics of {}", context.device.info().id, info(view.dtype).name));
     const Chunks chunks(view);
     if (chunks.count() == 0)
         return TensorStats{};

@@ -37,7 +37,8 @@ Tiles::~Tiles()
 Status Tiles::run(const TileWork& work, const JobContext& job)
 {
     if (m_device.isLost())
-        return fail(ErrorCode::DeviceFailed, fmt::format("{} ({}) was lost earlier", m_device.info().id, m_device.info().name));
+        return fail(ErrorCode::DeviceFailed,
+                    fmt::format("{} ({}) was lost earlier", m_device.info().id, m_device.info().name));
     const Status done = slices(work, job);
     drain();  // whatever ended the work early: buffers and spans must not be in use after return
     return done;
@@ -89,7 +90,8 @@ Status Tiles::prepare(const TileWork& work)
             m_slotBytes = kSlotBytes;  // another program may have given memory back by the next time
             return fail(ErrorCode::OutOfMemory,
                         fmt::format("{}: no room for one step of '{}', {} bytes in and {} out", m_device.info().id,
-                                    work.kernel->row().name, work.inputPerUnit, work.outputHeader + work.outputPerUnit));
+                                    work.kernel->row().name, work.inputPerUnit,
+                                    work.outputHeader + work.outputPerUnit));
         }
         const Status made = allocate(work, units);
         if (made) {
@@ -110,7 +112,9 @@ Status Tiles::prepare(const TileWork& work)
 Status Tiles::allocate(const TileWork& work, std::uint64_t units)
 {
     for (Slot& slot : m_slots)
-        if (const Status made = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit); !made)
+        if (const Status made
+            = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit);
+            !made)
             return made;
     return {};
 }

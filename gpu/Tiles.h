@@ -21,10 +21,10 @@ struct TileWork {
     std::uint64_t units = 0;
     Bytes inputPerUnit = 0;
     Bytes outputPerUnit = 0;
-    Bytes outputHeader = 0;            ///< before the units' output
-    bool clearsOutput = false;         ///< zero all output before each slice; otherwise the header only
+    Bytes outputHeader = 0;  ///< before the units' output
+    bool clearsOutput = false;  ///< zero all output before each slice; otherwise the header only
     std::uint32_t unitsPerWorkgroup = 1;
-    std::string_view subject;          ///< named by the progress report
+    std::string_view subject;  ///< named by the progress report
 
     /// Writes the input of units [first, first + count) and returns its bytes, a multiple of 16.
     std::function<Bytes(std::span<std::byte> upload, std::uint64_t first, std::uint64_t count)> fill;
@@ -67,11 +67,11 @@ private:
     void drain();
 
     Device& m_device;
-    MemoryPool m_memory;            // before the slots, whose buffers live in it
+    MemoryPool m_memory;  // before the slots, whose buffers live in it
     std::array<Slot, 2> m_slots;
-    Bytes m_slotBytes;              // most a buffer of a slot may hold: less after memory ran out
-    std::uint64_t m_capacity = 0;   // units a slot holds, for the work being run
-    std::uint64_t m_slice = 0;      // units of the next slice
+    Bytes m_slotBytes;  // most a buffer of a slot may hold: less after memory ran out
+    std::uint64_t m_capacity = 0;  // units a slot holds, for the work being run
+    std::uint64_t m_slice = 0;  // units of the next slice
 };
 
 }  // namespace sigmascope::gpu

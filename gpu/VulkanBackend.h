@@ -13,9 +13,9 @@ namespace sigmascope {
 
 /// For tests: makes a device look smaller or less reliable than it is. Zero means "as it is".
 struct VulkanLimits {
-    Bytes bindingBytes = 0;            ///< largest storage buffer binding
-    Bytes memoryBytes = 0;             ///< device memory this backend may allocate; beyond it: out of memory
-    std::uint64_t losesDeviceAt = 0;   ///< this submission, counted from 1, reports a lost device
+    Bytes bindingBytes = 0;  ///< largest storage buffer binding
+    Bytes memoryBytes = 0;  ///< device memory this backend may allocate; beyond it: out of memory
+    std::uint64_t losesDeviceAt = 0;  ///< this submission, counted from 1, reports a lost device
 };
 
 /// Every Vulkan device of this machine, best first (discrete, integrated, virtual, software), as

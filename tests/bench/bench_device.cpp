@@ -29,8 +29,7 @@ constexpr std::size_t kRuns = 5;
 constexpr Bytes kEncodeHeader = 16;
 
 /// Ends the program: a bench without its device has nothing to report.
-template <class T>
-T required(Result<T> result)
+template <class T> T required(Result<T> result)
 {
     if (!result) {
         fmt::print(stderr, "bench_device: {}\n", result.error().detail);
@@ -178,7 +177,8 @@ void benchKernels(gpu::Device& device, Bytes size, const std::vector<float>& val
     const auto statistics = [&](std::string_view name, gpu::KernelId id, Bytes elementBytes) {
         const auto elements = static_cast<std::uint32_t>(size / elementBytes);
         const auto chunks = static_cast<std::uint32_t>((elements + gpu::kChunkElements - 1) / gpu::kChunkElements);
-        compete({name, size, [&resident, id, elements, chunks] { resident.dispatch(id, elements, chunks); }}, resident.copySide());
+        compete({name, size, [&resident, id, elements, chunks] { resident.dispatch(id, elements, chunks); }},
+                resident.copySide());
     };
     resident.load(halves);
     statistics("statistics bf16, in device memory", gpu::KernelId::StatisticsBf16, 2);
@@ -188,7 +188,8 @@ void benchKernels(gpu::Device& device, Bytes size, const std::vector<float>& val
         const auto blocks = static_cast<std::uint32_t>(size / 128);
         const std::uint32_t workgroup = gpu::kernelRow(id).workgroup;
         const std::uint32_t groups = (blocks / 2 + workgroup - 1) / workgroup;
-        compete({name, size + blocks * blockBytes + kEncodeHeader, [&resident, id, blocks, groups] { resident.dispatch(id, blocks, groups); }},
+        compete({name, size + blocks * blockBytes + kEncodeHeader,
+                 [&resident, id, blocks, groups] { resident.dispatch(id, blocks, groups); }},
                 resident.copySide());
     };
     encode("encode q4_0, in device memory", gpu::KernelId::EncodeQ4_0, 18);
@@ -204,10 +205,13 @@ void benchOps(gpu::Device& device, ComputeBackend& backend, Bytes size, const st
     const TensorView bf16{DType::BF16, {values.size()}, halves};
     const TensorView f32{DType::F32, {values.size()}, floats};
     std::vector<std::byte> out(values.size() / 32 * 18);
-    compete({"statistics bf16, from host memory", halves.size(), [&] { required(backend.statistics(bf16, {})); }}, upload);
-    compete({"statistics f32, from host memory", floats.size(), [&] { required(backend.statistics(f32, {})); }}, upload);
+    compete({"statistics bf16, from host memory", halves.size(), [&] { required(backend.statistics(bf16, {})); }},
+            upload);
+    compete({"statistics f32, from host memory", floats.size(), [&] { required(backend.statistics(f32, {})); }},
+            upload);
     compete({"encode q4_0, to and from host memory", floats.size() + out.size(),
-             [&] { required(backend.encode(DType::Q4_0, values, 1, values.size(), out, {})); }}, upload);
+             [&] { required(backend.encode(DType::Q4_0, values, 1, values.size(), out, {})); }},
+            upload);
 }
 
 int run(int index)
@@ -218,8 +222,8 @@ int run(int index)
     const Bytes wanted = Bytes{small ? 4U : 256U} << 20;
     const Bytes size = std::min<Bytes>(wanted, device->maxBinding()) / 65536 * 65536;
     const std::vector<float> values = weights(wanted / sizeof(float));
-    fmt::print("{}: {} ({}, {}); kernels on {} MiB, ops on {} MiB\n", device->info().id, device->info().name, device->info().kind,
-               device->info().driver, size >> 20, wanted >> 20);
+    fmt::print("{}: {} ({}, {}); kernels on {} MiB, ops on {} MiB\n", device->info().id, device->info().name,
+               device->info().kind, device->info().driver, size >> 20, wanted >> 20);
     benchKernels(*device, size, values);
     benchOps(*device, *backend, size, values);
     for (const std::string& message : backend->diagnostics())

@@ -43,7 +43,8 @@ private slots:
         const auto automatic = quantizeOn(QStringLiteral("auto"));
         QVERIFY2(automatic.exitCode == 0, automatic.err.constData());
         const int best = sigmascope::bestVulkanDevice();
-        QCOMPARE(devicesOf(automatic), QStringList{best < 0 ? QStringLiteral("cpu") : QStringLiteral("vulkan:%1").arg(best)});
+        QCOMPARE(devicesOf(automatic),
+                 QStringList{best < 0 ? QStringLiteral("cpu") : QStringLiteral("vulkan:%1").arg(best)});
     }
 
     void devicesListsItWithTheReason()

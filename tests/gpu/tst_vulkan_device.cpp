@@ -112,7 +112,8 @@ private slots:
         const auto backend = makeVulkanBackend(index);
         QVERIFY(!backend);
         QCOMPARE(backend.error().code, ErrorCode::DeviceUnavailable);
-        QVERIFY2(backend.error().detail.find("vulkan:" + std::to_string(index)) != std::string::npos, backend.error().detail.c_str());
+        QVERIFY2(backend.error().detail.find("vulkan:" + std::to_string(index)) != std::string::npos,
+                 backend.error().detail.c_str());
     }
 
     void withoutDriversNothingIsListedAndTheReasonIsTold()
@@ -151,7 +152,8 @@ private slots:
         QVERIFY(settings.open(QIODevice::WriteOnly));
         settings.write("khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG\n"
                        "khronos_validation.report_flags = error,warn,perf\n"
-                       "khronos_validation.log_filename = " + log.toUtf8() + "\n");
+                       "khronos_validation.log_filename = "
+                       + log.toUtf8() + "\n");
         settings.close();
         qputenv("VK_LAYER_SETTINGS_PATH", settings.fileName().toUtf8());
         const auto restore = qScopeGuard([] { qunsetenv("VK_LAYER_SETTINGS_PATH"); });

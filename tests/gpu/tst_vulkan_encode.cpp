@@ -26,11 +26,13 @@ std::vector<float> anyMantissa(std::size_t blocks, int low, int high)
     SplitMix64 random(42);
     std::vector<float> values(blocks * 32);
     for (std::size_t b = 0; b < blocks; ++b) {
-        const auto top = static_cast<std::uint64_t>(low + 127) + random.next() % static_cast<std::uint64_t>(high - low + 1);
+        const auto top
+            = static_cast<std::uint64_t>(low + 127) + random.next() % static_cast<std::uint64_t>(high - low + 1);
         for (std::size_t i = 0; i < 32; ++i) {
             const std::uint64_t bits = random.next();
             const std::uint64_t exponent = top - std::min<std::uint64_t>((bits >> 24) % 6, top);
-            values[b * 32 + i] = std::bit_cast<float>(static_cast<std::uint32_t>((bits >> 63) << 31 | exponent << 23 | (bits & 0x7FFFFF)));
+            values[b * 32 + i] = std::bit_cast<float>(
+                static_cast<std::uint32_t>((bits >> 63) << 31 | exponent << 23 | (bits & 0x7FFFFF)));
         }
     }
     return values;
@@ -51,8 +53,8 @@ std::vector<float> ties()
     return values;
 }
 
-std::vector<std::byte> encoded(ComputeBackend& backend, DType type, const std::vector<float>& weights, std::uint64_t rows,
-                               QString* error)
+std::vector<std::byte> encoded(ComputeBackend& backend, DType type, const std::vector<float>& weights,
+                               std::uint64_t rows, QString* error)
 {
     std::vector<std::byte> out(weights.size() / 32 * (info(type).blockBits / 8), std::byte{0xA5});
     const Status done = backend.encode(type, weights, rows, weights.size() / rows, out, {});
@@ -85,9 +87,10 @@ private slots:
         QTest::addColumn<quint64>("rows");
         QTest::addColumn<bool>("onDevice");
         for (const DType type : {DType::Q4_0, DType::Q8_0}) {
-            const auto row = [type](const char* name, const std::vector<float>& weights, quint64 rows = 1, bool onDevice = true) {
-                QTest::addRow("%s %s", info(type).name.data(), name) << type << weights << rows << onDevice;
-            };
+            const auto row
+                = [type](const char* name, const std::vector<float>& weights, quint64 rows = 1, bool onDevice = true) {
+                      QTest::addRow("%s %s", info(type).name.data(), name) << type << weights << rows << onDevice;
+                  };
             row("one block", normal(32, 0.02));
             row("odd number of blocks", normal(32 * 7, 0.02), 7);
             row("a workgroup less a pair", normal(32 * 126, 0.02), 2);
@@ -113,10 +116,14 @@ private slots:
         const auto cpu = encoded(*makeCpuBackend(), type, weights, rows, &error);
         QCOMPARE(error, QString());
         const std::size_t block = info(type).blockBits / 8;
-        const auto differs = static_cast<std::size_t>(std::mismatch(gpu.begin(), gpu.end(), cpu.begin()).first - gpu.begin());
+        const auto differs
+            = static_cast<std::size_t>(std::mismatch(gpu.begin(), gpu.end(), cpu.begin()).first - gpu.begin());
         if (differs < gpu.size())
             QFAIL(qPrintable(QStringLiteral("block %1, byte %2: %3 on the device, %4 on the CPU")
-                                 .arg(differs / block).arg(differs % block).arg(int(gpu[differs])).arg(int(cpu[differs]))));
+                                 .arg(differs / block)
+                                 .arg(differs % block)
+                                 .arg(int(gpu[differs]))
+                                 .arg(int(cpu[differs]))));
         QCOMPARE(m_gpu->fallbackCount(), before + (onDevice ? 0 : 1));
     }
 
@@ -145,8 +152,10 @@ private slots:
         QTest::addColumn<int>("code");
         for (const DType type : {DType::Q4_0, DType::Q8_0}) {
             const char* name = info(type).name.data();
-            QTest::addRow("%s NaN", name) << type << std::numeric_limits<float>::quiet_NaN() << int(ErrorCode::NonFinite);
-            QTest::addRow("%s Inf", name) << type << -std::numeric_limits<float>::infinity() << int(ErrorCode::NonFinite);
+            QTest::addRow("%s NaN", name)
+                << type << std::numeric_limits<float>::quiet_NaN() << int(ErrorCode::NonFinite);
+            QTest::addRow("%s Inf", name)
+                << type << -std::numeric_limits<float>::infinity() << int(ErrorCode::NonFinite);
             QTest::addRow("%s scale beyond half", name) << type << 1e9F << int(ErrorCode::ScaleOutOfRange);
         }
     }

@@ -63,7 +63,11 @@ void compare(const TensorStats& gpu, const TensorStats& cpu)
     QVERIFY2(gpu.min == cpu.min && gpu.max == cpu.max, "extremes are exact");
     const auto within = [&](const char* what, double a, double b, double scale) {
         QVERIFY2(std::fabs(a - b) <= kTolerance * scale,
-                 qPrintable(QStringLiteral("%1: %2 on the device, %3 on the CPU, scale %4").arg(what).arg(a, 0, 'g', 12).arg(b, 0, 'g', 12).arg(scale)));
+                 qPrintable(QStringLiteral("%1: %2 on the device, %3 on the CPU, scale %4")
+                                .arg(what)
+                                .arg(a, 0, 'g', 12)
+                                .arg(b, 0, 'g', 12)
+                                .arg(scale)));
     };
     within("mean", gpu.mean, cpu.mean, cpu.stddev());
     within("m2", gpu.m2, cpu.m2, cpu.m2);
@@ -100,7 +104,8 @@ private slots:
         QTest::addColumn<std::vector<float>>("values");
         QTest::addColumn<bool>("onDevice");
         // 1; around a 16-byte load and a subgroup; around a workgroup; a chunk and one more; primes; several slices
-        for (const std::size_t size : {1U, 3U, 7U, 9U, 31U, 127U, 129U, 1025U, 16383U, 16384U, 16385U, 65537U, 1000003U})
+        for (const std::size_t size :
+             {1U, 3U, 7U, 9U, 31U, 127U, 129U, 1025U, 16383U, 16384U, 16385U, 65537U, 1000003U})
             addTypes(qPrintable(QString::number(size)), normal(size, 0.02));
     }
     void agreesWithTheCpuOnOddSizes() { agrees(); }
@@ -157,7 +162,8 @@ private slots:
         QCOMPARE(gpu->fallbackCount(), std::size_t{1});
     }
 
-    /// Two in 72 elements are 1 or -1, as many of each, the rest 0: 1 is 6 stddev to the last bit, and no float sum can tell.
+    /// Two in 72 elements are 1 or -1, as many of each, the rest 0: 1 is 6 stddev to the last bit, and no float sum can
+    /// tell.
     void anElementAtTheOutlierLimitIsDecidedByTheCpu()
     {
         const auto gpu = validatedBackend();
