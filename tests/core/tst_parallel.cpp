@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/base/Parallel.h"
+
+#include <QTest>
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+using namespace sigmascope;
+
+class TestParallel : public QObject {
+    Q_OBJECT
+
+private slots:
+    void init() { m_threads = threadCount(); }
+    void cleanup() { setThreadCount(m_threads); }
+
+    void everyIndexRunsExactlyOnce()
+    {
+        for (const int threads : {1, 2, 9}) {
+            setThreadCount(threads);
+            for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{3}, std::size_t{10007}}) {
+                std::vector<std::atomic<int>> runs(count);
+                parallelFor(count, [&](std::size_t i) { ++runs[i]; });
+                for (const auto& run : runs)
+                    QCOMPARE(run.load(), 1);
+            }
+        }
+    }
+
+    void oneThreadMeansTheCallersThread()
+    {
+        setThreadCount(1);
+        bool elsewhere = false;
+        parallelFor(50, [&, caller = std::this_thread::get_id()](std::size_t) {
+            elsewhere = elsewhere || std::this_thread::get_id() != caller;
+        });
+        QVERIFY(!elsewhere);
+    }
+
+    void moreThreadsAreUsedWhenAsked()
+    {
+        setThreadCount(4);
+        std::mutex mutex;
+        std::set<std::thread::id> ids;
+        std::atomic<int> arrived{0};
+        parallelFor(4, [&](std::size_t) {
+            {
+                const std::scoped_lock lock(mutex);
+                ids.insert(std::this_thread::get_id());
+            }
+            // Each of the four waits for the others, so one thread cannot run two of them.
+            ++arrived;
+            while (arrived.load() < 4)
+                std::this_thread::yield();
+        });
+        QCOMPARE(ids.size(), std::size_t{4});
+    }
+
+    void nestedLoopsRunInlineAndFinish()
+    {
+        setThreadCount(4);
+        std::atomic<int> total{0};
+        parallelFor(20, [&](std::size_t) {
+            const auto thread = std::this_thread::get_id();
+            parallelFor(20, [&](std::size_t) { total += std::this_thread::get_id() == thread ? 1 : 1000; });
+        });
+        QCOMPARE(total.load(), 400);
+    }
+
+    void theFirstExceptionComesBackToTheCaller()
+    {
+        setThreadCount(3);
+        std::atomic<int> runs{0};
+        const auto failing = [&] {
+            parallelFor(100000, [&](std::size_t i) {
+                ++runs;
+                if (i == 10)
+                    throw std::runtime_error("tenth");
+            });
+        };
+        QVERIFY_EXCEPTION_THROWN(failing(), std::runtime_error);
+        QVERIFY(runs.load() < 100000);
+        std::atomic<int> after{0};
+        parallelFor(10, [&](std::size_t) { ++after; });
+        QCOMPARE(after.load(), 10);
+    }
+
+    void loopsOfSeveralThreadsShareThePool()
+    {
+        setThreadCount(3);
+        std::atomic<int> total{0};
+        std::vector<std::thread> callers;
+        for (int c = 0; c < 4; ++c)
+            callers.emplace_back([&] { parallelFor(500, [&](std::size_t) { ++total; }); });
+        for (std::thread& caller : callers)
+            caller.join();
+        QCOMPARE(total.load(), 2000);
+    }
+
+private:
+    int m_threads = 1;
+};
+
+QTEST_APPLESS_MAIN(TestParallel)
+#include "tst_parallel.moc"
