@@ -83,8 +83,8 @@ void KrylovBasis::projectOut(MatrixF& panel) const
     const auto vectors = static_cast<std::size_t>(panel.rows());
     const std::size_t side = m_products->shortSide();
     MatrixF along(panel.rows(), static_cast<Eigen::Index>(m_size));
-    blas::gemm(blas::Transpose::No, blas::Transpose::Yes, vectors, m_size, side, 1.0F, panel.data(), side, m_basis.data(),
-               side, 0.0F, along.data(), m_size);
+    blas::gemm(blas::Transpose::No, blas::Transpose::Yes, vectors, m_size, side, 1.0F, panel.data(), side,
+               m_basis.data(), side, 0.0F, along.data(), m_size);
     blas::gemm(blas::Transpose::No, blas::Transpose::No, vectors, side, m_size, -1.0F, along.data(), m_size,
                m_basis.data(), side, 1.0F, panel.data(), side);
 }

@@ -77,7 +77,8 @@ Result<MatrixF> powerStep(SideProducts& products, const MatrixF& panel)
     auto back = products.toShort(*image);
     if (!back)
         return passOn(back);
-    if (Status done = blas::orthonormalizeRows(vectors, products.shortSide(), back->data(), products.shortSide()); !done)
+    if (Status done = blas::orthonormalizeRows(vectors, products.shortSide(), back->data(), products.shortSide());
+        !done)
         return passOn(done);
     return back;
 }
@@ -91,7 +92,8 @@ bool basisFits(std::size_t rank, const LowRankOptions& options, std::size_t side
 
 /// Block Krylov while the basis is small (never worse than subspace iteration for the same products, and much
 /// better on flat spectra), subspace iteration otherwise. Both stop early once a step adds next to nothing.
-Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, const LowRankOptions& options, double total)
+Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, const LowRankOptions& options,
+                                      double total)
 {
     const std::size_t block = std::min(rank + options.oversample, products.shortSide());
     auto basis = KrylovBasis::start(products, block, options.seed);

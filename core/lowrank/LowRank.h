@@ -38,8 +38,8 @@ struct LowRankCorrection {
 /// and up to 2048 where (rank + oversample)(q + 1) vectors are more than the basis may hold. Otherwise block Krylov
 /// with q steps, or subspace iteration where its basis would be too large.
 /// Same seed, same bits on any thread count. NonFinite, Cancelled.
-[[nodiscard]] Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank, const LowRankOptions& options,
-                                                const JobContext& job = {});
+[[nodiscard]] Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank,
+                                                const LowRankOptions& options, const JobContext& job = {});
 
 /// How factors are stored. Balanced first: L' = L D, R' = D^-1 R with D_i = sqrt(||row_i R||), a power of two,
 /// so that neither underflows; the product is unchanged but for rounding.
@@ -70,9 +70,11 @@ struct ReconstructionError {
                                                       const StoredFactors* factors, const Metric& metric);
 
 /// Honest bits of a corrected matrix: (codes + factors) bits over rows * cols.
-[[nodiscard]] double honestBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols, std::size_t rank);
+[[nodiscard]] double honestBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols,
+                                std::size_t rank);
 /// As LQER's tables count: the same numerator over rows * cols + rank (rows + cols) (methods-lowrank §3.6).
 /// @param codeBits and @param factorBits per stored value, overhead included.
-[[nodiscard]] double publishedLqerBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols, std::size_t rank);
+[[nodiscard]] double publishedLqerBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols,
+                                       std::size_t rank);
 
 }  // namespace sigmascope

@@ -153,8 +153,9 @@ Status checkFinite(const ScaledMatrix& matrix)
     assert(matrix.scale.empty() || matrix.scale.size() == matrix.cols);
     for (std::size_t j = 0; j < matrix.scale.size(); ++j)
         if (!std::isfinite(matrix.scale[j]) || matrix.scale[j] < 0)
-            return fail(ErrorCode::NonFinite,
-                        fmt::format("scale of column {}: expected finite and not negative, found {}", j, matrix.scale[j]));
+            return fail(
+                ErrorCode::NonFinite,
+                fmt::format("scale of column {}: expected finite and not negative, found {}", j, matrix.scale[j]));
     if (std::isfinite(energy(matrix)))
         return {};
     for (std::size_t i = 0; i < matrix.values.size(); ++i)

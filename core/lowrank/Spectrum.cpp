@@ -39,7 +39,8 @@ bool certifies(double square, double residual, double tolerance, double floor)
     return bound <= tolerance * sigma;
 }
 
-bool allCertified(const std::vector<double>& squares, const std::vector<double>& residuals, double tolerance, double floor)
+bool allCertified(const std::vector<double>& squares, const std::vector<double>& residuals, double tolerance,
+                  double floor)
 {
     for (std::size_t i = 0; i < squares.size(); ++i)
         if (!certifies(squares[i], residuals[i], tolerance, floor))
@@ -50,7 +51,8 @@ bool allCertified(const std::vector<double>& squares, const std::vector<double>&
 /// Products round at eps ||A S||_F; a value must stand this far above it for a residual to tell it to tolerance.
 double krylovFloor(double matrixEnergy, double tolerance)
 {
-    return std::sqrt(matrixEnergy) * static_cast<double>(std::numeric_limits<float>::epsilon()) * std::max(1.0, 0.5 / tolerance);
+    return std::sqrt(matrixEnergy) * static_cast<double>(std::numeric_limits<float>::epsilon())
+        * std::max(1.0, 0.5 / tolerance);
 }
 
 Spectrum describe(const ScaledMatrix& matrix, double matrixEnergy, double tolerance)
@@ -112,7 +114,8 @@ Result<MeasuredPairs> iterate(SideProducts& products, std::size_t count, double 
             const auto pairs = basis->ritz(count);
             if (!pairs)
                 return passOn(pairs);
-            if (outOfPasses || basis->spansAll() || allCertified(pairs->squares, pairs->residuals, options.tolerance, floor)) {
+            if (outOfPasses || basis->spansAll()
+                || allCertified(pairs->squares, pairs->residuals, options.tolerance, floor)) {
                 auto measured = measure(products, pairs->vectors);
                 if (!measured || outOfPasses || basis->spansAll()
                     || allCertified(measured->squares, measured->residuals, options.tolerance, floor))

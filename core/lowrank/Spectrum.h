@@ -59,7 +59,8 @@ struct SpectrumOptions {
 /// The `count` leading values by block Krylov with full re-orthogonalisation, iterated until every triplet's
 /// residual certifies the tolerance (methods-lowrank §7.3; subspace iteration misses white spectra).
 /// Small matrices (min side <= 512) are solved exactly. NonFinite if the matrix or scale is not finite; Cancelled.
-[[nodiscard]] Result<Spectrum> leadingSpectrum(const ScaledMatrix& matrix, const SpectrumOptions& options, const JobContext& job = {});
+[[nodiscard]] Result<Spectrum> leadingSpectrum(const ScaledMatrix& matrix, const SpectrumOptions& options,
+                                               const JobContext& job = {});
 
 /// All values by the f64 Gram of the short side; values under `floor` are not resolved.
 [[nodiscard]] Result<Spectrum> fullSpectrum(const ScaledMatrix& matrix, const JobContext& job = {});

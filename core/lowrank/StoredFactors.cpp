@@ -78,7 +78,8 @@ struct TileError {
     double weight = 0, residual = 0, scaledWeight = 0, scaledResidual = 0;
 };
 
-void addSquares(const ScaledMatrix& weights, const MatrixD& left, std::size_t row, const Metric& metric, TileError& sums)
+void addSquares(const ScaledMatrix& weights, const MatrixD& left, std::size_t row, const Metric& metric,
+                TileError& sums)
 {
     const std::size_t cols = weights.cols;
     for (Eigen::Index i = 0; i < left.rows(); ++i) {

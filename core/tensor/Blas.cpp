@@ -97,7 +97,8 @@ bool allFinite(std::size_t rows, std::size_t cols, const Real* a, std::size_t ld
 
 tl::unexpected<Error> notFinite(std::string_view what, std::size_t rows, std::size_t cols)
 {
-    return fail(ErrorCode::NonFinite, fmt::format("{} of a {} x {} matrix that holds NaN or infinity", what, rows, cols));
+    return fail(ErrorCode::NonFinite,
+                fmt::format("{} of a {} x {} matrix that holds NaN or infinity", what, rows, cols));
 }
 
 tl::unexpected<Error> notConverged(std::string_view routine, std::size_t rows, std::size_t cols, int info)
@@ -151,12 +152,14 @@ Status orthonormalRows(std::size_t n, std::size_t m, Real* a, std::size_t lda, s
     geqrf(toInt(m), toInt(n), a, toInt(lda), tau.data(), &forQr, -1);
     orgqr(toInt(m), toInt(n), a, toInt(lda), tau.data(), &forQ, -1);
     std::vector<Real> work(static_cast<std::size_t>(std::max({forQr, forQ, Real(1)})));
-    if (const int info = geqrf(toInt(m), toInt(n), a, toInt(lda), tau.data(), work.data(), toInt(work.size())); info != 0)
+    if (const int info = geqrf(toInt(m), toInt(n), a, toInt(lda), tau.data(), work.data(), toInt(work.size()));
+        info != 0)
         return notConverged("geqrf", m, n, info);
     for (std::size_t i = 0; i < n && !r.empty(); ++i)
         for (std::size_t j = 0; j < n; ++j)
             r[i * n + j] = j < i ? Real(0) : a[j * lda + i];
-    if (const int info = orgqr(toInt(m), toInt(n), a, toInt(lda), tau.data(), work.data(), toInt(work.size())); info != 0)
+    if (const int info = orgqr(toInt(m), toInt(n), a, toInt(lda), tau.data(), work.data(), toInt(work.size()));
+        info != 0)
         return notConverged("orgqr", m, n, info);
     return {};
 }
@@ -204,7 +207,8 @@ Status valuesOnly(std::size_t m, std::size_t n, Real* a, std::size_t lda, std::s
     const Real size = std::nextafter(query, std::numeric_limits<Real>::max());
     std::vector<Real> work(static_cast<std::size_t>(std::ceil(std::max(size, Real(1)))));
     openblas_set_num_threads(std::max(1, libraryThreads));
-    const int info = gesdd(toInt(n), toInt(m), a, toInt(lda), values.data(), work.data(), toInt(work.size()), iwork.data());
+    const int info
+        = gesdd(toInt(n), toInt(m), a, toInt(lda), values.data(), work.data(), toInt(work.size()), iwork.data());
     openblas_set_num_threads(1);
     if (info != 0)
         return notConverged("gesdd", m, n, info);
@@ -239,8 +243,8 @@ void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double
         const std::size_t cols = std::min(tile, m - j);
         double* lower = g + i * ldg + j;
         if (i == j)
-            cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, toInt(rows), toInt(k), 1.0, a + i * lda, toInt(lda), 0.0,
-                        lower, toInt(ldg));
+            cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, toInt(rows), toInt(k), 1.0, a + i * lda, toInt(lda),
+                        0.0, lower, toInt(ldg));
         else
             tileProduct(Transpose::No, Transpose::Yes, toInt(rows), toInt(cols), toInt(k), 1.0, a + i * lda, toInt(lda),
                         a + j * lda, toInt(lda), 0.0, lower, toInt(ldg));
@@ -261,12 +265,13 @@ Status symmetricEigen(std::size_t n, double* a, std::size_t lda, std::span<doubl
     const char job = vectors ? 'V' : 'N';
     double workQuery = 0;
     int iworkQuery = 0;
-    LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', toInt(n), a, toInt(lda), values.data(), &workQuery, -1, &iworkQuery, -1);
+    LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', toInt(n), a, toInt(lda), values.data(), &workQuery, -1, &iworkQuery,
+                        -1);
     std::vector<double> work(static_cast<std::size_t>(std::max(workQuery, 1.0)));
     std::vector<int> iwork(static_cast<std::size_t>(std::max(iworkQuery, 1)));
     // LAPACK's upper triangle, by columns, is the lower one of row-major storage.
-    const int info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', toInt(n), a, toInt(lda), values.data(), work.data(),
-                                         toInt(work.size()), iwork.data(), toInt(iwork.size()));
+    const int info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, job, 'U', toInt(n), a, toInt(lda), values.data(),
+                                         work.data(), toInt(work.size()), iwork.data(), toInt(iwork.size()));
     if (info != 0)
         return notConverged("syevd", n, n, info);
     if (vectors)
@@ -294,7 +299,8 @@ Status orthonormalizeRows(std::size_t n, std::size_t m, double* a, std::size_t l
     return orthonormalRows(n, m, a, lda, r);
 }
 
-Status singularValues(std::size_t m, std::size_t n, float* a, std::size_t lda, std::span<float> values, int libraryThreads)
+Status singularValues(std::size_t m, std::size_t n, float* a, std::size_t lda, std::span<float> values,
+                      int libraryThreads)
 {
     return valuesOnly(m, n, a, lda, values, libraryThreads);
 }

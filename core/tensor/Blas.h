@@ -35,7 +35,8 @@ void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double
 [[nodiscard]] Status orthonormalize(std::size_t m, std::size_t n, double* a, std::size_t lda);
 /// The same for a panel kept transposed, which needs no copy: the n rows of length m become orthonormal.
 /// When @p r is not empty it receives the n x n upper triangle R of A^T = Q R, row-major.
-[[nodiscard]] Status orthonormalizeRows(std::size_t n, std::size_t m, float* a, std::size_t lda, std::span<float> r = {});
+[[nodiscard]] Status orthonormalizeRows(std::size_t n, std::size_t m, float* a, std::size_t lda,
+                                        std::span<float> r = {});
 [[nodiscard]] Status orthonormalizeRows(std::size_t n, std::size_t m, double* a, std::size_t lda,
                                         std::span<double> r = {});
 

@@ -108,7 +108,8 @@ bool compete(std::string_view name, const ScaledMatrix& matrix, std::size_t runs
     for (std::size_t run = 0; run < runs; ++run) {
         auto copy = scaledCopy<float>(matrix);
         peers[run] = seconds([&] {
-            allWell &= blas::singularValues(matrix.rows, matrix.cols, copy.data(), matrix.cols, values, threadCount()).has_value();
+            allWell &= blas::singularValues(matrix.rows, matrix.cols, copy.data(), matrix.cols, values, threadCount())
+                           .has_value();
         });
         ours[run] = seconds([&] {
             auto result = leadingSpectrum(matrix, {.count = kValues, .tolerance = kTolerance, .seed = run});
@@ -117,10 +118,11 @@ bool compete(std::string_view name, const ScaledMatrix& matrix, std::size_t runs
         });
         const double worst = worstError(found, truth);
         allWell &= worst <= kTolerance;
-        fmt::print("  {:<9} run {}: ours {:7.3f} s, {} products, {} of {} certified, worst error {:.2e}; peer {:7.3f} s, "
-                   "ratio {:.1f}\n",
-                   name, run + 1, ours[run], found.passes, found.certified, found.values.size(), worst, peers[run],
-                   peers[run] / ours[run]);
+        fmt::print(
+            "  {:<9} run {}: ours {:7.3f} s, {} products, {} of {} certified, worst error {:.2e}; peer {:7.3f} s, "
+            "ratio {:.1f}\n",
+            name, run + 1, ours[run], found.passes, found.certified, found.values.size(), worst, peers[run],
+            peers[run] / ours[run]);
     }
     for (std::size_t run = runs; run < kRuns; ++run) {
         ours[run] = ours[0];
@@ -129,8 +131,8 @@ bool compete(std::string_view name, const ScaledMatrix& matrix, std::size_t runs
     const double ratio = median(peers) / median(ours);
     fmt::print("{:<9} {} x {}: ours {:.3f} s, sgesdd values only {:.3f} s, ratio {:.1f} (floor {} at full size, {}); "
                "every value within {:.0f} %: {}\n",
-               name, matrix.rows, matrix.cols, median(ours), median(peers), ratio, kFloor, ratio >= kFloor ? "met" : "missed",
-               100 * kTolerance, allWell ? "yes" : "NO");
+               name, matrix.rows, matrix.cols, median(ours), median(peers), ratio, kFloor,
+               ratio >= kFloor ? "met" : "missed", 100 * kTolerance, allWell ? "yes" : "NO");
     return allWell;
 }
 
@@ -139,8 +141,8 @@ int main()
     const bool small = std::getenv("SIGMASCOPE_BENCH_SMALL") != nullptr;
     const std::size_t rows = small ? 640 : 4096;
     const std::size_t cols = small ? 1408 : 11008;
-    fmt::print("top {} of the int4-g128 error to {:.0f} %, {} threads, {} kernels, median of {} interleaved runs\n", kValues,
-               100 * kTolerance, threadCount(), blas::kernelName(), kRuns);
+    fmt::print("top {} of the int4-g128 error to {:.0f} %, {} threads, {} kernels, median of {} interleaved runs\n",
+               kValues, 100 * kTolerance, threadCount(), blas::kernelName(), kRuns);
     const std::vector<float> error = quantizationError(rows, cols);
     if (error.empty())
         return 1;

@@ -35,12 +35,13 @@ std::size_t size(Eigen::Index value)
 
 /// op(A) op(B) of shapes that cross tile borders, A and B drawn from @p seed.
 template <class Matrix>
-Matrix product(Transpose ta, Transpose tb, Eigen::Index m, Eigen::Index n, Eigen::Index k, const Matrix& a, const Matrix& b)
+Matrix product(Transpose ta, Transpose tb, Eigen::Index m, Eigen::Index n, Eigen::Index k, const Matrix& a,
+               const Matrix& b)
 {
     using Real = typename Matrix::Scalar;
     Matrix c(m, n);
-    blas::gemm(ta, tb, size(m), size(n), size(k), Real(1), a.data(), size(a.cols()), b.data(), size(b.cols()), Real(0), c.data(),
-               size(n));
+    blas::gemm(ta, tb, size(m), size(n), size(k), Real(1), a.data(), size(a.cols()), b.data(), size(b.cols()), Real(0),
+               c.data(), size(n));
     return c;
 }
 
@@ -54,7 +55,8 @@ struct Probe {
 Probe probe(const QString& coreType, const QStringList& arguments)
 {
     QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-    for (const char* name : {"OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "SIGMASCOPE_KERNELS_CORRECTED", "PROBE_STARTS"})
+    for (const char* name :
+         {"OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "SIGMASCOPE_KERNELS_CORRECTED", "PROBE_STARTS"})
         environment.remove(QString::fromLatin1(name));
     if (!coreType.isNull())
         environment.insert("OPENBLAS_CORETYPE", coreType);
@@ -289,7 +291,8 @@ void BlasTest::wrongKernelsAreCorrectedByOneRestart()
     }
     const Probe own = probe({}, {});
     if (cpuHasAvx512())
-        QVERIFY2(own.kernel == "SkylakeX" || own.kernel == "Cooperlake" || own.kernel == "SapphireRapids", qPrintable(own.kernel));
+        QVERIFY2(own.kernel == "SkylakeX" || own.kernel == "Cooperlake" || own.kernel == "SapphireRapids",
+                 qPrintable(own.kernel));
     QVERIFY(!own.kernel.isEmpty());
 }
 

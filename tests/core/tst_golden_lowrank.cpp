@@ -251,7 +251,8 @@ void GoldenLowRank::solversRankAsPublishedInTheGramMetric()
     const MatrixD w = weights(name);
     const MatrixD e = w - integerSymmetric(w, bits, 64);
     const MatrixD g = gram(activations());
-    const auto left = [&](const Result<ExactCorrection>& c) { return gramError(e - c->left * c->right, g) / gramError(e, g); };
+    const auto left
+        = [&](const Result<ExactCorrection>& c) { return gramError(e - c->left * c->right, g) / gramError(e, g); };
     QFETCH(double, plain);
     QFETCH(double, lqer);
     QFETCH(double, rms);
@@ -268,7 +269,8 @@ void GoldenLowRank::tinyCaseMatchesTheHandComputation()
     const MatrixD w = tinyWeights();
     const MatrixD e = w - integerSymmetric(w, 2, 8);
     MatrixD expected(4, 8);
-    expected << 0, -3, -3, 2, 2, 5, 1, 4, 4, 0, -2, 2, 3, -1, -1, -3, -5, 2, -4, 0, -4, -3, 1, 3, 1, 1, -4, -2, 0, 3, 4, -2;
+    expected << 0, -3, -3, 2, 2, 5, 1, 4, 4, 0, -2, 2, 3, -1, -1, -3, -5, 2, -4, 0, -4, -3, 1, 3, 1, 1, -4, -2, 0, 3, 4,
+        -2;
     QVERIFY((10 * e - expected).cwiseAbs().maxCoeff() < 1e-12);
 
     const auto plain = lowRankExact(e, {}, 1);

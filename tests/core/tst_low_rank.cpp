@@ -64,7 +64,10 @@ double largest(const MatrixD& matrix)
 /// A matrix as the float interface wants it.
 struct FloatCase {
     FloatCase(const MatrixD& e, std::span<const double> scale)
-        : values(toFloat(e)), s(toFloat(scale)), rows(static_cast<std::size_t>(e.rows())), cols(static_cast<std::size_t>(e.cols()))
+        : values(toFloat(e))
+        , s(toFloat(scale))
+        , rows(static_cast<std::size_t>(e.rows()))
+        , cols(static_cast<std::size_t>(e.cols()))
     {
     }
     [[nodiscard]] ScaledMatrix view() const { return {values, rows, cols, s}; }
@@ -209,12 +212,14 @@ void LowRankClosedForm::c5MetricScaleDoesNotMatterAndAConstantOneIsPlain()
     for (double& value : larger)
         value *= 7.3;
     QVERIFY(largest(exact(c.e, c.s, 8) - exact(c.e, larger, 8)) < 1e-12);
-    QVERIFY(largest(product(lowRankGram(c.e, c.g, 8).value()) - product(lowRankGram(c.e, 7.3 * c.g, 8).value())) < 1e-12);
+    QVERIFY(largest(product(lowRankGram(c.e, c.g, 8).value()) - product(lowRankGram(c.e, 7.3 * c.g, 8).value()))
+            < 1e-12);
     const std::vector<double> constant(kCols, 0.25);
     QVERIFY(largest(exact(c.e, constant, 8) - exact(c.e, {}, 8)) < 1e-12);
     const FloatCase plain(c.e, {});
     const FloatCase flat(c.e, constant);
-    QVERIFY(largest(product(lowRank(plain.view(), 8, {}).value()) - product(lowRank(flat.view(), 8, {}).value())) < 1e-6);
+    QVERIFY(largest(product(lowRank(plain.view(), 8, {}).value()) - product(lowRank(flat.view(), 8, {}).value()))
+            < 1e-6);
 }
 
 void LowRankClosedForm::c6DeadChannelsAreHarmless()
@@ -303,7 +308,9 @@ void LowRankClosedForm::c9PermutationsAndTranspositionCommute()
     const MatrixD turned = c.e.transpose();
     QVERIFY(largest(exact(turned, {}, 8).transpose() - exact(c.e, {}, 8)) < 1e-12);
     // In float the short side is the columns here: the other route to the same correction.
-    QVERIFY(largest(MatrixD(product(lowRank(FloatCase(turned, {}).view(), 8, {}).value()).transpose()) - exact(c.e, {}, 8)) < 1e-6);
+    QVERIFY(
+        largest(MatrixD(product(lowRank(FloatCase(turned, {}).view(), 8, {}).value()).transpose()) - exact(c.e, {}, 8))
+        < 1e-6);
 }
 
 void LowRankClosedForm::c10LeftFactorIsOrthonormal()

@@ -51,7 +51,8 @@ double optimalTail(bool isWeighted, std::size_t rank)
 
 bool sameBits(const MatrixF& a, const MatrixF& b)
 {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
+    return a.size() == b.size()
+        && std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
 }
 
 /// Restores the thread count whatever a test does.

@@ -291,7 +291,8 @@ void SpectrumTest::nonFiniteInputIsRefused()
 {
     std::vector<float> values = wide().values;
     values[3 * kWideCols + 17] = std::numeric_limits<float>::infinity();
-    for (const auto& found : {leadingSpectrum({values, kWideRows, kWideCols, {}}, {}), fullSpectrum({values, kWideRows, kWideCols, {}})}) {
+    for (const auto& found :
+         {leadingSpectrum({values, kWideRows, kWideCols, {}}, {}), fullSpectrum({values, kWideRows, kWideCols, {}})}) {
         QVERIFY(!found);
         QCOMPARE(found.error().code, ErrorCode::NonFinite);
         QVERIFY(found.error().detail.find("row 3, column 17") != std::string::npos);

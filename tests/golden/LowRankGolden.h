@@ -53,7 +53,8 @@ inline MatrixD structuredWeights()
 inline MatrixD activations(std::uint64_t seed = 201)
 {
     const MatrixD channel = gauss(202, 1, kCols).array().exp().matrix();
-    const MatrixD mix = MatrixD::Identity(kCols, kCols) + 0.5 * gauss(203, kCols, kCols) / std::sqrt(static_cast<double>(kCols));
+    const MatrixD mix
+        = MatrixD::Identity(kCols, kCols) + 0.5 * gauss(203, kCols, kCols) / std::sqrt(static_cast<double>(kCols));
     MatrixD out = gauss(seed, kTokens, kCols) * mix;
     out.array().rowwise() *= channel.row(0).array();
     return out;
@@ -109,7 +110,8 @@ inline MatrixD mxint(const MatrixD& w, int width, Eigen::Index blockSize)
             const double largest = block.abs().maxCoeff();
             const double step = std::ldexp(1.0, (largest > 0 ? std::ilogb(largest) : -126) - (width - 2));
             for (Eigen::Index j = 0; j < block.size(); ++j)
-                out(i, g + j) = std::copysign(std::min(std::nearbyint(std::abs(block(j)) / step), top) * step, block(j));
+                out(i, g + j)
+                    = std::copysign(std::min(std::nearbyint(std::abs(block(j)) / step), top) * step, block(j));
         }
     return out;
 }
