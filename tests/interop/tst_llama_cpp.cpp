@@ -2,6 +2,7 @@
 //
 // What llama.cpp's own libraries make of our encoders, files and adapters. One thread, F32 KV cache, no flash
 // attention, weights not repacked: so that differences are those of the files.
+#include "interop/WrongFactors.h"
 #include "support/Oracles.h"
 
 #include "core/base/Random.h"
@@ -86,41 +87,6 @@ std::vector<float> scoresOf(const GgufKey& key)
     const std::size_t words = key.value.size() - 4 * values.size();  // element type and count
     std::memcpy(values.data(), key.value.data() + words, 4 * values.size());
     return values;
-}
-
-/// Rows of a lora_a; a single one is stored without its dimension.
-std::uint64_t rankOf(const GgufTensorSpec& loraA)
-{
-    return loraA.shape.size() == 2 ? loraA.shape.front() : 1;
-}
-
-/// A' = B^T, B' = A^T: of a square matrix it loads, as the shapes fit.
-void swapFactors(const GgufTensorSpec& loraA, std::vector<std::byte>& a, std::vector<std::byte>& b)
-{
-    const std::uint64_t rank = rankOf(loraA);
-    const std::uint64_t side = loraA.shape.back();
-    const auto oldA = a;
-    const auto oldB = b;
-    for (std::uint64_t k = 0; k < rank; ++k) {
-        for (std::uint64_t n = 0; n < side; ++n) {
-            std::memcpy(a.data() + 4 * (k * side + n), oldB.data() + 4 * (n * rank + k), 4);
-            std::memcpy(b.data() + 4 * (n * rank + k), oldA.data() + 4 * (k * side + n), 4);
-        }
-    }
-}
-
-/// Rows of a lora_b back to the folder's order: row p * 16 + i of a head of 32 stands at 2 i + p in GGUF.
-void undoPermutation(const GgufTensorSpec& loraB, std::vector<std::byte>& b)
-{
-    constexpr std::uint64_t kHead = 32;
-    const std::uint64_t rows = loraB.shape[0];
-    const std::size_t rowBytes = b.size() / rows;
-    const auto old = b;
-    for (std::uint64_t r = 0; r < rows; ++r) {
-        const std::uint64_t inHead = r % kHead;
-        const std::uint64_t from = r - inHead + 2 * (inHead % (kHead / 2)) + inHead / (kHead / 2);
-        std::memcpy(b.data() + r * rowBytes, old.data() + from * rowBytes, rowBytes);
-    }
 }
 
 }  // namespace
