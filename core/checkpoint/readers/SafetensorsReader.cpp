@@ -228,13 +228,14 @@ Status HeaderReader::readOffsets(JsonScanner& scanner, Placement& placement)
 Status HeaderReader::checkSize(TensorInfo& tensor, const Placement& placement)
 {
     const auto where = [&] { return at(tensor.name, placement.nameAt); };
-    const std::string range =
-        "data_offsets [" + std::to_string(placement.begin) + ", " + std::to_string(placement.end) + "]";
+    const auto range = [&] {
+        return "data_offsets [" + std::to_string(placement.begin) + ", " + std::to_string(placement.end) + "]";
+    };
     if (placement.begin > placement.end)
-        return fail(ErrorCode::MalformedHeader, where(), range + " end before they begin");
+        return fail(ErrorCode::MalformedHeader, where(), range() + " end before they begin");
     const auto absoluteEnd = checkedAdd(placement.end, dataStart());
     if (!absoluteEnd)
-        return fail(ErrorCode::RangeOutOfFile, where(), range + " lie past any file");
+        return fail(ErrorCode::RangeOutOfFile, where(), range() + " lie past any file");
     tensor.offset = dataStart() + placement.begin;
     tensor.bytes = placement.end - placement.begin;
     const auto elements = checkedElementCount(tensor.shape);
@@ -258,7 +259,7 @@ Status HeaderReader::checkSize(TensorInfo& tensor, const Placement& placement)
     if (*bits / 8 != tensor.bytes)
         return fail(ErrorCode::ShapeMismatch, where(),
                     std::string(type.name) + " " + toString(tensor.shape) + " needs " + std::to_string(*bits / 8) + " bytes, "
-                        + range + " hold " + std::to_string(tensor.bytes));
+                        + range() + " hold " + std::to_string(tensor.bytes));
     return {};
 }
 
