@@ -51,7 +51,8 @@ bool isBad(const QWidget* widget)
 void paintCheckMark(QPainter& painter, const QRectF& box, const QColor& colour)
 {
     painter.setPen(QPen(colour, box.width() * 0.12, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
-    const auto at = [&](double x, double y) { return QPointF(box.left() + x * box.width(), box.top() + y * box.height()); };
+    const auto at
+        = [&](double x, double y) { return QPointF(box.left() + x * box.width(), box.top() + y * box.height()); };
     painter.drawPolyline(QPolygonF{at(0.24, 0.52), at(0.43, 0.71), at(0.77, 0.31)});
 }
 
@@ -115,7 +116,8 @@ void paintProgress(QPainter& painter, const QStyleOptionProgressBar& option)
     if (span <= 0)
         return;
     const double share = static_cast<double>(option.progress - option.minimum) / span;
-    painter.fillRect(QRect(bar.left(), bar.top(), qRound(bar.width() * std::clamp(share, 0.0, 1.0)), bar.height()), theme.acc);
+    painter.fillRect(QRect(bar.left(), bar.top(), qRound(bar.width() * std::clamp(share, 0.0, 1.0)), bar.height()),
+                     theme.acc);
 }
 
 void paintCombo(QPainter& painter, const QStyleOptionComboBox& option, const QWidget* widget)
@@ -147,7 +149,8 @@ Style::Style()
 {
 }
 
-void Style::drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter, const QWidget* widget) const
+void Style::drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+                          const QWidget* widget) const
 {
     const Theme& theme = Theme::current();
     switch (element) {
@@ -197,7 +200,8 @@ void Style::drawPrimitive(PrimitiveElement element, const QStyleOption* option, 
     }
 }
 
-void Style::drawControl(ControlElement element, const QStyleOption* option, QPainter* painter, const QWidget* widget) const
+void Style::drawControl(ControlElement element, const QStyleOption* option, QPainter* painter,
+                        const QWidget* widget) const
 {
     const Theme& theme = Theme::current();
     switch (element) {
@@ -288,9 +292,11 @@ QRect Style::subControlRect(ComplexControl control, const QStyleOptionComplex* o
         if (range > 0)
             thumb = std::clamp(static_cast<int>(static_cast<qint64>(length) * bar->pageStep / (range + bar->pageStep)),
                                std::min(px(28), length), length);
-        const int start = sliderPositionFromValue(bar->minimum, bar->maximum, bar->sliderPosition, length - thumb, bar->upsideDown);
+        const int start
+            = sliderPositionFromValue(bar->minimum, bar->maximum, bar->sliderPosition, length - thumb, bar->upsideDown);
         const auto slice = [&](int from, int size) {
-            const QRect r = isHorizontal ? QRect(from, 0, size, bar->rect.height()) : QRect(0, from, bar->rect.width(), size);
+            const QRect r
+                = isHorizontal ? QRect(from, 0, size, bar->rect.height()) : QRect(0, from, bar->rect.width(), size);
             return visualRect(bar->direction, bar->rect, r);
         };
         switch (part) {
@@ -365,7 +371,8 @@ int Style::styleHint(StyleHint hint, const QStyleOption* option, const QWidget* 
     }
 }
 
-QSize Style::sizeFromContents(ContentsType type, const QStyleOption* option, const QSize& size, const QWidget* widget) const
+QSize Style::sizeFromContents(ContentsType type, const QStyleOption* option, const QSize& size,
+                              const QWidget* widget) const
 {
     QSize result = QProxyStyle::sizeFromContents(type, option, size, widget);
     switch (type) {
@@ -390,9 +397,11 @@ QSize Style::sizeFromContents(ContentsType type, const QStyleOption* option, con
 void Style::polish(QWidget* widget)
 {
     // Lines instead of boxes: regions are told apart by ground and hairline, never by a frame.
-    if (auto* view = qobject_cast<QAbstractScrollArea*>(widget); view && view->frameStyle() == (QFrame::StyledPanel | QFrame::Sunken))
+    if (auto* view = qobject_cast<QAbstractScrollArea*>(widget);
+        view && view->frameStyle() == (QFrame::StyledPanel | QFrame::Sunken))
         view->setFrameShape(QFrame::NoFrame);
-    if (auto* edit = qobject_cast<QLineEdit*>(widget); edit && edit->textMargins().isNull() && !qobject_cast<QAbstractSpinBox*>(edit->parentWidget()))
+    if (auto* edit = qobject_cast<QLineEdit*>(widget);
+        edit && edit->textMargins().isNull() && !qobject_cast<QAbstractSpinBox*>(edit->parentWidget()))
         edit->setTextMargins(px(4), 0, px(4), 0);
     if (auto* header = qobject_cast<QHeaderView*>(widget))
         header->setFont(font(FontRole::Caption));

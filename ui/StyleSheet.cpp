@@ -11,7 +11,8 @@ QToolBar#stepBar { background: %win%; border: none; border-bottom: 1px solid %li
 QToolBar#stepBar QToolButton[stepButton="true"] { color: %tx2%; background: transparent; border: none; border-radius: 0;
   border-top: 2px solid transparent; border-bottom: 2px solid transparent; padding: 0 %11%; height: %29%; }
 QToolBar#stepBar QToolButton[stepButton="true"]:hover { color: %tx%; }
-QToolBar#stepBar QToolButton[stepButton="true"]:checked { color: %tx%; font-weight: 600; border-bottom: 2px solid %acc%; }
+QToolBar#stepBar QToolButton[stepButton="true"]:checked { color: %tx%; font-weight: 600;
+  border-bottom: 2px solid %acc%; }
 QToolBar#stepBar QToolButton[stepButton="true"]:focus { background: %seln%; }
 QToolBar#stepBar QToolButton[stepButton="true"]:disabled { color: %dis%; }
 QToolButton { color: %tx%; background: transparent; border: 1px solid transparent; border-radius: 3px; padding: %3%; }
@@ -22,8 +23,8 @@ QToolButton[framed="true"] { background: %field%; border: 1px solid %edge%; padd
 QToolButton[framed="true"]:hover { background: %seln%; }
 QToolButton[framed="true"]:focus { border: 2px solid %acc%; padding: %1% %9%; }
 QToolButton[framed="true"]:disabled { background: transparent; border: 1px solid %line%; }
-QToolButton[primary="true"], QPushButton[primary="true"] { color: %acctx%; background: %accbg%; border: 1px solid %accbg%;
-  border-radius: 3px; font-weight: 600; padding: %2% %10%; }
+QToolButton[primary="true"], QPushButton[primary="true"] { color: %acctx%; background: %accbg%;
+  border: 1px solid %accbg%; border-radius: 3px; font-weight: 600; padding: %2% %10%; }
 QPushButton[primary="true"] { min-height: %18%; min-width: %42%; }
 QToolButton[primary="true"]:hover, QPushButton[primary="true"]:hover { background: %accbghover%; }
 QToolButton[primary="true"]:focus, QPushButton[primary="true"]:focus { border: 2px solid %acc%; padding: %1% %9%; }

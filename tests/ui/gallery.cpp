@@ -59,8 +59,8 @@ std::unique_ptr<SpectrumPlot> spectrumPlot(const SpectrumView& view, int rank, Q
 QTreeView* layerTree(QWidget* parent)
 {
     auto* model = new QStandardItemModel(parent);
-    model->setHorizontalHeaderLabels({QStringLiteral("Layer"), QString(), QStringLiteral("Bits"), QStringLiteral("Rank"),
-                                      QStringLiteral("Error %"), QStringLiteral("MiB")});
+    model->setHorizontalHeaderLabels({QStringLiteral("Layer"), QString(), QStringLiteral("Bits"),
+                                      QStringLiteral("Rank"), QStringLiteral("Error %"), QStringLiteral("MiB")});
     struct Row {
         const char* name;
         double bits;
@@ -70,14 +70,18 @@ QTreeView* layerTree(QWidget* parent)
         bool pinned;
         const char *warning, *failure;
     };
-    const Row rows[] = {{"Block 3", 3.7, 23, 0.083, 112, false, "", ""},     {"q_proj", 4, 16, 0.053, 9.3, false, "", ""},
-                        {"gate_proj", 3, 32, 0.093, 24.7, false, "", ""},    {"up_proj", 2, 24, 0.121, 24.9, true, "", ""},
-                        {"down_proj", 5, 32, 0.022, 39.1, true, "", ""},     {"k_proj", 4, 16, 0.049, 2.4, false, "shape", ""},
-                        {"k_proj", 4, 16, 0.049, 2.4, false, "", "not finite"}, {"v_proj", 16, 0, -1, 2.4, false, "", ""}};
+    const Row rows[]
+        = {{"Block 3", 3.7, 23, 0.083, 112, false, "", ""},        {"q_proj", 4, 16, 0.053, 9.3, false, "", ""},
+           {"gate_proj", 3, 32, 0.093, 24.7, false, "", ""},       {"up_proj", 2, 24, 0.121, 24.9, true, "", ""},
+           {"down_proj", 5, 32, 0.022, 39.1, true, "", ""},        {"k_proj", 4, 16, 0.049, 2.4, false, "shape", ""},
+           {"k_proj", 4, 16, 0.049, 2.4, false, "", "not finite"}, {"v_proj", 16, 0, -1, 2.4, false, "", ""}};
     for (const Row& row : rows) {
         QList<QStandardItem*> cells;
-        const QStringList texts{QLatin1String(row.name), QString(), QString::number(row.bits, 'f', row.bits == int(row.bits) ? 0 : 1),
-                                QString::number(row.rank), row.error < 0 ? QStringLiteral("–") : QString::number(100 * row.error, 'f', 1),
+        const QStringList texts{QLatin1String(row.name),
+                                QString(),
+                                QString::number(row.bits, 'f', row.bits == int(row.bits) ? 0 : 1),
+                                QString::number(row.rank),
+                                row.error < 0 ? QStringLiteral("–") : QString::number(100 * row.error, 'f', 1),
                                 QString::number(row.mib, 'f', 1)};
         for (const QString& text : texts) {
             auto* cell = new QStandardItem(text);
@@ -213,9 +217,18 @@ bool drawWidgets(const QString& folder)
     panel->setFixedWidth(px(340));
     row->addWidget(panel);
     column->addLayout(row, 1);
-    BudgetView budget{.fileBytes = 4690000000, .targetBytes = 4700000000, .codeBytes = 3860000000, .factorBytes = 100000000,
-                      .keptBytes = 730000000, .bitsPerWeight = 4.67, .sizeSource = Source::Exact, .outputError = 0.052,
-                      .errorSource = Source::Estimated, .fallbacks = 2, .fallbackText = QStringLiteral("plain metric"), .isRecomputing = false};
+    BudgetView budget{.fileBytes = 4690000000,
+                      .targetBytes = 4700000000,
+                      .codeBytes = 3860000000,
+                      .factorBytes = 100000000,
+                      .keptBytes = 730000000,
+                      .bitsPerWeight = 4.67,
+                      .sizeSource = Source::Exact,
+                      .outputError = 0.052,
+                      .errorSource = Source::Estimated,
+                      .fallbacks = 2,
+                      .fallbackText = QStringLiteral("plain metric"),
+                      .isRecomputing = false};
     auto* full = new BudgetStrip;
     full->show(budget);
     auto* over = new BudgetStrip;
@@ -250,7 +263,8 @@ bool drawPlots(const QString& folder)
     done &= save(*uncalibrated, folder, QStringLiteral("spectrum-plain"));
     SpectrumPlot failed;
     failed.resize(600, 460);
-    failed.showFailed(QStringLiteral("2 weights are not finite"), QStringLiteral("row 118, column 4,031 · NaN"), QStringLiteral("Show in table"));
+    failed.showFailed(QStringLiteral("2 weights are not finite"), QStringLiteral("row 118, column 4,031 · NaN"),
+                      QStringLiteral("Show in table"));
     done &= save(failed, folder, QStringLiteral("spectrum-failed"));
     SpectrumPlot loading;
     loading.resize(600, 460);

@@ -29,7 +29,8 @@ std::unique_ptr<SpectrumPlot> shownSpectrum(const SpectrumView& view, int rank, 
 
 void wheel(QWidget* target, QPointF at, int steps)
 {
-    QWheelEvent event(at, target->mapToGlobal(at), {}, {0, 120 * steps}, Qt::NoButton, Qt::NoModifier, Qt::NoScrollPhase, false);
+    QWheelEvent event(at, target->mapToGlobal(at), {}, {0, 120 * steps}, Qt::NoButton, Qt::NoModifier,
+                      Qt::NoScrollPhase, false);
     QApplication::sendEvent(target, &event);
 }
 
@@ -132,7 +133,8 @@ void TestPlots::shiftSnapsToMultiplesOfEight()
     QTest::mousePress(plot.get(), Qt::LeftButton, {}, plot->markerPosition());
     for (const int rank : {43, 61, 90}) {
         const QPointF at = plot->canvas()->mapFrom(plot.get(), plot->positionOfRank(rank));
-        QMouseEvent move(QEvent::MouseMove, at, plot->canvas()->mapToGlobal(at), Qt::NoButton, Qt::LeftButton, Qt::ShiftModifier);
+        QMouseEvent move(QEvent::MouseMove, at, plot->canvas()->mapToGlobal(at), Qt::NoButton, Qt::LeftButton,
+                         Qt::ShiftModifier);
         QApplication::sendEvent(plot->canvas(), &move);
     }
     QTest::mouseRelease(plot.get(), Qt::LeftButton, Qt::ShiftModifier, plot->positionOfRank(90));
@@ -246,8 +248,9 @@ void TestPlots::withoutCalibrationTheWeightedSeriesIsAbsentAndSaysWhy()
     QVERIFY(!plot->isSeriesDrawn(Series::ES));
     QVERIFY(plot->isSeriesDrawn(Series::E));
     const auto buttons = plot->findChildren<QToolButton*>();
-    const auto it = std::find_if(buttons.begin(), buttons.end(),
-                                 [](const QToolButton* button) { return button->text().startsWith(QStringLiteral("E·S")); });
+    const auto it = std::find_if(buttons.begin(), buttons.end(), [](const QToolButton* button) {
+        return button->text().startsWith(QStringLiteral("E·S"));
+    });
     QVERIFY(it != buttons.end());
     QVERIFY(!(*it)->isEnabled());
     QCOMPARE((*it)->toolTip(), QStringLiteral("no calibration"));

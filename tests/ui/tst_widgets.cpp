@@ -39,7 +39,8 @@ QList<Segment> bitSegments()
 {
     QList<Segment> segments;
     for (const int bits : {2, 3, 4, 5, 6, 8})
-        segments.append({bits, QString::number(bits), bits != 6, bits == 6 ? QStringLiteral("this grid has no 6 bits") : QString()});
+        segments.append({bits, QString::number(bits), bits != 6,
+                         bits == 6 ? QStringLiteral("this grid has no 6 bits") : QString()});
     segments.append({16, QStringLiteral("BF16"), true, {}});
     return segments;
 }
@@ -167,7 +168,8 @@ void TestWidgets::nothingIsClippedInASegmentedControl()
         QVERIFY(button != nullptr);
         QFont strong = button->font();
         strong.setWeight(QFont::DemiBold);
-        QVERIFY2(button->width() >= QFontMetrics(strong).horizontalAdvance(button->text()) + 4, qPrintable(button->text()));
+        QVERIFY2(button->width() >= QFontMetrics(strong).horizontalAdvance(button->text()) + 4,
+                 qPrintable(button->text()));
         QVERIFY(control.rect().contains(QRect(button->mapTo(&control, QPoint()), button->size())));
     }
     QCOMPARE(control.button(4)->height(), px(24));
@@ -242,7 +244,8 @@ void TestWidgets::theSlidersScaleIsItsOwnInverse()
     slider.setMaximumRank(256);
     slider.resize(1200, 24);
     for (const int rank : {0, 1, 2, 7, 8, 16, 33, 64, 256})
-        QVERIFY2(std::abs(slider.rankAt(slider.positionOf(rank)) - rank) <= rank / 100, qPrintable(QString::number(rank)));
+        QVERIFY2(std::abs(slider.rankAt(slider.positionOf(rank)) - rank) <= rank / 100,
+                 qPrintable(QString::number(rank)));
     QVERIFY(slider.positionOf(16) - slider.positionOf(8) > slider.positionOf(136) - slider.positionOf(128));
 }
 
@@ -277,7 +280,8 @@ void TestWidgets::draggingTheSliderIsOneGesture()
 void TestWidgets::theBudgetBarsPartsAreInProportion()
 {
     BudgetStrip strip;
-    strip.show(BudgetView{.fileBytes = 1000000, .codeBytes = 500000, .factorBytes = 250000, .keptBytes = 250000, .bitsPerWeight = 4.5});
+    strip.show(BudgetView{
+        .fileBytes = 1000000, .codeBytes = 500000, .factorBytes = 250000, .keptBytes = 250000, .bitsPerWeight = 4.5});
     strip.resize(1200, px(60));
     const QImage image = strip.grab().toImage();
     const Theme& theme = Theme::current();

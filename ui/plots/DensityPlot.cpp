@@ -77,10 +77,11 @@ DensityPlot::DensityPlot(QWidget* parent)
     , m(std::make_unique<Parts>())
 {
     build();
-    m->legendW = static_cast<LegendButton*>(addLegend(Series::W, tr("W"), tr("Weights as stored, before quantization.")));
+    m->legendW
+        = static_cast<LegendButton*>(addLegend(Series::W, tr("W"), tr("Weights as stored, before quantization.")));
     m->legendW->setSample(LegendButton::Sample::Fill);
-    m->legendAfter = static_cast<LegendButton*>(
-        addLegend(Series::QLR, tr("After, Q + LR"), tr("Weights as the quantized layer represents them, with its correction.")));
+    m->legendAfter = static_cast<LegendButton*>(addLegend(
+        Series::QLR, tr("After, Q + LR"), tr("Weights as the quantized layer represents them, with its correction.")));
     m->legendQ = static_cast<LegendButton*>(addLegend(Series::Q, tr("Grid levels"), QString()));
     m->legendQ->setSample(LegendButton::Sample::ThinLine);
     m->scale = new QComboBox(this);
@@ -144,7 +145,8 @@ void DensityPlot::show(const DensityView& view)
     const bool sameRange = m->hasData() && m->view.min == view.min && m->view.max == view.max;
     m->view = view;
     m->legendQ->setEnabled(!view.levels.empty());
-    m->legendQ->setText(view.levels.empty() ? tr("no grid") : tr("%1 grid levels").arg(wholeNumber(view.levels.size())));
+    m->legendQ->setText(view.levels.empty() ? tr("no grid")
+                                            : tr("%1 grid levels").arg(wholeNumber(view.levels.size())));
     m->legendQ->setToolTip(view.levels.empty() ? tr("This layer is kept as it is.") : view.levelsNote);
     m->legendQ->updateGeometry();
     m->legendAfter->setVisible(view.after != nullptr);
@@ -213,7 +215,8 @@ void DensityPlot::rebin()
     const int pixels = m->rect->width() > 50 ? m->rect->width() : plot()->width() - px(70);
     m->bins = binsFor(m->range.first, m->range.second, pixels);
     m->histogram = binned(*m->view.codes, m->bins.lower, m->bins.upper, m->bins.count);
-    m->afterHistogram = m->view.after ? binned(*m->view.after, m->bins.lower, m->bins.upper, m->bins.count) : Histogram{};
+    m->afterHistogram
+        = m->view.after ? binned(*m->view.after, m->bins.lower, m->bins.upper, m->bins.count) : Histogram{};
     const auto fill = [this](QCPGraph& graph, const Histogram& histogram) {
         QVector<QCPGraphData> points;
         points.reserve(static_cast<int>(histogram.counts.size()) + 1);
@@ -229,7 +232,8 @@ void DensityPlot::rebin()
     fill(*m->after, m->afterHistogram);
     if (!m->isYFree)
         fitY();
-    setHint(m->histogram.exact ? tr("Bin %1, from %2 exact codes").arg(threeDigits(m->bins.width), wholeNumber(m->view.codes->counts.size()))
+    setHint(m->histogram.exact ? tr("Bin %1, from %2 exact codes")
+                                     .arg(threeDigits(m->bins.width), wholeNumber(m->view.codes->counts.size()))
                                : tr("Bin %1, values resolved to one part in 128").arg(threeDigits(m->bins.width)));
 }
 
@@ -375,7 +379,8 @@ void DensityPlot::placeReferences()
 
 void DensityPlot::cursorMoved(const QPointF& position)
 {
-    const bool isInside = m->hasData() && m->rect->rect().contains(position.toPoint()) && (state() == State::Ready || isStale());
+    const bool isInside
+        = m->hasData() && m->rect->rect().contains(position.toPoint()) && (state() == State::Ready || isStale());
     m->cursor->setVisible(isInside);
     if (!isInside) {
         setReadout({});
@@ -418,8 +423,9 @@ QString DensityPlot::dataAsCsv() const
     QString text = QStringLiteral("lower,upper,count,count_after\n");
     for (std::size_t i = 0; i < m->histogram.counts.size(); ++i) {
         const double lower = m->bins.lower + static_cast<double>(i) * m->bins.width;
-        text += QStringLiteral("%1,%2,%3,").arg(QString::number(lower, 'g', 17), QString::number(lower + m->bins.width, 'g', 17),
-                                                QString::number(m->histogram.counts[i]));
+        text += QStringLiteral("%1,%2,%3,")
+                    .arg(QString::number(lower, 'g', 17), QString::number(lower + m->bins.width, 'g', 17),
+                         QString::number(m->histogram.counts[i]));
         if (i < m->afterHistogram.counts.size())
             text += QString::number(m->afterHistogram.counts[i]);
         text += QLatin1Char('\n');

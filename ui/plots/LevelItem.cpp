@@ -22,9 +22,10 @@ void LevelItem::setLevels(std::vector<DensityLevel> levels)
 
 const DensityLevel* LevelItem::nearest(double weight) const
 {
-    const auto it = std::min_element(m_levels.begin(), m_levels.end(), [weight](const DensityLevel& a, const DensityLevel& b) {
-        return std::abs(a.weight - weight) < std::abs(b.weight - weight);
-    });
+    const auto it
+        = std::min_element(m_levels.begin(), m_levels.end(), [weight](const DensityLevel& a, const DensityLevel& b) {
+              return std::abs(a.weight - weight) < std::abs(b.weight - weight);
+          });
     return it == m_levels.end() ? nullptr : &*it;
 }
 

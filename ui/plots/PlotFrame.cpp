@@ -5,6 +5,7 @@
 #include "ui/plots/LegendButton.h"
 #include "ui/plots/PlotItems.h"
 #include "ui/plots/PlotOverlay.h"
+#include "ui/plots/PlotRange.h"
 #include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Look.h"
 
@@ -24,39 +25,6 @@
 #include <cmath>
 
 namespace sigmascope::ui {
-namespace {
-
-constexpr double kBeyond = 0.05;  // zoom never leaves the data by more than this share
-
-double toScale(double value, bool log)
-{
-    return log ? std::log(std::max(value, 1e-300)) : value;
-}
-
-double fromScale(double value, bool log)
-{
-    return log ? std::exp(value) : value;
-}
-
-/// Range moved, then cut, to the data plus five per cent either side.
-QCPRange limited(QCPRange range, double lower, double upper, bool log)
-{
-    const double from = toScale(lower, log), to = toScale(upper, log);
-    const double margin = kBeyond * (to - from);
-    double a = toScale(range.lower, log), b = toScale(range.upper, log);
-    if (b - a < (to - from) * 1e-4) {  // deep enough: finer than any screen resolves
-        const double middle = (a + b) / 2;
-        a = middle - (to - from) * 5e-5;
-        b = middle + (to - from) * 5e-5;
-    }
-    if (b - a >= to - from + 2 * margin)
-        return {fromScale(from - margin, log), fromScale(to + margin, log)};
-    const double shift = std::max(0.0, from - margin - a) - std::max(0.0, b - (to + margin));
-    return {fromScale(a + shift, log), fromScale(b + shift, log)};
-}
-
-}  // namespace
-
 struct PlotFrame::Gesture {
     enum class Kind { None, Pan, Box, Handle };
     Kind kind = Kind::None;
@@ -460,7 +428,8 @@ void PlotFrame::mouseMoveEvent(QMouseEvent* event)
 
 void PlotFrame::mouseReleaseEvent(QMouseEvent* event)
 {
-    event->setAccepted(released(m_plot->mapFrom(this, event->position()), event->modifiers(), event->globalPosition().toPoint()));
+    event->setAccepted(
+        released(m_plot->mapFrom(this, event->position()), event->modifiers(), event->globalPosition().toPoint()));
 }
 
 void PlotFrame::mouseDoubleClickEvent(QMouseEvent* event)

@@ -18,8 +18,8 @@ void drawDiamond(QCPPainter& painter, const QPointF& centre, double radius, cons
 {
     painter.setPen(QPen(edge, 1.4));
     painter.setBrush(fill);
-    painter.drawPolygon(QPolygonF{centre + QPointF(0, -radius), centre + QPointF(radius, 0), centre + QPointF(0, radius),
-                                  centre + QPointF(-radius, 0)});
+    painter.drawPolygon(QPolygonF{centre + QPointF(0, -radius), centre + QPointF(radius, 0),
+                                  centre + QPointF(0, radius), centre + QPointF(-radius, 0)});
 }
 
 }  // namespace
@@ -97,6 +97,18 @@ ReadoutItem::ReadoutItem(QCustomPlot* plot)
     dressForOverlay(*this);
 }
 
+QStringList ReadoutItem::consequenceLines() const
+{
+    if (!m_isNarrow)
+        return {m_readout.consequence};
+    // Broken at the first separator: error, then what it costs.
+    const QString separator = QStringLiteral(" · ");
+    const qsizetype at = m_readout.consequence.indexOf(separator);
+    if (at < 0)
+        return {m_readout.consequence};
+    return {m_readout.consequence.left(at), m_readout.consequence.mid(at + separator.size())};
+}
+
 QSizeF ReadoutItem::bubbleSize() const
 {
     const QFontMetricsF strong(font(FontRole::BodyStrong));
@@ -104,14 +116,28 @@ QSizeF ReadoutItem::bubbleSize() const
     const double badge = m_readout.isEstimated ? px(14) : 0;
     const double first = strong.horizontalAdvance(m_readout.identity) + px(28) + badge
         + mono.horizontalAdvance(m_readout.captured);
-    const double second = mono.horizontalAdvance(m_readout.consequence);
-    return {std::ceil(std::max(first, second)) + px(22), static_cast<double>(px(48))};
+    double second = 0;
+    const QStringList lines = consequenceLines();
+    for (const QString& line : lines)
+        second = std::max(second, mono.horizontalAdvance(line));
+    // Narrow: the captured energy gets a line of its own too.
+    const double head = m_isNarrow ? std::max(strong.horizontalAdvance(m_readout.identity),
+                                              badge + mono.horizontalAdvance(m_readout.captured))
+                                   : first;
+    const auto rows = static_cast<double>(lines.size() + (m_isNarrow ? 2 : 1));
+    return {std::ceil(std::max(head, second)) + px(22), px(10) + rows * px(19)};
 }
 
 QRectF ReadoutItem::bubbleAt(const QPointF& anchor, const QRectF& bounds) const
 {
-    const QSizeF size = bubbleSize();
     const double gap = px(12);
+    const auto fits = [&](double width) {
+        return anchor.x() + gap + width <= bounds.right() || anchor.x() - gap - width >= bounds.left();
+    };
+    // Where neither side has room for the two lines, more and shorter ones: the line and its curve stay in sight.
+    m_isNarrow = false;
+    m_isNarrow = !fits(bubbleSize().width());
+    const QSizeF size = bubbleSize();
     double x = anchor.x() + gap;
     if (x + size.width() > bounds.right())
         x = anchor.x() - gap - size.width();
@@ -135,21 +161,27 @@ void ReadoutItem::draw(QCPPainter* painter)
     painter->setBrush(theme.field);
     painter->drawRoundedRect(m_rect, 3, 3);
     const QRectF inner = m_rect.adjusted(px(11), px(5), -px(11), -px(5));
-    const QRectF first(inner.left(), inner.top(), inner.width(), inner.height() / 2);
-    const QRectF second(inner.left(), inner.top() + inner.height() / 2, inner.width(), inner.height() / 2);
+    const QStringList lines = consequenceLines();
+    const double row = inner.height() / static_cast<double>(lines.size() + (m_isNarrow ? 2 : 1));
+    const QRectF first(inner.left(), inner.top(), inner.width(), row);
+    const QRectF second = m_isNarrow ? first.translated(0, row) : first;
     painter->setFont(font(FontRole::BodyStrong));
     painter->setPen(theme.tx);
     painter->drawText(first, Qt::AlignLeft | Qt::AlignVCenter, m_readout.identity);
     painter->setFont(font(FontRole::Mono));
     painter->setPen(theme.tx2);
-    painter->drawText(first, Qt::AlignRight | Qt::AlignVCenter, m_readout.captured);
+    const int side = m_isNarrow ? Qt::AlignLeft : Qt::AlignRight;
+    const double badge = m_readout.isEstimated ? px(14) : 0;
+    painter->drawText(second.adjusted(m_isNarrow ? badge : 0, 0, 0, 0), side | Qt::AlignVCenter, m_readout.captured);
     if (m_readout.isEstimated) {
         const double width = QFontMetricsF(painter->font()).horizontalAdvance(m_readout.captured);
-        paintSourceGlyph(*painter, QRectF(first.right() - width - px(14), first.top(), px(10), first.height()),
-                         Source::Estimated, theme.tx2);
+        const double left = m_isNarrow ? second.left() : second.right() - width - badge;
+        paintSourceGlyph(*painter, QRectF(left, second.top(), px(10), second.height()), Source::Estimated, theme.tx2);
     }
     painter->setPen(theme.tx);
-    painter->drawText(second, Qt::AlignLeft | Qt::AlignVCenter, m_readout.consequence);
+    for (qsizetype i = 0; i < lines.size(); ++i)
+        painter->drawText(second.translated(0, row * static_cast<double>(i + 1)), Qt::AlignLeft | Qt::AlignVCenter,
+                          lines[i]);
 }
 
 CursorItem::CursorItem(QCustomPlot* plot)
@@ -177,7 +209,8 @@ void CursorItem::draw(QCPPainter* painter)
         painter->drawLine(QLineF(x, rect.top(), x, rect.bottom()));
     for (const CurvePoint& point : m_points) {
         const double half = px(4) / 2.0 + 0.5;
-        painter->fillRect(QRectF(point.position.x() - half, point.position.y() - half, 2 * half, 2 * half), point.colour);
+        painter->fillRect(QRectF(point.position.x() - half, point.position.y() - half, 2 * half, 2 * half),
+                          point.colour);
     }
 }
 

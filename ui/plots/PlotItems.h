@@ -64,8 +64,11 @@ protected:
     void draw(QCPPainter* painter) override;
 
 private:
+    [[nodiscard]] QStringList consequenceLines() const;
+
     MarkerReadout m_readout;
     QRectF m_rect;
+    mutable bool m_isNarrow = false;  ///< follows from the room at the last placing
 };
 
 /// Dotted vertical through all rects and squares on the curves.

@@ -144,7 +144,8 @@ void RankTicker::generate(const QCPRange& range, const QLocale&, QChar, int, QVe
         return;
     tickLabels->clear();
     for (const double tick : std::as_const(ticks))
-        tickLabels->append(tick < 1 ? QStringLiteral("0") : wholeNumber(static_cast<std::uint64_t>(std::llround(tick))));
+        tickLabels->append(tick < 1 ? QStringLiteral("0")
+                                    : wholeNumber(static_cast<std::uint64_t>(std::llround(tick))));
 }
 
 int xToRank(double x)
@@ -155,7 +156,8 @@ int xToRank(double x)
     return std::max(1, static_cast<int>(std::lround(std::min(x, 1e9))));
 }
 
-QVector<QCPGraphData> thinned(std::span<const double> x, std::span<const double> y, const QCPAxis& keyAxis, bool positiveOnly)
+QVector<QCPGraphData> thinned(std::span<const double> x, std::span<const double> y, const QCPAxis& keyAxis,
+                              bool positiveOnly)
 {
     QVector<QCPGraphData> points;
     int column = 0;

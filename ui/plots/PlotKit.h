@@ -60,7 +60,7 @@ inline constexpr double kRankZeroSlot = 0.5;
 /// At most two points (smallest and largest) a pixel column, in the order of x. Points that @p axis cannot place (y of
 /// a log axis not positive) are left out.
 /// @pre x ascending, same size as y.
-[[nodiscard]] QVector<QCPGraphData> thinned(std::span<const double> x, std::span<const double> y, const QCPAxis& keyAxis,
-                                            bool positiveOnly);
+[[nodiscard]] QVector<QCPGraphData> thinned(std::span<const double> x, std::span<const double> y,
+                                            const QCPAxis& keyAxis, bool positiveOnly);
 
 }  // namespace sigmascope::ui

@@ -100,7 +100,8 @@ void PlotOverlay::paintEvent(QPaintEvent*)
         const int side = px(12);
         painter.save();
         painter.setRenderHint(QPainter::Antialiasing);
-        paintVerdict(painter, QRectF(area.center().x() - textWidth / 2.0 - px(4), row.center().y() - side / 2.0, side, side),
+        paintVerdict(painter,
+                     QRectF(area.center().x() - textWidth / 2.0 - px(4), row.center().y() - side / 2.0, side, side),
                      Verdict::Worse);
         painter.restore();
     }
@@ -114,7 +115,8 @@ void PlotOverlay::paintEvent(QPaintEvent*)
     painter.setFont(ui::font(FontRole::Caption));
     if (!m_second.isEmpty()) {
         painter.setPen(theme.tx2);
-        painter.drawText(row, Qt::AlignCenter, painter.fontMetrics().elidedText(m_second, Qt::ElideMiddle, area.width() - px(24)));
+        painter.drawText(row, Qt::AlignCenter,
+                         painter.fontMetrics().elidedText(m_second, Qt::ElideMiddle, area.width() - px(24)));
         row.translate(0, line);
     }
     if (!m_link.isEmpty()) {

@@ -17,7 +17,8 @@ double RankCurve::at(int rank) const
 
 double SpectrumPlot::Parts::xUpper() const
 {
-    const std::size_t total = std::max({view.w.total, view.e.total, view.es.total, static_cast<std::size_t>(view.maxRank)});
+    const std::size_t total
+        = std::max({view.w.total, view.e.total, view.es.total, static_cast<std::size_t>(view.maxRank)});
     return total < 2 ? 256.0 : static_cast<double>(total);
 }
 
@@ -121,7 +122,8 @@ void SpectrumPlot::styleCurves()
         curve.graph->setPen(pen);
     }
     const QColor mainColour = isStale() ? theme.tx3 : theme.colour(main.series);
-    m->squares->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssSquare, QPen(mainColour, 1), QBrush(mainColour), px(4)));
+    m->squares->setScatterStyle(
+        QCPScatterStyle(QCPScatterStyle::ssSquare, QPen(mainColour, 1), QBrush(mainColour), px(4)));
     QPen noise(isStale() ? theme.tx3 : theme.seriesE, 1);
     noise.setDashPattern({2, 3});
     m->noise->setPen(noise);
@@ -256,7 +258,8 @@ void SpectrumPlot::placeZones()
         m->floorLabel->setText(tr("under the numerical floor, %1").arg(threeDigits(values.floor)));
         m->floorLabel->place({rect.left() + px(8), rect.bottom() - m->floorLabel->textSize().height() - px(2)});
     }
-    const bool hasNoise = m->view.e.noiseEdge > 0 && m->curves[1].isDrawn() && m->y().range().contains(m->view.e.noiseEdge);
+    const bool hasNoise
+        = m->view.e.noiseEdge > 0 && m->curves[1].isDrawn() && m->y().range().contains(m->view.e.noiseEdge);
     m->noise->setVisible(hasNoise);
     m->noiseLabel->setVisible(hasNoise);
     if (hasNoise) {
@@ -372,7 +375,8 @@ void SpectrumPlot::placeMarker()
     const bool hasBubble = isVisible && !m->readout.identity.isEmpty();
     m->bubble->setVisible(hasBubble);
     const double gripY = m->hasLower ? std::round((rect.bottom() + m->lower->rect().top()) / 2) : rect.top() - px(13);
-    m->handle->place(x, m->hasLower ? rect.top() : gripY, m->hasLower ? m->lower->rect().bottom() + 1.0 : rect.bottom(), gripY);
+    m->handle->place(x, m->hasLower ? rect.top() : gripY, m->hasLower ? m->lower->rect().bottom() + 1.0 : rect.bottom(),
+                     gripY);
     if (!isVisible)
         return;
     m->handle->setLook(!m->lockReason.isEmpty()              ? HandleItem::Look::Locked

@@ -33,7 +33,8 @@ SpectrumPlot::SpectrumPlot(QWidget* parent)
     };
     for (std::size_t i = 0; i < 3; ++i) {
         const Series series = m->curves[i].series;
-        m->legend[i] = static_cast<LegendButton*>(addLegend(series, QString::fromUtf8(legendTexts()[i]), explanations[i]));
+        m->legend[i]
+            = static_cast<LegendButton*>(addLegend(series, QString::fromUtf8(legendTexts()[i]), explanations[i]));
     }
     m->scale = new QComboBox(this);
     m->scale->addItem(tr("Log – log"));
@@ -80,8 +81,9 @@ void SpectrumPlot::show(const SpectrumView& view)
         m->legend[2]->setToolTip(view.plainReason.isEmpty() ? tr("no calibration") : view.plainReason);
         m->legend[2]->setText(tr("E·S: %1").arg(m->legend[2]->toolTip()));
     } else {
-        m->legend[2]->setToolTip(tr("Singular values of E·S, the error weighted by the calibrated size of each input: what a "
-                                    "low-rank correction removes from the output."));
+        m->legend[2]->setToolTip(
+            tr("Singular values of E·S, the error weighted by the calibrated size of each input: what a "
+               "low-rank correction removes from the output."));
         m->legend[2]->setText(QStringLiteral("E·S"));
     }
     m->legend[2]->updateGeometry();

@@ -195,13 +195,18 @@ void BudgetStrip::paintFull(QPainter& painter)
     };
     std::vector<Column> columns;
     if (m_view.targetBytes)
-        columns.push_back({m_view.fileBytes > *m_view.targetBytes ? tr("Over target") : tr("Under target"),
-                           fileSizeText(m_view.fileBytes > *m_view.targetBytes ? m_view.fileBytes - *m_view.targetBytes
-                                                                               : *m_view.targetBytes - m_view.fileBytes),
-                           {}, Source::None, m_view.fileBytes > *m_view.targetBytes ? Verdict::Worse : Verdict::Same});
-    columns.push_back({tr("Bits per weight"), QLocale().toString(m_view.bitsPerWeight, 'f', 2), tr("bpw, all overhead"), m_view.sizeSource});
+        columns.push_back(
+            {m_view.fileBytes > *m_view.targetBytes ? tr("Over target") : tr("Under target"),
+             fileSizeText(m_view.fileBytes > *m_view.targetBytes ? m_view.fileBytes - *m_view.targetBytes
+                                                                 : *m_view.targetBytes - m_view.fileBytes),
+             {},
+             Source::None,
+             m_view.fileBytes > *m_view.targetBytes ? Verdict::Worse : Verdict::Same});
+    columns.push_back({tr("Bits per weight"), QLocale().toString(m_view.bitsPerWeight, 'f', 2), tr("bpw, all overhead"),
+                       m_view.sizeSource});
     if (m_view.outputError)
-        columns.push_back({tr("Output error, mean"), threeFigures(100 * *m_view.outputError), QStringLiteral("%"), m_view.errorSource});
+        columns.push_back({tr("Output error, mean"), threeFigures(100 * *m_view.outputError), QStringLiteral("%"),
+                           m_view.errorSource});
     columns.push_back({tr("Fallbacks"), QLocale().toString(m_view.fallbacks), m_view.fallbackText, Source::None,
                        m_view.fallbacks > 0 ? Verdict::Changed : Verdict::Same});
     const QFontMetrics caption(ui::font(FontRole::Caption)), key(ui::font(FontRole::KeyFigure));
@@ -264,7 +269,8 @@ void BudgetStrip::paintCompact(QPainter& painter)
         paintVerdict(painter, QRectF(from, baseline - px(11), px(12), px(12)), Verdict::Changed);
         rest.gap(17);
     }
-    rest.text(m_view.fallbacks == 1 ? tr("1 fallback") : tr("%1 fallbacks").arg(QLocale().toString(m_view.fallbacks)), FontRole::Caption, theme.tx2);
+    rest.text(m_view.fallbacks == 1 ? tr("1 fallback") : tr("%1 fallbacks").arg(QLocale().toString(m_view.fallbacks)),
+              FontRole::Caption, theme.tx2);
     m_fallbackRect = QRect(from, 0, rest.x() - from, height());
 }
 
@@ -288,7 +294,8 @@ void BudgetStrip::resizeEvent(QResizeEvent* event)
 
 void BudgetStrip::mouseReleaseEvent(QMouseEvent* event)
 {
-    if (event->button() == Qt::LeftButton && m_fallbackRect.contains(event->position().toPoint()) && m_view.fallbacks > 0)
+    if (event->button() == Qt::LeftButton && m_fallbackRect.contains(event->position().toPoint())
+        && m_view.fallbacks > 0)
         emit fallbacksClicked();
 }
 

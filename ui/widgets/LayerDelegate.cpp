@@ -90,7 +90,8 @@ void paintName(QPainter& painter, const QStyleOptionViewItem& option, const QMod
     const int glyphs = (isPinned ? 1 : 0) + (hasWarning ? 1 : 0);
     QRect text = rect;
     text.setRight(rect.right() - glyphs * (side + px(2)));
-    const QString name = option.fontMetrics.elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideMiddle, text.width());
+    const QString name
+        = option.fontMetrics.elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideMiddle, text.width());
     painter.setFont(option.font);
     painter.setPen(textColour(option, index));
     painter.drawText(text, Qt::AlignLeft | Qt::AlignVCenter, name);
@@ -154,7 +155,8 @@ void paintVerdict(QPainter& painter, const QRectF& rect, Verdict verdict)
     const Theme& theme = Theme::current();
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing);
-    const auto at = [&](double x, double y) { return QPointF(rect.left() + x * rect.width(), rect.top() + y * rect.height()); };
+    const auto at
+        = [&](double x, double y) { return QPointF(rect.left() + x * rect.width(), rect.top() + y * rect.height()); };
     const double pen = std::max(1.3, rect.width() * 0.14);
     const auto stroke = [&](const QColor& colour) {
         painter.setPen(QPen(colour, pen, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
@@ -168,7 +170,8 @@ void paintVerdict(QPainter& painter, const QRectF& rect, Verdict verdict)
     case Verdict::Same:
         stroke(theme.tx2);
         for (const double y : {0.4, 0.66})
-            painter.drawPolyline(QPolygonF{at(0.18, y + 0.04), at(0.36, y - 0.04), at(0.62, y + 0.04), at(0.82, y - 0.04)});
+            painter.drawPolyline(
+                QPolygonF{at(0.18, y + 0.04), at(0.36, y - 0.04), at(0.62, y + 0.04), at(0.82, y - 0.04)});
         break;
     case Verdict::Changed:
         painter.setPen(Qt::NoPen);
@@ -223,7 +226,8 @@ void LayerDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option,
         break;
     default:
         painter->drawText(padded, Qt::AlignLeft | Qt::AlignVCenter,
-                          QFontMetrics(painter->font()).elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, padded.width()));
+                          QFontMetrics(painter->font())
+                              .elidedText(index.data(Qt::DisplayRole).toString(), Qt::ElideRight, padded.width()));
     }
     paintFocus(*painter, cell, index);
     painter->restore();

@@ -48,10 +48,14 @@ void SegmentedControl::setSegments(const QList<Segment>& segments)
         button->setCheckable(true);
         button->setEnabled(segment.isEnabled);
         button->setToolTip(segment.reason);
-        button->setAccessibleName(accessibleName().isEmpty() ? segment.text : accessibleName() + QLatin1Char(' ') + segment.text);
+        button->setAccessibleName(accessibleName().isEmpty() ? segment.text
+                                                             : accessibleName() + QLatin1Char(' ') + segment.text);
         button->setProperty("segment", true);
         button->setProperty("many", m_mode == Mode::AnyOfMany);
-        const char* edge = segments.size() == 1 ? "only" : i == 0 ? "first" : i + 1 == segments.size() ? "last" : "middle";
+        const char* edge = segments.size() == 1 ? "only"
+            : i == 0                            ? "first"
+            : i + 1 == segments.size()          ? "last"
+                                                : "middle";
         button->setProperty("edge", QLatin1String(edge));
         QFont strong = QWidget::font();
         strong.setWeight(QFont::DemiBold);

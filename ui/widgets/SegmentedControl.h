@@ -14,7 +14,8 @@ class QToolButton;
 
 namespace sigmascope::ui {
 
-/// One value of a segmented control. A value the grid or the runtime cannot do stays visible, disabled, with the reason.
+/// One value of a segmented control. A value the grid or the runtime cannot do stays visible, disabled, with the
+/// reason.
 struct Segment {
     int value = 0;
     QString text;

@@ -84,7 +84,8 @@ void SourceBadge::paintEvent(QPaintEvent*)
     const QColor colour = isEnabled() ? Theme::current().tx2 : Theme::current().dis;
     paintSourceGlyph(painter, QRectF(0, 0, px(9), height()), m_source, colour);
     painter.setPen(colour);
-    painter.drawText(rect().adjusted(m_source == Source::None ? 0 : px(14), 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter, m_words);
+    painter.drawText(rect().adjusted(m_source == Source::None ? 0 : px(14), 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter,
+                     m_words);
 }
 
 }  // namespace sigmascope::ui

@@ -24,7 +24,8 @@ QIcon stateIcon(StepState state)
     pixmap.fill(Qt::transparent);
     QPainter painter(&pixmap);
     painter.setRenderHint(QPainter::Antialiasing);
-    paintVerdict(painter, QRectF(1, 1, side - 2, side - 2), state == StepState::Done ? Verdict::Better : Verdict::Changed);
+    paintVerdict(painter, QRectF(1, 1, side - 2, side - 2),
+                 state == StepState::Done ? Verdict::Better : Verdict::Changed);
     return QIcon(pixmap);
 }
 
