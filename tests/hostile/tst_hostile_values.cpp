@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Weights that no encoder expects, through the whole pipeline: items 68 to 75, 78 and 79 of the list of bad inputs.
+
+#include "cli/TinyModel.h"
+#include "core/project/Pipeline.h"
+
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <cmath>
+#include <limits>
+
+using namespace sigmascope;
+using namespace sigmascope::test;
+
+namespace {
+
+constexpr const char* kName = "model.layers.0.mlp.up_proj.weight";
+constexpr std::uint64_t kRows = 6;
+constexpr std::uint64_t kCols = 64;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kSubnormal = std::numeric_limits<float>::denorm_min();
+
+std::vector<float> ordinary()
+{
+    std::vector<float> values(kRows * kCols);
+    for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = static_cast<float>(0.02 * std::sin(1.3 * static_cast<double>(i)));
+    return values;
+}
+
+std::vector<float> with(std::size_t at, float value)
+{
+    auto values = ordinary();
+    values[at] = value;
+    return values;
+}
+
+LayerPlan planOf(const char* grid)
+{
+    return {.keep = false, .grid = grid, .rank = 2, .metric = MetricKind::Plain};
+}
+
+}  // namespace
+
+class HostileValuesTest : public QObject {
+    Q_OBJECT
+
+private slots:
+    void nonFiniteWeightsAreCountedAndNamed_data();
+    void nonFiniteWeightsAreCountedAndNamed();
+    void oddButFiniteWeightsAreCoded_data();
+    void oddButFiniteWeightsAreCoded();
+    void outlierThatFitsNoF16IsNamedAndKept();
+    void minusZeroIsZeroEverywhere();
+    void thinAndUndividedMatricesRunOrSayWhy_data();
+    void thinAndUndividedMatricesRunOrSayWhy();
+    void impossibleRanksAndWidthsAreRefusedBeforeTheRun_data();
+    void impossibleRanksAndWidthsAreRefusedBeforeTheRun();
+
+private:
+    std::shared_ptr<const Checkpoint> opened(const std::vector<float>& values, std::uint64_t rows = kRows)
+    {
+        const std::filesystem::path path = m_folder.filePath("model.safetensors").toStdString();
+        writeFile(path, safetensorsBytes({floats(kName, {rows, values.size() / rows}, values)}));
+        auto checkpoint = Checkpoint::open(path);
+        if (!checkpoint)
+            qFatal("%s", checkpoint.error().detail.c_str());
+        return *checkpoint;
+    }
+    /// What preflight makes of a plan: the reason for which the tensor stays as it is, empty if it does not.
+    std::string keptBecause(const Checkpoint& checkpoint, const char* grid)
+    {
+        const auto looked = preflight(checkpoint, {.layers = {planOf(grid)}}, *m_backend, {});
+        if (!looked)
+            return "failed: " + looked.error().detail;
+        if (!looked->plan.layers[0].keep)
+            return "";
+        return looked->fallbacks.size() == 1 ? looked->fallbacks[0].detail : "not listed";
+    }
+
+    QTemporaryDir m_folder;
+    std::unique_ptr<ComputeBackend> m_backend = makeCpuBackend();
+};
+
+/// Items 68 to 70: refused by the layer, kept unquantized by a run.
+void HostileValuesTest::nonFiniteWeightsAreCountedAndNamed_data()
+{
+    QTest::addColumn<std::vector<float>>("values");
+    QTest::addColumn<QString>("found");
+    QTest::newRow("68 all NaN") << std::vector<float>(kRows * kCols, kNan) << "non-finite values: 384, first at row 0, column 0";
+    QTest::newRow("69 one NaN") << with(3 * kCols + 17, kNan) << "non-finite values: 1, first at row 3, column 17";
+    QTest::newRow("70 +Inf") << with(5 * kCols + 63, kInf) << "non-finite values: 1, first at row 5, column 63";
+    QTest::newRow("70 -Inf") << with(0, -kInf) << "non-finite values: 1, first at row 0, column 0";
+}
+
+void HostileValuesTest::nonFiniteWeightsAreCountedAndNamed()
+{
+    QFETCH(std::vector<float>, values);
+    QFETCH(QString, found);
+    const auto checkpoint = opened(values);
+    const auto stats = m_backend->statistics(*checkpoint->view(0), {});
+    QVERIFY(stats);
+    const auto count = static_cast<std::uint64_t>(std::ranges::count_if(values, [](float v) { return !std::isfinite(v); }));
+    QCOMPARE(stats->nan + stats->inf, count);
+    for (const char* grid : {"q4_0", "q8_0", "int4-g32"}) {
+        const auto outcome = quantizeLayer(*checkpoint, 0, planOf(grid), nullptr, 0, *m_backend, {});
+        QVERIFY(!outcome);
+        QCOMPARE(outcome.error().code, ErrorCode::NonFinite);
+        for (const std::string& part : {std::string("model.safetensors"), std::string(kName), found.toStdString()})
+            QVERIFY2(outcome.error().detail.find(part) != std::string::npos, outcome.error().detail.c_str());
+        const std::string reason = keptBecause(*checkpoint, grid);
+        QVERIFY2(reason.find("non-finite") != std::string::npos, reason.c_str());
+    }
+}
+
+/// Items 71, 72, 74, 75.
+void HostileValuesTest::oddButFiniteWeightsAreCoded_data()
+{
+    QTest::addColumn<std::vector<float>>("values");
+    QTest::newRow("71 all zero") << std::vector<float>(kRows * kCols, 0.0F);
+    QTest::newRow("72 constant") << std::vector<float>(kRows * kCols, 0.37F);
+    QTest::newRow("72 constant, negative") << std::vector<float>(kRows * kCols, -65504.0F);
+    QTest::newRow("74 subnormals only") << std::vector<float>(kRows * kCols, 5 * kSubnormal);
+    QTest::newRow("75 minus zero") << std::vector<float>(kRows * kCols, -0.0F);
+}
+
+void HostileValuesTest::oddButFiniteWeightsAreCoded()
+{
+    QFETCH(std::vector<float>, values);
+    const auto checkpoint = opened(values);
+    const auto stats = m_backend->statistics(*checkpoint->view(0), {});
+    QVERIFY(stats);
+    QCOMPARE(static_cast<float>(stats->min), values[0]);
+    QCOMPARE(static_cast<float>(stats->max), values[0]);
+    for (const char* grid : {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "int4-g32", "int2-row-asym", "int8-g128-f64"}) {
+        const auto outcome = quantizeLayer(*checkpoint, 0, planOf(grid), nullptr, 0, *m_backend, {});
+        QVERIFY2(outcome, outcome ? "" : outcome.error().detail.c_str());
+        const QuantizedTensor& quantized = *outcome->layer.quantized;
+        for (const auto& group : quantized.grid->groupScales(quantized.codes, kRows, kCols))
+            QVERIFY(std::isfinite(group.scale) && std::isfinite(group.offset));
+        std::vector<float> decoded(values.size());
+        quantized.grid->decode(quantized.codes, kRows, kCols, decoded);
+        for (const float value : decoded)
+            QVERIFY2(std::isfinite(value) && std::abs(value) <= 1.01F * std::abs(values[0]) + 0x1.0p-24F, grid);
+        if (outcome->result.weightError)
+            QVERIFY(std::isfinite(*outcome->result.weightError));
+    }
+}
+
+/// Item 73: 1e38 beside 1e-5.
+void HostileValuesTest::outlierThatFitsNoF16IsNamedAndKept()
+{
+    std::vector<float> values(kRows * kCols, 1e-5F);
+    values[4 * kCols + 40] = 1e38F;
+    const auto checkpoint = opened(values);
+    for (const char* grid : {"q4_0", "q5_1", "q8_0", "int4-g32"}) {
+        const auto outcome = quantizeLayer(*checkpoint, 0, planOf(grid), nullptr, 0, *m_backend, {});
+        QVERIFY(!outcome);
+        QCOMPARE(outcome.error().code, ErrorCode::ScaleOutOfRange);
+        for (const char* part : {"model.safetensors", kName, "row 4, column"})
+            QVERIFY2(outcome.error().detail.find(part) != std::string::npos, outcome.error().detail.c_str());
+        const std::string reason = keptBecause(*checkpoint, grid);
+        QVERIFY2(!reason.empty() && !reason.starts_with("failed"), reason.c_str());
+    }
+}
+
+/// Item 75: the sign of a zero is no value.
+void HostileValuesTest::minusZeroIsZeroEverywhere()
+{
+    auto minus = ordinary();
+    auto plus = ordinary();
+    for (std::size_t i = 0; i < minus.size(); i += 3) {
+        minus[i] = -0.0F;
+        plus[i] = 0.0F;
+    }
+    const auto stats = m_backend->statistics(*opened(minus)->view(0), {});
+    QVERIFY(stats);
+    QCOMPARE(stats->zeros, std::uint64_t((minus.size() + 2) / 3));
+    for (const char* grid : {"q4_0", "q4_1", "q8_0", "int4-g32", "int4-g32-asym"}) {
+        const auto ofMinus = quantizeLayer(*opened(minus), 0, planOf(grid), nullptr, 0, *m_backend, {});
+        const auto ofPlus = quantizeLayer(*opened(plus), 0, planOf(grid), nullptr, 0, *m_backend, {});
+        QVERIFY(ofMinus && ofPlus);
+        QCOMPARE(ofMinus->layer.quantized->codes, ofPlus->layer.quantized->codes);
+    }
+}
+
+/// Item 79.
+void HostileValuesTest::thinAndUndividedMatricesRunOrSayWhy_data()
+{
+    QTest::addColumn<quint64>("rows");
+    QTest::addColumn<quint64>("cols");
+    for (const auto& [rows, cols] : {std::pair{1, 96}, {96, 1}, {1, 1}, {3, 31}, {3, 33}, {2, 100}, {1, 257}, {32, 32}})
+        QTest::addRow("%dx%d", rows, cols) << quint64(rows) << quint64(cols);
+}
+
+void HostileValuesTest::thinAndUndividedMatricesRunOrSayWhy()
+{
+    QFETCH(quint64, rows);
+    QFETCH(quint64, cols);
+    std::vector<float> values(rows * cols);
+    for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = static_cast<float>(0.02 * std::cos(static_cast<double>(i)));
+    const auto checkpoint = opened(values, rows);
+    const ModelTopology topology(*checkpoint);
+    const auto resolved = resolve(*recipeFromPreset("rtn-w4"), *checkpoint, topology);
+    QVERIFY(resolved);
+    QCOMPARE(resolved->plan.layers[0].keep, cols % 32 != 0);
+    QCOMPARE(resolved->fallbacks.size(), std::size_t(cols % 32 != 0 ? 1 : 0));
+    for (const char* grid : {"q4_0", "int4-g128", "int3-row-asym"}) {
+        if (!(*findGrid(grid))->accepts(cols))
+            continue;
+        LayerPlan plan = planOf(grid);
+        plan.rank = 1;
+        const auto outcome = quantizeLayer(*checkpoint, 0, plan, nullptr, 0, *m_backend, {});
+        QVERIFY2(outcome, outcome ? "" : outcome.error().detail.c_str());
+        QVERIFY(outcome->result.weightError && *outcome->result.weightError < 0.5);
+    }
+}
+
+/// Item 78.
+void HostileValuesTest::impossibleRanksAndWidthsAreRefusedBeforeTheRun_data()
+{
+    QTest::addColumn<QString>("option");
+    QTest::addColumn<QString>("named");
+    QTest::newRow("rank over min(rows, cols)") << R"("rank":7)" << "rank 7 is over min(rows, cols) = 6";
+    QTest::newRow("rank of 2^32 - 1") << R"("rank":4294967295)" << kName;
+    QTest::newRow("bits 0") << R"("bits":0)" << "0 bits";
+    QTest::newRow("bits 1") << R"("bits":1)" << "1 bits";
+    QTest::newRow("bits 9") << R"("bits":9)" << "9 bits";
+    QTest::newRow("bits 16") << R"("bits":16)" << "16 bits";
+    QTest::newRow("group 12") << R"("grid":"int4-g12")" << "int4-g12";
+    QTest::newRow("grid of 1 bit") << R"("grid":"int1-g128")" << "nearest: int2-g128";
+}
+
+void HostileValuesTest::impossibleRanksAndWidthsAreRefusedBeforeTheRun()
+{
+    QFETCH(QString, option);
+    QFETCH(QString, named);
+    const std::string json = R"({"schema":1,"default":{"preset":"rtn-w4",)" + option.toStdString() + "}}";
+    const auto checkpoint = opened(ordinary());
+    const ModelTopology topology(*checkpoint);
+    const auto recipe = parseRecipe(json, "r.json");
+    const auto resolved = recipe ? resolve(*recipe, *checkpoint, topology) : Result<ResolvedPlan>(passOn(recipe));
+    QVERIFY(!resolved);
+    QCOMPARE(resolved.error().code, ErrorCode::InvalidRecipe);
+    QVERIFY2(resolved.error().detail.find(named.toStdString()) != std::string::npos, resolved.error().detail.c_str());
+}
+
+QTEST_GUILESS_MAIN(HostileValuesTest)
+#include "tst_hostile_values.moc"
