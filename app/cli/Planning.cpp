@@ -14,18 +14,6 @@ namespace sigmascope::cli
 namespace
 {
 
-Result<Recipe> presetRecipe(const std::string& id)
-{
-    if (findPreset(id) == nullptr) {
-        std::string known;
-        for (const Preset& preset : presets())
-            known += fmt::format("{}{}", known.empty() ? "" : ", ", preset.id);
-        return fail(ErrorCode::InvalidOption,
-                    fmt::format("unknown preset '{}': expected one of {}", escaped(id), known));
-    }
-    return recipeFromPreset(id);
-}
-
 Result<Recipe> fileRecipe(const std::string& path)
 {
     const auto file = MappedFile::open(path);
@@ -63,7 +51,7 @@ ExportRequest PlannedModel::request(std::string output) const
 Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
 {
     // What was typed first: a wrong word must not wait for a large model to open.
-    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : presetRecipe(inputs.preset);
+    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : recipeFromPreset(inputs.preset);
     if (!recipe)
         return passOn(recipe);
     PlannedModel model{.recipe = std::move(*recipe)};

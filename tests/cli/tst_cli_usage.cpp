@@ -18,6 +18,7 @@ private slots:
     void verbsNotBuiltAreAbsent();
     void helpAndVersionAreDone();
     void unknownPresetNamesTheKnownOnes();
+    void aWidthTheTargetLacksNamesTheNearestPlan();
     void absentModelFailsNamingIt();
     void brokenFileNamesFileTensorAndOffset();
     void absentDeviceFails();
@@ -107,10 +108,17 @@ void TestCliUsage::helpAndVersionAreDone()
 
 void TestCliUsage::unknownPresetNamesTheKnownOnes()
 {
-    const CliRun run = cli({"plan", sampleFolder(), "--preset", "l2qer-w44", "-o", "/nowhere/r.json"});
+    const CliRun run = cli({"plan", sampleFolder(), "--preset", "magic-w4", "-o", "/nowhere/r.json"});
     QCOMPARE(run.exitCode, 2);
-    QVERIFY(run.err.contains("l2qer-w44"));
-    QVERIFY(run.err.contains("l2qer-w4,") || run.err.contains("l2qer-w4\n"));
+    QVERIFY(run.err.contains("magic-w4"));
+    QVERIFY(run.err.contains("l2qer-w4,"));
+}
+
+void TestCliUsage::aWidthTheTargetLacksNamesTheNearestPlan()
+{
+    const CliRun run = cli({"plan", sampleFolder(), "--preset", "l2qer-w3", "-o", "/nowhere/r.json"});
+    QCOMPARE(run.exitCode, 1);
+    QVERIFY2(run.err.contains("nearest: l2qer-w4 (q4_0)"), run.err.constData());
 }
 
 void TestCliUsage::absentModelFailsNamingIt()

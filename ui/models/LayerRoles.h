@@ -5,6 +5,9 @@
 
 namespace sigmascope::ui {
 
+/// Where a number comes from. Exact = counted bytes; never coloured, never a pill.
+enum class Source { None, Exact, Measured, Estimated, Assumed };
+
 /// Columns of the layer tree, in order. Those from Shape on are hidden by default.
 enum LayerColumn {
     LayerName,

@@ -356,8 +356,8 @@ void DensityPlot::placeReferences()
         }
         const Histogram inside = binned(*m->view.codes, from, to, 1);
         const auto all = static_cast<double>(std::max<std::uint64_t>(1, total(inside) + inside.below + inside.above));
-        m->belowLabel->setText(tr("%1\nbelow").arg(percent(100 * static_cast<double>(inside.below) / all)));
-        m->aboveLabel->setText(tr("%1\nabove").arg(percent(100 * static_cast<double>(inside.above) / all)));
+        m->belowLabel->setText(tr("%1\nbelow").arg(percentText(100 * static_cast<double>(inside.below) / all)));
+        m->aboveLabel->setText(tr("%1\nabove").arg(percentText(100 * static_cast<double>(inside.above) / all)));
         const double room = px(8);
         m->belowLabel->setVisible(left - rect.left() > m->belowLabel->textSize().width() + 2 * room);
         m->aboveLabel->setVisible(rect.right() - right > m->aboveLabel->textSize().width() + 2 * room);

@@ -57,7 +57,7 @@ QString wholeNumber(std::uint64_t value)
     return QLocale().toString(static_cast<qulonglong>(value));
 }
 
-QString percent(double value)
+QString percentText(double value)
 {
     return threeDigits(value) + QChar(0x202F) + QLatin1Char('%');
 }

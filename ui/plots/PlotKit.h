@@ -21,7 +21,7 @@ namespace sigmascope::ui {
 [[nodiscard]] QString coloured(const QString& text, const QColor& colour);
 
 /// "2.01 %" with a narrow space.
-[[nodiscard]] QString percent(double value);
+[[nodiscard]] QString percentText(double value);
 
 /// Axis line, ticks, labels and grid in the theme's colours. Left or bottom axes.
 void styleAxis(QCPAxis& axis);

@@ -244,7 +244,7 @@ void SpectrumPlot::placeZones()
         m->lastComputed->point2->setCoords(last, m->y().range().upper);
         m->boundLabel->setText(tr("%1 of %2\n%3 unresolved")
                                    .arg(wholeNumber(values.values.size()), wholeNumber(values.total),
-                                        percent(100 * values.unresolvedShare)));
+                                        percentText(100 * values.unresolvedShare)));
         const QSizeF size = m->boundLabel->textSize();
         const double left = std::min(x + px(12), rect.right() - size.width() - px(4));
         m->boundLabel->place({left, rect.top() + px(14)});
@@ -410,7 +410,7 @@ QString SpectrumPlot::readoutAt(int rank) const
     }
     const double error = m->mainError().at(rank);
     if (!std::isnan(error))
-        parts += coloured(tr("error at r %1").arg(percent(error)), theme.tx2);
+        parts += coloured(tr("error at r %1").arg(percentText(error)), theme.tx2);
     return parts.join(QStringLiteral("&nbsp;&nbsp; "));
 }
 

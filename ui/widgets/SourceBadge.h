@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "ui/models/LayerRoles.h"
+
 #include <QColor>
 #include <QRectF>
 #include <QString>
@@ -9,9 +11,6 @@
 class QPainter;
 
 namespace sigmascope::ui {
-
-/// Where a number comes from. Exact = counted bytes; never coloured, never a pill.
-enum class Source { None, Exact, Measured, Estimated, Assumed };
 
 /// "exact", "measured", "estimated", "assumed"; translated.
 [[nodiscard]] QString sourceWord(Source source);

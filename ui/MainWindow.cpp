@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/MainWindow.h"
+
+#include "ui/panels/InspectPage.h"
+#include "ui/panels/InspectorPanel.h"
+#include "ui/panels/LayerPanel.h"
+#include "ui/panels/RunPage.h"
+#include "ui/panels/StartPage.h"
+#include "ui/session/RunController.h"
+#include "ui/session/Session.h"
+#include "ui/session/Settings.h"
+#include "ui/session/Text.h"
+#include "ui/widgets/BudgetStrip.h"
+#include "ui/widgets/ElidedLabel.h"
+#include "ui/widgets/Look.h"
+#include "ui/widgets/StepBar.h"
+
+#include <QApplication>
+#include <QCloseEvent>
+#include <QComboBox>
+#include <QDockWidget>
+#include <QDragEnterEvent>
+#include <QFileDialog>
+#include <QLabel>
+#include <QLocale>
+#include <QMimeData>
+#include <QSpinBox>
+#include <QStackedWidget>
+#include <QStatusBar>
+#include <QTabWidget>
+#include <QTimer>
+#include <QToolButton>
+#include <QTreeView>
+#include <QUrl>
+#include <QVBoxLayout>
+
+namespace sigmascope::ui {
+
+namespace {
+
+constexpr int kStateVersion = 1;
+
+QDockWidget* dock(const QString& name, const QString& title, DockTitle* bar, QWidget* content, QMainWindow* window)
+{
+    auto* made = new QDockWidget(title, window);
+    made->setObjectName(name);
+    made->setTitleBarWidget(bar);
+    made->setWidget(content);
+    made->setFeatures(QDockWidget::DockWidgetMovable | QDockWidget::DockWidgetFloatable | QDockWidget::DockWidgetClosable);
+    return made;
+}
+
+}  // namespace
+
+MainWindow::MainWindow(Session& session, const QString& samplePath, QWidget* parent)
+    : QMainWindow(parent)
+    , m_session(session)
+    , m_samplePath(samplePath)
+    , m_run(new RunController(session, this))
+{
+    setAcceptDrops(true);
+    setWindowTitle(tr("Sigmascope"));
+    buildPages();
+    buildDocks();
+    buildStatusBar();
+    buildActions();
+    connectSession();
+    connectRun();
+    setMinimumSize(px(1000), px(620));
+    resize(px(1440), px(900));
+    m_defaultState = saveState(kStateVersion);
+    restoreGeometry(Settings::windowGeometry());
+    restoreState(Settings::windowState(), kStateVersion);
+    showPage(Start);
+    refreshDevice();
+    refreshStatus();
+}
+
+MainWindow::~MainWindow() = default;
+
+void MainWindow::buildPages()
+{
+    m_steps = new StepBar(this);
+    m_steps->setObjectName(QStringLiteral("steps"));
+    m_steps->addStep(tr("Inspect"))->setShortcut(QKeySequence(tr("Alt+1")));
+    m_steps->addStep(tr("Quantize"))->setShortcut(QKeySequence(tr("Alt+2")));
+    addToolBar(m_steps);
+    connect(m_steps, &StepBar::stepChosen, this, [this](int step) { showPage(step == 0 ? Inspect : Run); });
+
+    m_start = new StartPage(!m_samplePath.isEmpty());
+    m_inspect = new InspectPage(m_session);
+    m_runPage = new RunPage(m_session, *m_run);
+    m_pages = new QStackedWidget;
+    m_pages->addWidget(m_start);
+    m_pages->addWidget(m_inspect);
+    m_pages->addWidget(m_runPage);
+    m_budget = new BudgetStrip;
+
+    m_messageBar = new QWidget;
+    m_messageText = new ElidedLabel;
+    auto* close = new QToolButton;
+    close->setIcon(icon(QStringLiteral("close")));
+    close->setAutoRaise(true);
+    close->setToolTip(tr("Dismiss"));
+    connect(close, &QToolButton::clicked, m_messageBar, &QWidget::hide);
+    auto* bar = new QHBoxLayout(m_messageBar);
+    bar->setContentsMargins(px(12), px(4), px(6), px(4));
+    bar->addWidget(m_messageText, 1);
+    bar->addWidget(close);
+    m_messageBar->hide();
+
+    auto* central = new QWidget;
+    auto* layout = new QVBoxLayout(central);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addWidget(m_messageBar);
+    layout->addWidget(m_pages, 1);
+    setCentralWidget(central);
+
+    connect(m_start, &StartPage::openFileRequested, this, [this] { openWithDialog(false); });
+    connect(m_start, &StartPage::openFolderRequested, this, [this] { openWithDialog(true); });
+    connect(m_start, &StartPage::sampleRequested, this, &MainWindow::openSample);
+    connect(m_start, &StartPage::pathChosen, this, &MainWindow::openPath);
+    connect(m_start, &StartPage::cancelRequested, this, [this] {
+        m_session.cancelOpen();
+        m_start->showIdle();
+    });
+}
+
+void MainWindow::buildDocks()
+{
+    m_layers = new LayerPanel(m_session);
+    m_layersTitle = new DockTitle(tr("Layers"));
+    m_layersDock = dock(QStringLiteral("layers"), tr("Layers"), m_layersTitle, m_layers, this);
+    m_inspector = new InspectorPanel(m_session);
+    m_inspectorTitle = new DockTitle(tr("Inspector"));
+    m_inspectorDock = dock(QStringLiteral("inspector"), tr("Inspector"), m_inspectorTitle, m_inspector, this);
+    m_layersDock->setMinimumWidth(px(290));
+    m_inspectorDock->setMinimumWidth(px(288));
+    addDockWidget(Qt::LeftDockWidgetArea, m_layersDock);
+    addDockWidget(Qt::RightDockWidgetArea, m_inspectorDock);
+    resizeDocks({m_layersDock, m_inspectorDock}, {px(392), px(312)}, Qt::Horizontal);
+    // The budget runs under everything, docks included.
+    auto* budgetDock = new QDockWidget(tr("Budget"), this);
+    budgetDock->setObjectName(QStringLiteral("budget"));
+    budgetDock->setTitleBarWidget(new QWidget(budgetDock));
+    budgetDock->setFeatures(QDockWidget::NoDockWidgetFeatures);
+    budgetDock->setWidget(m_budget);
+    addDockWidget(Qt::BottomDockWidgetArea, budgetDock);
+    setCorner(Qt::BottomLeftCorner, Qt::BottomDockWidgetArea);
+    setCorner(Qt::BottomRightCorner, Qt::BottomDockWidgetArea);
+    connect(m_layers, &LayerPanel::summaryChanged, m_layersTitle, &DockTitle::setCaption);
+    connect(m_inspector, &InspectorPanel::captionChanged, m_inspectorTitle, &DockTitle::setRight);
+    connect(m_budget, &BudgetStrip::fallbacksClicked, this, [this] {
+        QStringList lines;
+        for (const Fallback& fallback : m_session.fallbacks())
+            lines << QString::fromStdString(fallback.detail);
+        raiseMessage(lines.join(QStringLiteral(" · ")));
+    });
+}
+
+void MainWindow::buildStatusBar()
+{
+    m_facts = new QLabel;
+    m_jobText = new QLabel;
+    m_jobStop = new QToolButton;
+    m_jobStop->setIcon(icon(QStringLiteral("close")));
+    m_jobStop->setAutoRaise(true);
+    m_jobStop->setToolTip(tr("Stop"));
+    m_jobStop->hide();
+    m_device = new QComboBox;
+    m_device->setAccessibleName(tr("Compute device"));
+    m_device->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+    m_device->addItem(tr("Automatic"), QStringLiteral("auto"));
+    for (const DeviceInfo& device : m_session.devices()) {
+        const QString id = QString::fromStdString(device.id);
+        const QString name = QString::fromStdString(device.name);
+        m_device->addItem(device.id == "cpu" ? tr("CPU") : tr("%1 · Vulkan").arg(name.section(QLatin1Char('('), 0, 0).trimmed()), id);
+        m_device->setItemData(m_device->count() - 1, QString::fromStdString(device.reason.empty() ? device.name : device.name + ": " + device.reason), Qt::ToolTipRole);
+    }
+    m_fallbackOps = new QLabel;
+    for (QLabel* label : {m_facts, m_jobText, m_fallbackOps})
+        setTextLevel(label, TextLevel::Label);
+    statusBar()->setSizeGripEnabled(false);
+    statusBar()->addWidget(m_facts, 1);
+    statusBar()->addPermanentWidget(m_jobText);
+    statusBar()->addPermanentWidget(m_jobStop);
+    statusBar()->addPermanentWidget(m_device);
+    statusBar()->addPermanentWidget(m_fallbackOps);
+    connect(m_jobStop, &QToolButton::clicked, m_run, &RunController::cancel);
+    connect(m_device, &QComboBox::activated, this, [this](int row) {
+        const QString id = m_device->itemData(row).toString();
+        Settings::setDevice(id);
+        m_session.setDevice(id);
+    });
+}
+
+void MainWindow::connectSession()
+{
+    connect(&m_session, &Session::openStarted, this, [this](const QString& path) {
+        m_messageBar->hide();
+        m_start->showOpening(path, 0, {});
+    });
+    connect(&m_session, &Session::openProgress, this,
+            [this](double fraction, const QString& what) { m_start->showOpening(m_session.path(), fraction, what); });
+    connect(&m_session, &Session::opened, this, [this] {
+        Settings::addRecentFile(m_session.path());
+        m_start->refreshRecent();
+        m_start->showIdle();
+        refreshRecentMenu();
+        setWindowTitle(tr("%1 — Sigmascope").arg(m_session.name()));
+        refreshBudget();
+        refreshStatus();
+        showPage(Inspect);
+    });
+    connect(&m_session, &Session::openFailed, this, [this](const QString&, const QString& text) {
+        m_start->showFailure(text);
+        if (m_pages->currentIndex() != Start)
+            raiseMessage(text);
+    });
+    connect(&m_session, &Session::messageRaised, this, &MainWindow::raiseMessage);
+    connect(&m_session, &Session::planChanged, this, &MainWindow::refreshBudget);
+    connect(&m_session, &Session::calibrationChanged, this, [this] {
+        refreshBudget();
+        refreshStatus();
+    });
+    connect(&m_session, &Session::deviceChanged, this, &MainWindow::refreshDevice);
+    connect(&m_session, &Session::analysisChanged, this, [this] { m_fallbackOps->setText(tr("%n op(s) on CPU", nullptr, static_cast<int>(m_session.backend()->fallbackCount()))); });
+}
+
+void MainWindow::connectRun()
+{
+    connect(m_run, &RunController::started, this, [this] {
+        m_jobText->setText(tr("Quantizing"));
+        m_jobStop->show();
+        m_steps->setStepState(1, StepState::Running, tr("%1 %").arg(0));
+    });
+    connect(m_run, &RunController::progressed, this, [this](double fraction, const QString&) {
+        const QString left = m_run->timeLeftText();
+        m_jobText->setText(left.isEmpty() ? tr("Quantizing") : tr("Quantizing · %1").arg(left));
+        m_steps->setStepState(1, StepState::Running, tr("%1 %").arg(qRound(100 * fraction)));
+    });
+    const auto ended = [this](StepState state) {
+        m_jobText->clear();
+        m_jobStop->hide();
+        m_steps->setStepState(1, state);
+        refreshBudget();
+    };
+    connect(m_run, &RunController::finished, this, [ended] { ended(StepState::Done); });
+    connect(m_run, &RunController::failed, this, [ended] { ended(StepState::None); });
+    connect(m_run, &RunController::cancelled, this, [ended] { ended(StepState::None); });
+    connect(&m_session, &Session::planChanged, this, [this] {
+        if (!m_run->isRunning() && m_run->lastResult())
+            m_steps->setStepState(1, StepState::Stale);
+    });
+}
+
+void MainWindow::refreshBudget()
+{
+    BudgetView view;
+    if (m_session.isOpen() && m_session.estimate()) {
+        const SizeEstimate& size = *m_session.estimate();
+        view.fileBytes = size.total;
+        view.codeBytes = size.codes;
+        view.factorBytes = size.factors;
+        view.keptBytes = size.kept + size.overhead;
+        view.bitsPerWeight = size.bitsPerWeight(m_session.checkpoint()->totalElements());
+    }
+    view.fallbacks = static_cast<int>(m_session.fallbacks().size());
+    QStringList reasons;
+    for (const Fallback& fallback : m_session.fallbacks())
+        reasons << QString::fromStdString(fallback.detail);
+    view.fallbackText = reasons.join(QLatin1Char('\n'));
+    m_budget->show(view);
+}
+
+void MainWindow::refreshStatus()
+{
+    if (!m_session.isOpen()) {
+        m_facts->clear();
+        return;
+    }
+    const Checkpoint& checkpoint = *m_session.checkpoint();
+    const QString calibration = m_session.calibration() == nullptr
+        ? tr("no calibration")
+        : tr("calibration %1").arg(fromPath(m_session.calibration()->path.filename()));
+    m_facts->setText(tr("%1 tensors · %2 weights · %3 · %4")
+                         .arg(QLocale().toString(static_cast<qulonglong>(checkpoint.tensors().size())),
+                              QLocale().toString(static_cast<qulonglong>(checkpoint.totalElements())),
+                              fileSize(checkpoint.totalBytes()), calibration));
+}
+
+void MainWindow::refreshDevice()
+{
+    const int row = m_device->findData(m_session.deviceId());
+    if (row >= 0)
+        m_device->setCurrentIndex(row);
+    m_device->setToolTip(QString::fromStdString(m_session.backend()->device().name));
+    m_fallbackOps->setText(tr("%n op(s) on CPU", nullptr, static_cast<int>(m_session.backend()->fallbackCount())));
+    m_fallbackOps->setVisible(m_session.deviceId() != QLatin1String("cpu"));
+}
+
+void MainWindow::raiseMessage(const QString& text)
+{
+    m_messageText->setText(QStringLiteral("▲ ") + text);
+    m_messageBar->show();
+}
+
+void MainWindow::showPage(Page page)
+{
+    if (page != Start && !m_session.isOpen())
+        page = Start;
+    m_pages->setCurrentIndex(page);
+    const bool hasModel = page != Start;
+    m_layersDock->setVisible(page == Inspect);
+    m_inspectorDock->setVisible(page == Inspect);
+    findChild<QDockWidget*>(QStringLiteral("budget"))->setVisible(hasModel);
+    m_steps->setVisible(true);
+    for (int step = 0; step < 2; ++step)
+        m_steps->step(step)->setEnabled(m_session.isOpen());
+    if (hasModel)
+        m_steps->setCurrentStep(page == Inspect ? 0 : 1);
+    fitLayout();
+}
+
+void MainWindow::setAppearance(Appearance appearance)
+{
+    applyTheme(*qApp, appearance);
+}
+
+void MainWindow::fitLayout()
+{
+    m_budget->setCompact(height() < px(760));
+    m_layers->setNarrow(width() < px(1360));
+}
+
+void MainWindow::resizeEvent(QResizeEvent* event)
+{
+    QMainWindow::resizeEvent(event);
+    fitLayout();
+}
+
+void MainWindow::closeEvent(QCloseEvent* event)
+{
+    m_run->cancel();
+    Settings::setWindow(saveGeometry(), saveState(kStateVersion));
+    event->accept();
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event)
+{
+    if (event->mimeData()->hasUrls() && event->mimeData()->urls().front().isLocalFile())
+        event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event)
+{
+    openPath(event->mimeData()->urls().front().toLocalFile());
+    event->acceptProposedAction();
+}
+
+void MainWindow::openPath(const QString& path)
+{
+    m_session.open(path);
+}
+
+void MainWindow::openSample()
+{
+    if (!m_samplePath.isEmpty())
+        m_session.open(m_samplePath);
+}
+
+void MainWindow::openWithDialog(bool folder)
+{
+    auto* dialog = new QFileDialog(this, folder ? tr("Open a model folder") : tr("Open a model"));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    if (folder) {
+        dialog->setFileMode(QFileDialog::Directory);
+        dialog->setOption(QFileDialog::ShowDirsOnly);
+    } else {
+        dialog->setFileMode(QFileDialog::ExistingFile);
+        dialog->setNameFilters({tr("Models (*.safetensors *.index.json *.gguf)"), tr("All files (*)")});
+    }
+    connect(dialog, &QFileDialog::fileSelected, this, &MainWindow::openPath);
+    dialog->open();
+}
+
+void MainWindow::importCalibration()
+{
+    auto* dialog = new QFileDialog(this, tr("Import an importance matrix"));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setFileMode(QFileDialog::ExistingFile);
+    dialog->setNameFilters({tr("Importance matrix (*.gguf *.dat)"), tr("All files (*)")});
+    connect(dialog, &QFileDialog::fileSelected, &m_session, &Session::importCalibration);
+    dialog->open();
+}
+
+void MainWindow::startRun()
+{
+    if (!m_session.isOpen())
+        return;
+    showPage(Run);
+    if (!m_run->isRunning())
+        m_runPage->startOrExplain();
+}
+
+void MainWindow::stepRank(int by)
+{
+    // One undo step while the keys keep coming.
+    if (m_keyGesture == 0)
+        m_keyGesture = m_session.newGesture();
+    m_session.changeRank(m_session.selection(), by, m_keyGesture);
+    const quint64 gesture = m_keyGesture;
+    QTimer::singleShot(800, this, [this, gesture] {
+        if (m_keyGesture == gesture)
+            m_keyGesture = 0;
+    });
+}
+
+void MainWindow::cycleRegion(int by)
+{
+    const QList<QWidget*> regions{static_cast<QWidget*>(m_layers->tree()), m_inspect->tabs()->currentWidget(),
+                                  static_cast<QWidget*>(m_inspector->rankField())};
+    qsizetype current = 0;
+    for (qsizetype i = 0; i < regions.size(); ++i) {
+        if (regions[i]->hasFocus() || regions[i]->isAncestorOf(QApplication::focusWidget()))
+            current = i;
+    }
+    regions[(current + by + regions.size()) % regions.size()]->setFocus(Qt::ShortcutFocusReason);
+}
+
+}  // namespace sigmascope::ui

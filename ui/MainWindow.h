@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "ui/Theme.h"
+
+#include <QMainWindow>
+
+#include <functional>
+
+class QAction;
+class QComboBox;
+class QDockWidget;
+class QLabel;
+class QMenu;
+class QStackedWidget;
+class QToolButton;
+
+namespace sigmascope::ui {
+
+class BudgetStrip;
+class DockTitle;
+class ElidedLabel;
+class InspectorPanel;
+class InspectPage;
+class LayerPanel;
+class RunController;
+class RunPage;
+class Session;
+class StartPage;
+class StepBar;
+
+/// The window: steps over pages, docks for layers and inspector, budget and status below. Wires intents of the
+/// panels to the session; decides nothing itself.
+class MainWindow : public QMainWindow {
+    Q_OBJECT
+
+public:
+    enum Page { Start, Inspect, Run };
+
+    /// @param samplePath  folder of the bundled model; empty if it is not installed.
+    MainWindow(Session& session, const QString& samplePath, QWidget* parent = nullptr);
+    ~MainWindow() override;
+
+    void openPath(const QString& path);
+    void openSample();
+    void showPage(Page page);
+    void setAppearance(Appearance appearance);
+
+    [[nodiscard]] InspectPage* inspectPage() const { return m_inspect; }
+    [[nodiscard]] InspectorPanel* inspector() const { return m_inspector; }
+    [[nodiscard]] LayerPanel* layerPanel() const { return m_layers; }
+    [[nodiscard]] RunPage* runPage() const { return m_runPage; }
+    [[nodiscard]] StartPage* startPage() const { return m_start; }
+    [[nodiscard]] BudgetStrip* budget() const { return m_budget; }
+    [[nodiscard]] RunController& runController() { return *m_run; }
+
+protected:
+    void closeEvent(QCloseEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
+
+private:
+    void buildPages();
+    void buildDocks();
+    void buildStatusBar();
+    void buildActions();
+    void buildFileMenu();
+    void buildEditMenu();
+    void buildViewMenu();
+    void buildLayerMenu();
+    void buildRunMenu();
+    void connectSession();
+    void connectRun();
+    void refreshBudget();
+    void refreshStatus();
+    void refreshDevice();
+    void refreshRecentMenu();
+    void raiseMessage(const QString& text);
+    void openWithDialog(bool folder);
+    void importCalibration();
+    void startRun();
+    void stepRank(int by);
+    void cycleRegion(int by);
+    void fitLayout();
+    QAction* addAction(QMenu* menu, const QString& text, const QKeySequence& key, const QString& tip, const std::function<void()>& run);
+    /// A single key that acts on layers only while a tree, table or plot has the focus.
+    QAction* addLayerKey(QMenu* menu, const QString& text, const QList<QKeySequence>& keys, const QString& tip, const std::function<void()>& run);
+
+    Session& m_session;
+    QString m_samplePath;
+    RunController* m_run = nullptr;
+    StepBar* m_steps = nullptr;
+    QStackedWidget* m_pages = nullptr;
+    StartPage* m_start = nullptr;
+    InspectPage* m_inspect = nullptr;
+    RunPage* m_runPage = nullptr;
+    BudgetStrip* m_budget = nullptr;
+    QWidget* m_messageBar = nullptr;
+    ElidedLabel* m_messageText = nullptr;
+    QDockWidget* m_layersDock = nullptr;
+    QDockWidget* m_inspectorDock = nullptr;
+    DockTitle* m_layersTitle = nullptr;
+    DockTitle* m_inspectorTitle = nullptr;
+    LayerPanel* m_layers = nullptr;
+    InspectorPanel* m_inspector = nullptr;
+    QMenu* m_recentMenu = nullptr;
+    QLabel* m_facts = nullptr;
+    QLabel* m_jobText = nullptr;
+    QToolButton* m_jobStop = nullptr;
+    QComboBox* m_device = nullptr;
+    QLabel* m_fallbackOps = nullptr;
+    QByteArray m_defaultState;
+    quint64 m_keyGesture = 0;
+};
+
+}  // namespace sigmascope::ui

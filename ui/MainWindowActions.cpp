@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Menus and keys of the window (ui.md §8, as far as there is something to act on).
+
+#include "ui/MainWindow.h"
+#include "ui/panels/InspectPage.h"
+#include "ui/panels/LayerPanel.h"
+#include "ui/panels/RunPage.h"
+#include "ui/session/RunController.h"
+#include "ui/session/Session.h"
+#include "ui/session/Settings.h"
+#include "ui/widgets/StepBar.h"
+
+#include <QAbstractSpinBox>
+#include <QActionGroup>
+#include <QApplication>
+#include <QComboBox>
+#include <QDockWidget>
+#include <QFileInfo>
+#include <QLineEdit>
+#include <QMenuBar>
+#include <QTabWidget>
+
+namespace sigmascope::ui {
+
+namespace {
+
+bool isTyping()
+{
+    const QWidget* focus = QApplication::focusWidget();
+    return qobject_cast<const QLineEdit*>(focus) != nullptr || qobject_cast<const QAbstractSpinBox*>(focus) != nullptr;
+}
+
+Appearance appearanceOf(Settings::Appearance setting)
+{
+    return setting == Settings::Appearance::Dark ? Appearance::Dark
+        : setting == Settings::Appearance::Light ? Appearance::Light
+                                                 : Appearance::System;
+}
+
+}  // namespace
+
+QAction* MainWindow::addAction(QMenu* menu, const QString& text, const QKeySequence& key, const QString& tip,
+                               const std::function<void()>& run)
+{
+    QAction* action = menu->addAction(text, this, run);
+    action->setShortcut(key);
+    action->setStatusTip(tip);
+    return action;
+}
+
+QAction* MainWindow::addLayerKey(QMenu* menu, const QString& text, const QList<QKeySequence>& keys, const QString& tip,
+                                 const std::function<void()>& run)
+{
+    QAction* action = menu->addAction(text);
+    action->setShortcuts(keys);
+    action->setStatusTip(tip);
+    // Qt offers a plain key to the focused field first (ShortcutOverride); what still arrives while typing is left alone.
+    connect(action, &QAction::triggered, this, [run] {
+        if (!isTyping())
+            run();
+    });
+    return action;
+}
+
+void MainWindow::buildActions()
+{
+    buildFileMenu();
+    buildEditMenu();
+    buildViewMenu();
+    buildLayerMenu();
+    buildRunMenu();
+}
+
+void MainWindow::buildFileMenu()
+{
+    QMenu* menu = menuBar()->addMenu(tr("&File"));
+    addAction(menu, tr("Open file…"), QKeySequence(tr("Ctrl+O")), tr("Open safetensors, an index of shards, or GGUF"), [this] { openWithDialog(false); });
+    addAction(menu, tr("Open folder…"), QKeySequence(tr("Ctrl+Shift+O")), tr("Open a model folder"), [this] { openWithDialog(true); });
+    m_recentMenu = menu->addMenu(tr("Open recent"));
+    refreshRecentMenu();
+    QAction* sample = addAction(menu, tr("Open the sample model"), {}, tr("A real 4-million-weight llama with its calibration"), [this] { openSample(); });
+    sample->setEnabled(!m_samplePath.isEmpty());
+    menu->addSeparator();
+    addAction(menu, tr("Import calibration…"), {}, tr("Take activation statistics from an importance matrix of llama.cpp"), [this] { importCalibration(); });
+    addAction(menu, tr("Export…"), QKeySequence(tr("Ctrl+E")), tr("Choose where to write the quantized model"), [this] {
+        showPage(Run);
+        m_runPage->focusOutput();
+    });
+    menu->addSeparator();
+    addAction(menu, tr("Close model"), QKeySequence(tr("Ctrl+W")), tr("Close the model and go to the start page"), [this] {
+        m_session.close();
+        showPage(Start);
+        setWindowTitle(tr("Sigmascope"));
+        refreshStatus();
+    });
+    addAction(menu, tr("Quit"), QKeySequence(tr("Ctrl+Q")), tr("Leave Sigmascope"), [this] { close(); });
+}
+
+void MainWindow::refreshRecentMenu()
+{
+    m_recentMenu->clear();
+    for (const QString& path : Settings::recentFiles()) {
+        QAction* action = m_recentMenu->addAction(path, this, [this, path] { openPath(path); });
+        action->setEnabled(QFileInfo::exists(path));
+    }
+    m_recentMenu->setEnabled(!m_recentMenu->isEmpty());
+}
+
+void MainWindow::buildEditMenu()
+{
+    QMenu* menu = menuBar()->addMenu(tr("&Edit"));
+    QAction* undo = m_session.undoStack().createUndoAction(this, tr("Undo"));
+    undo->setShortcut(QKeySequence(tr("Ctrl+Z")));
+    undo->setIcon(icon(QStringLiteral("undo")));
+    QAction* redo = m_session.undoStack().createRedoAction(this, tr("Redo"));
+    redo->setShortcut(QKeySequence(tr("Ctrl+Shift+Z")));
+    redo->setIcon(icon(QStringLiteral("redo")));
+    menu->addActions({undo, redo});
+    menu->addSeparator();
+    addAction(menu, tr("Find a layer"), QKeySequence(tr("Ctrl+F")), tr("Filter the layers"), [this] {
+        showPage(Inspect);
+        m_layers->focusFilter();
+    });
+    addAction(menu, tr("Next region"), QKeySequence(tr("F6")), tr("Move the focus: layers, plot, inspector"), [this] { cycleRegion(1); });
+    addAction(menu, tr("Previous region"), QKeySequence(tr("Shift+F6")), tr("Move the focus back"), [this] { cycleRegion(-1); });
+    m_steps->addRight(undo);
+    m_steps->addRight(redo);
+}
+
+void MainWindow::buildViewMenu()
+{
+    QMenu* menu = menuBar()->addMenu(tr("&View"));
+    QMenu* look = menu->addMenu(tr("Appearance"));
+    auto* group = new QActionGroup(this);
+    const QList<std::pair<QString, Settings::Appearance>> choices{
+        {tr("System"), Settings::Appearance::System}, {tr("Dark"), Settings::Appearance::Dark}, {tr("Light"), Settings::Appearance::Light}};
+    for (const auto& [text, choice] : choices) {
+        QAction* action = look->addAction(text, this, [this, setting = choice] {
+            Settings::setAppearance(setting);
+            setAppearance(appearanceOf(setting));
+        });
+        action->setCheckable(true);
+        action->setChecked(choice == Settings::appearance());
+        group->addAction(action);
+    }
+    menu->addSeparator();
+    menu->addAction(m_layersDock->toggleViewAction());
+    menu->addAction(m_inspectorDock->toggleViewAction());
+    addAction(menu, tr("Reset layout"), {}, tr("Put the docks back where they were"), [this] { restoreState(m_defaultState); });
+    menu->addSeparator();
+    addAction(menu, tr("Next tab"), QKeySequence(tr("Ctrl+Tab")), tr("Density, Spectrum, Statistics"), [this] {
+        m_inspect->tabs()->setCurrentIndex((m_inspect->tabs()->currentIndex() + 1) % m_inspect->tabs()->count());
+    });
+    addAction(menu, tr("Previous tab"), QKeySequence(tr("Ctrl+Shift+Tab")), tr("Density, Spectrum, Statistics"), [this] {
+        const int count = m_inspect->tabs()->count();
+        m_inspect->tabs()->setCurrentIndex((m_inspect->tabs()->currentIndex() + count - 1) % count);
+    });
+}
+
+void MainWindow::buildLayerMenu()
+{
+    QMenu* menu = menuBar()->addMenu(tr("&Layer"));
+    QMenu* bits = menu->addMenu(tr("Bits"));
+    for (const int width : {2, 3, 4, 5, 6, 8})
+        addLayerKey(bits, tr("%1 bits").arg(width), {QKeySequence(QString::number(width))}, tr("Set the bits of the selected layers"),
+                    [this, width] { m_session.setBits(m_session.selection(), width); });
+    addLayerKey(menu, tr("Raise rank"), {QKeySequence(tr("+")), QKeySequence(tr("="))}, tr("Rank of the selected layers up by 1"), [this] { stepRank(1); });
+    addLayerKey(menu, tr("Lower rank"), {QKeySequence(tr("-"))}, tr("Rank of the selected layers down by 1"), [this] { stepRank(-1); });
+    addLayerKey(menu, tr("Raise rank by 8"), {QKeySequence(tr("Shift++"))}, tr("Rank of the selected layers up by 8"), [this] { stepRank(8); });
+    addLayerKey(menu, tr("Lower rank by 8"), {QKeySequence(tr("Shift+-")), QKeySequence(tr("_"))}, tr("Rank of the selected layers down by 8"), [this] { stepRank(-8); });
+    menu->addSeparator();
+    addLayerKey(menu, tr("Pin"), {QKeySequence(tr("Space"))}, tr("Presets and range gestures leave a pinned layer as it is"), [this] {
+        if (m_session.current())
+            m_session.setPinned(m_session.selection(), !m_session.layer(*m_session.current()).pinned);
+    });
+    addLayerKey(menu, tr("Keep as stored"), {QKeySequence(tr("M"))}, tr("Leave the selected layers as they are stored"), [this] {
+        if (m_session.current())
+            m_session.setKeep(m_session.selection(), !m_session.layer(*m_session.current()).keep);
+    });
+}
+
+void MainWindow::buildRunMenu()
+{
+    QMenu* menu = menuBar()->addMenu(tr("&Run"));
+    QAction* run = addAction(menu, tr("Quantize"), QKeySequence(tr("F5")), tr("Quantize and export the model"), [this] { startRun(); });
+    addAction(menu, tr("Stop"), QKeySequence(tr("Shift+F5")), tr("Stop the run; nothing is left behind"), [this] { m_run->cancel(); });
+    run->setEnabled(false);
+    connect(&m_session, &Session::opened, run, [run] { run->setEnabled(true); });
+    connect(&m_session, &Session::closed, run, [run] { run->setEnabled(false); });
+    m_steps->addRight(run, true);
+}
+
+}  // namespace sigmascope::ui

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/plan/Plan.h"
+
+#include <QWidget>
+
+#include <vector>
+
+class QTabWidget;
+
+namespace sigmascope::ui {
+
+class DensityPlot;
+class Session;
+class SpectrumPlot;
+class StatisticsPanel;
+struct MarkerReadout;
+
+/// The heart: Density, Spectrum and Statistics of the current layer. The tab and the zoom survive a change of layer.
+class InspectPage : public QWidget {
+    Q_OBJECT
+
+public:
+    explicit InspectPage(Session& session, QWidget* parent = nullptr);
+
+    [[nodiscard]] SpectrumPlot* spectrum() const { return m_spectrum; }
+    [[nodiscard]] DensityPlot* density() const { return m_density; }
+    [[nodiscard]] QTabWidget* tabs() const { return m_tabs; }
+
+private:
+    void connectMarker();
+    void refresh();
+    void refreshDensity();
+    void refreshSpectrum();
+    void refreshMarker();
+    [[nodiscard]] MarkerReadout readout(std::size_t tensor) const;
+    [[nodiscard]] QString staleNote(std::size_t tensor) const;
+
+    Session& m_session;
+    QTabWidget* m_tabs = nullptr;
+    DensityPlot* m_density = nullptr;
+    SpectrumPlot* m_spectrum = nullptr;
+    StatisticsPanel* m_statistics = nullptr;
+    std::vector<std::pair<std::size_t, LayerPlan>> m_before;
+    quint64 m_gesture = 0;
+    const void* m_shownPreview = nullptr;
+    QString m_shownKey;
+};
+
+}  // namespace sigmascope::ui

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/panels/InspectorPanel.h"
+
+#include "ui/Theme.h"
+#include "ui/session/Session.h"
+#include "ui/session/Text.h"
+#include "ui/widgets/ElidedLabel.h"
+#include "ui/widgets/Look.h"
+#include "ui/widgets/RankSlider.h"
+#include "ui/widgets/SegmentedControl.h"
+#include "ui/widgets/SourceBadge.h"
+
+#include <QCheckBox>
+#include <QComboBox>
+#include <QFormLayout>
+#include <QGridLayout>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLocale>
+#include <QScrollArea>
+#include <QSpinBox>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <map>
+
+namespace sigmascope::ui {
+
+namespace {
+
+constexpr int kKeepBits = 16;  // the segment that keeps the stored form
+
+QString text(std::string_view utf8)
+{
+    return QString::fromUtf8(utf8.data(), static_cast<int>(utf8.size()));
+}
+
+QFormLayout* formLayout()
+{
+    auto* form = new QFormLayout;
+    form->setContentsMargins(0, 0, 0, 0);
+    form->setHorizontalSpacing(px(8));
+    form->setVerticalSpacing(px(6));
+    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
+    form->setLabelAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+    return form;
+}
+
+QLabel* label(const QString& words)
+{
+    auto* made = new QLabel(words);
+    setTextLevel(made, TextLevel::Label);
+    made->setFixedWidth(px(78));
+    return made;
+}
+
+/// The one value that all have, or nothing.
+template <class T, class Get>
+std::optional<T> common(const std::vector<std::size_t>& layers, Get get)
+{
+    std::optional<T> value;
+    for (const std::size_t index : layers) {
+        const T own = get(index);
+        if (value && *value != own)
+            return std::nullopt;
+        value = own;
+    }
+    return value;
+}
+
+/// A combo that shows "mixed" when the selection has no common value.
+void showIn(QComboBox* combo, const std::optional<QString>& id, const QString& mixed)
+{
+    combo->setPlaceholderText(mixed);
+    combo->setCurrentIndex(id ? combo->findData(*id) : -1);
+}
+
+bool targetCarries(const GridFamily& family)
+{
+    const auto grid = gridOf(family.id, family.bits.front());
+    return grid && (*grid)->ggufType().has_value();
+}
+
+}  // namespace
+
+InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_title(new ElidedLabel({}, this))
+    , m_facts(new ElidedLabel({}, this))
+    , m_form(new QWidget(this))
+{
+    m_title->setFont(ui::font(FontRole::KeyFigure));
+    m_facts->setFont(ui::font(FontRole::Caption));
+    setTextLevel(m_facts, TextLevel::Label);
+
+    auto* sections = new QVBoxLayout(m_form);
+    sections->setContentsMargins(0, 0, 0, 0);
+    sections->setSpacing(px(8));
+    auto* form = formLayout();
+    m_method = new QComboBox;
+    m_method->setObjectName(QStringLiteral("method"));
+    for (const Preset& preset : presets())
+        m_method->addItem(text(preset.title), text(preset.id));
+    form->addRow(label(tr("Method")), m_method);
+    sections->addLayout(form);
+    sections->addWidget(hairline(this));
+    buildGrid(sections);
+    sections->addWidget(hairline(this));
+    buildLowRank(sections);
+    sections->addWidget(hairline(this));
+    m_pinned = new QCheckBox(tr("Pinned"));
+    m_pinned->setToolTip(tr("Presets and range gestures leave a pinned layer as it is. Space"));
+    sections->addWidget(m_pinned);
+    sections->addWidget(hairline(this));
+    buildResult(sections);
+
+    auto* content = new QWidget;
+    auto* layout = new QVBoxLayout(content);
+    layout->setContentsMargins(px(12), px(10), px(12), px(12));
+    layout->setSpacing(px(4));
+    layout->addWidget(m_title);
+    layout->addWidget(m_facts);
+    layout->addSpacing(px(4));
+    layout->addWidget(m_form);
+    layout->addStretch(1);
+    auto* scroll = new QScrollArea(this);
+    scroll->setWidget(content);
+    scroll->setWidgetResizable(true);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    auto* outer = new QVBoxLayout(this);
+    outer->setContentsMargins(0, 0, 0, 0);
+    outer->addWidget(scroll);
+
+    connect(m_method, &QComboBox::activated, this,
+            [this](int row) { m_session.setPreset(layers(), m_method->itemData(row).toString()); });
+    connect(m_pinned, &QCheckBox::clicked, this, [this](bool on) { m_session.setPinned(layers(), on); });
+    connect(&session, &Session::selectionChanged, this, &InspectorPanel::refresh);
+    connect(&session, &Session::opened, this, &InspectorPanel::refresh);
+    connect(&session, &Session::closed, this, &InspectorPanel::refresh);
+    connect(&session, &Session::calibrationChanged, this, &InspectorPanel::refresh);
+    connect(&session, &Session::planChanged, this, &InspectorPanel::refresh);
+    connect(&session, &Session::analysisChanged, this, &InspectorPanel::refreshResult);
+    refresh();
+}
+
+void InspectorPanel::buildGrid(QVBoxLayout* layout)
+{
+    layout->addWidget(sectionTitle(tr("Grid"), this));
+    auto* form = formLayout();
+    m_grid = new QComboBox;
+    m_grid->setObjectName(QStringLiteral("grid"));
+    for (const GridFamily& family : gridFamilies()) {
+        m_grid->addItem(text(family.title), text(family.id));
+        if (!targetCarries(family))
+            m_grid->setItemData(m_grid->count() - 1, tr("To look at: GGUF cannot carry this grid"), Qt::ToolTipRole);
+    }
+    m_bits = new SegmentedControl;
+    m_bits->setObjectName(QStringLiteral("bits"));
+    m_group = new QLabel;
+    setTextLevel(m_group, TextLevel::Label);
+    m_gridReason = caption({}, this);
+    m_gridReason->setWordWrap(true);
+    form->addRow(label(tr("Type")), m_grid);
+    form->addRow(label(tr("Bits")), m_bits);
+    form->addRow(label(tr("Group")), m_group);
+    layout->addLayout(form);
+    layout->addWidget(m_gridReason);
+    connect(m_grid, &QComboBox::activated, this, [this](int row) { m_session.setFamily(layers(), m_grid->itemData(row).toString()); });
+    connect(m_bits, &SegmentedControl::valueChosen, this, [this](int bits) {
+        if (bits == kKeepBits)
+            m_session.setKeep(layers(), true);
+        else
+            m_session.setBits(layers(), bits);
+    });
+}
+
+void InspectorPanel::buildLowRank(QVBoxLayout* layout)
+{
+    layout->addWidget(sectionTitle(tr("Low-rank correction"), this));
+    auto* form = formLayout();
+    m_rank = new QSpinBox;
+    m_rank->setObjectName(QStringLiteral("rank"));
+    m_rank->setButtonSymbols(QAbstractSpinBox::NoButtons);
+    m_rank->setFont(ui::font(FontRole::Mono));
+    m_rank->setFixedWidth(px(58));
+    m_rank->setKeyboardTracking(false);
+    m_rank->setAccessibleName(tr("Rank"));
+    m_rankSlider = new RankSlider;
+    auto* row = new QHBoxLayout;
+    row->setSpacing(px(8));
+    row->addWidget(m_rank);
+    row->addWidget(m_rankSlider, 1);
+    m_factors = new SegmentedControl;
+    m_factors->setSegments({{.value = 16, .text = QStringLiteral("16")}, {.value = 32, .text = QStringLiteral("32")}});
+    m_metric = new QComboBox;
+    m_metric->setObjectName(QStringLiteral("metric"));
+    for (const MetricKind kind : {MetricKind::Plain, MetricKind::DiagonalRms, MetricKind::DiagonalLqer})
+        m_metric->addItem(titleOf(kind), text(id(kind)));
+    m_metricNote = caption({}, this);
+    m_metricNote->setWordWrap(true);
+    form->addRow(label(tr("Rank")), row);
+    form->addRow(label(tr("Factor bits")), m_factors);
+    form->addRow(label(tr("Metric")), m_metric);
+    layout->addLayout(form);
+    layout->addWidget(m_metricNote);
+
+    connect(m_rank, &QSpinBox::valueChanged, this, [this](int rank) {
+        if (!m_isShowing)
+            m_session.setRank(layers(), rank);
+    });
+    connect(m_rankSlider, &RankSlider::rankDragStarted, this, [this] {
+        m_gesture = m_session.newGesture();
+        m_before = m_session.plansOf(layers());
+    });
+    connect(m_rankSlider, &RankSlider::rankDragged, this, [this](int rank) { m_session.setRank(layers(), rank, m_gesture); });
+    connect(m_rankSlider, &RankSlider::rankDragCancelled, this, [this] { m_session.restore(m_before, m_gesture); });
+    connect(m_factors, &SegmentedControl::valueChosen, this, [this](int bits) {
+        m_session.setFactors(layers(), bits == 32 ? FactorType::F32 : FactorType::F16);
+    });
+    connect(m_metric, &QComboBox::activated, this, [this](int row_) {
+        const auto metric = metricFromId(m_metric->itemData(row_).toString().toStdString());
+        if (metric)
+            m_session.setMetric(layers(), *metric);
+    });
+}
+
+InspectorPanel::ResultRow& InspectorPanel::addResult(QGridLayout* grid, const QString& key, const QString& name,
+                                                     const QString& explanation)
+{
+    ResultRow row{key, new QLabel(name), new QLabel, new SourceBadge};
+    setTextLevel(row.name, TextLevel::Label);
+    row.value->setFont(ui::font(FontRole::Mono));
+    row.value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    row.value->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    for (QWidget* widget : {static_cast<QWidget*>(row.name), static_cast<QWidget*>(row.value), static_cast<QWidget*>(row.badge)})
+        widget->setToolTip(explanation);
+    const int at = grid->rowCount();
+    grid->addWidget(row.name, at, 0);
+    grid->addWidget(row.value, at, 1);
+    grid->addWidget(row.badge, at, 2);
+    m_results.push_back(row);
+    return m_results.back();
+}
+
+void InspectorPanel::buildResult(QVBoxLayout* layout)
+{
+    layout->addWidget(sectionTitle(tr("Result"), this));
+    auto* grid = new QGridLayout;
+    grid->setContentsMargins(0, 0, 0, 0);
+    grid->setHorizontalSpacing(px(8));
+    grid->setVerticalSpacing(px(4));
+    grid->setColumnStretch(1, 1);
+    grid->setColumnMinimumWidth(2, px(84));
+    addResult(grid, QStringLiteral("output-error"), tr("Output error"),
+              tr("‖(W − Q − LR)·S‖ / ‖W·S‖ with S the activation RMS of each input channel"));
+    addResult(grid, QStringLiteral("rank-0"), tr("At rank 0"), tr("The same error without the low-rank correction"));
+    addResult(grid, QStringLiteral("weight-error"), tr("Weight error"), tr("‖W − Q − LR‖ / ‖W‖"));
+    addResult(grid, QStringLiteral("size"), tr("Size"), tr("Codes, scales and stored factors of this layer"));
+    addResult(grid, QStringLiteral("bits"), tr("Bits per weight"), tr("8 · size / weights: every byte of scales and factors counts"));
+    addResult(grid, QStringLiteral("lqer-bits"), tr("As LQER counts"),
+              tr("The same bits divided by weights and factor values together, as the LQER paper's tables do"));
+    layout->addLayout(grid);
+}
+
+InspectorPanel::ResultRow& InspectorPanel::result(const QString& key)
+{
+    return *std::ranges::find(m_results, key, &ResultRow::key);
+}
+
+QString InspectorPanel::resultText(const QString& key) const
+{
+    return std::ranges::find(m_results, key, &ResultRow::key)->value->text();
+}
+
+std::vector<std::size_t> InspectorPanel::layers() const
+{
+    std::vector<std::size_t> tensors;
+    if (m_session.isOpen())
+        std::ranges::copy_if(m_session.selection(), std::back_inserter(tensors), [this](std::size_t i) { return m_session.isPlannable(i); });
+    return tensors;
+}
+
+void InspectorPanel::refresh()
+{
+    m_isShowing = true;
+    refreshTitle();
+    const bool hasLayers = !layers().empty();
+    m_form->setEnabled(hasLayers);
+    m_form->setVisible(hasLayers);
+    if (hasLayers)
+        refreshPlan();
+    m_isShowing = false;
+    refreshResult();
+}
+
+void InspectorPanel::refreshTitle()
+{
+    const std::size_t count = m_session.isOpen() ? m_session.selection().size() : 0;
+    emit captionChanged(count == 0 ? QString() : tr("%n layer(s)", nullptr, static_cast<int>(count)));
+    if (count == 0) {
+        m_title->setText(m_session.isOpen() ? tr("Nothing selected") : tr("No model open"));
+        m_facts->setText(m_session.isOpen() ? tr("Select a layer to see its plan and its error") : QString());
+        return;
+    }
+    if (count > 1) {
+        std::uint64_t elements = 0;
+        for (const std::size_t index : m_session.selection())
+            elements += m_session.tensor(index).elements();
+        m_title->setText(tr("%n layer(s)", nullptr, static_cast<int>(count)));
+        m_facts->setText(tr("%1 weights · an edit applies to all of them").arg(QLocale().toString(static_cast<qulonglong>(elements))));
+        return;
+    }
+    const std::size_t index = m_session.selection().front();
+    const TensorInfo& tensor = m_session.tensor(index);
+    m_title->setText(layerTitle(m_session.topology().place(index), QString::fromStdString(tensor.name)));
+    const QString type = tensor.unknownDtype.empty() ? text(info(tensor.dtype).name) : QString::fromStdString(tensor.unknownDtype);
+    m_facts->setText(tr("%1 · %2 · %3").arg(shapeText(tensor.shape), type, tensorSize(tensor.bytes)));
+}
+
+void InspectorPanel::refreshPlan()
+{
+    const std::vector<std::size_t> chosen = layers();
+    const QString mixed = tr("mixed");
+    const auto plan = [this](std::size_t i) -> const LayerPlan& { return m_session.layer(i); };
+    const auto preset = common<std::string>(chosen, [&](std::size_t i) { return plan(i).keep ? std::string("keep") : plan(i).preset; });
+    const QString methodText = !preset ? mixed : *preset == "keep" ? tr("Kept as stored") : tr("Edited");
+    showIn(m_method, preset ? std::optional(text(*preset)) : std::nullopt, methodText);
+
+    const auto family = common<std::string>(chosen, [&](std::size_t i) -> std::string {
+        const auto grid = findGrid(plan(i).grid);
+        return plan(i).keep || !grid ? std::string() : std::string(familyOf(**grid).id);
+    });
+    showIn(m_grid, family ? std::optional(text(*family)) : std::nullopt, family ? tr("None: kept") : mixed);
+    refreshBits();
+
+    const auto rank = common<unsigned>(chosen, [&](std::size_t i) { return plan(i).rank; });
+    int limit = 0;
+    for (const std::size_t index : chosen)
+        limit = std::max(limit, m_session.maxRank(index));
+    m_rank->setRange(rank ? 0 : -1, limit);
+    m_rank->setSpecialValueText(rank ? QString() : mixed);
+    m_rank->setValue(rank ? static_cast<int>(*rank) : -1);
+    m_rankSlider->setMaximumRank(limit);
+    m_rankSlider->setRank(rank ? static_cast<int>(*rank) : 0);
+
+    const auto factors = common<int>(chosen, [&](std::size_t i) { return plan(i).factors == FactorType::F32 ? 32 : 16; });
+    m_factors->setValue(factors);
+    const auto metric = common<std::string>(chosen, [&](std::size_t i) { return std::string(id(plan(i).metric)); });
+    showIn(m_metric, metric ? std::optional(text(*metric)) : std::nullopt, mixed);
+    const bool wantsActivations = metric && *metric != id(MetricKind::Plain);
+    m_metricNote->setVisible(wantsActivations && m_session.calibration() == nullptr);
+    m_metricNote->setText(tr("No calibration: the plain metric is used. File ▸ Import calibration…"));
+    m_pinned->setChecked(common<bool>(chosen, [&](std::size_t i) { return plan(i).pinned; }).value_or(false));
+}
+
+void InspectorPanel::refreshBits()
+{
+    const std::vector<std::size_t> chosen = layers();
+    const auto bitsOf = [this](std::size_t i) {
+        const auto grid = findGrid(m_session.layer(i).grid);
+        return m_session.layer(i).keep || !grid ? kKeepBits : (*grid)->bits();
+    };
+    const GridFamily* family = nullptr;
+    if (const auto grid = findGrid(m_session.layer(chosen.front()).grid); grid && !m_session.layer(chosen.front()).keep)
+        family = &familyOf(**grid);
+    QList<Segment> segments;
+    for (const int bits : {2, 3, 4, 5, 6, 8}) {
+        const bool inFamily = family != nullptr && std::ranges::find(family->bits, bits) != family->bits.end();
+        bool inTarget = false;
+        for (const GridFamily& other : gridFamilies())
+            inTarget = inTarget || (targetCarries(other) && std::ranges::find(other.bits, bits) != other.bits.end());
+        segments.push_back({bits, QString::number(bits), inFamily || inTarget,
+                            inFamily || inTarget ? QString() : tr("No grid of this type has %1 bits. INT grids do.").arg(bits)});
+    }
+    segments.push_back({kKeepBits, tr("Keep", "leave the tensor as stored"), true, tr("Leaves the tensor as it is stored. M")});
+    m_bits->setSegments(segments);
+    const auto value = common<int>(chosen, bitsOf);
+    m_bits->setValue(value);
+    QString counts;
+    if (!value) {
+        std::map<int, int> byBits;
+        for (const std::size_t index : chosen)
+            ++byBits[bitsOf(index)];
+        QStringList parts;
+        for (const auto& [bits, count] : byBits)
+            parts << tr("%1 × %2", "bits × layers").arg(bits == kKeepBits ? tr("kept") : QString::number(bits)).arg(count);
+        counts = parts.join(QStringLiteral(", "));
+    }
+    m_bits->setMixedText(counts);
+
+    const auto grid = findGrid(m_session.layer(chosen.front()).grid);
+    const bool isGrid = family != nullptr && grid.has_value();
+    m_group->setText(!isGrid                      ? tr("–")
+                         : (*grid)->groupSize() == 0 ? tr("whole row")
+                                                     : tr("%1 · set by the grid").arg((*grid)->groupSize()));
+    const bool cannotExport = isGrid && !(*grid)->ggufType();
+    m_gridReason->setVisible(cannotExport);
+    m_gridReason->setText(tr("To look at: GGUF cannot carry this grid. For llama.cpp take a GGUF type."));
+}
+
+void InspectorPanel::clearResult()
+{
+    for (ResultRow& row : m_results) {
+        row.value->setText(QStringLiteral("–"));
+        row.badge->setSource(Source::None);
+    }
+}
+
+void InspectorPanel::refreshResult()
+{
+    clearResult();
+    if (!m_session.isOpen() || !m_session.current() || layers().size() != 1)
+        return;
+    const std::size_t index = *m_session.current();
+    if (!m_session.isPlannable(index))
+        return;
+    const auto show = [this](const char* key, const QString& value, Source source) {
+        ResultRow& row = result(QLatin1String(key));
+        row.value->setText(value);
+        row.badge->setSource(source);
+    };
+    const LayerPlan& plan = m_session.layer(index);
+    show("size", tensorSize(m_session.plannedBytes(index)), Source::Exact);
+    show("bits", QLocale().toString(m_session.plannedBits(index), 'f', 2), Source::Exact);
+    if (plan.keep)
+        return;
+    const TensorInfo& tensor = m_session.tensor(index);
+    const std::uint64_t cols = tensor.shape.back();
+    const std::uint64_t rows = tensor.elements() / cols;
+    const auto grid = findGrid(plan.grid);
+    if (grid && (*grid)->accepts(cols)) {
+        const double codeBits = 8.0 * static_cast<double>((*grid)->rowBytes(cols)) / static_cast<double>(cols);
+        const double factorBits = plan.factors == FactorType::F32 ? 32 : 16;
+        show("lqer-bits", QLocale().toString(publishedLqerBits(codeBits, factorBits, rows, cols, plan.rank), 'f', 2), Source::Exact);
+    }
+    const TensorResult* measured = m_session.measured(index);
+    const LayerPreview* preview = m_session.isPreviewCurrent(index) ? m_session.preview(index) : nullptr;
+    const bool isPlain = preview != nullptr ? preview->metric.isPlain() : measured != nullptr && !measured->metricError;
+    if (measured != nullptr) {
+        if (measured->metricError)
+            show("output-error", percent(*measured->metricError), Source::Measured);
+        if (measured->weightError)
+            show("weight-error", percent(*measured->weightError), Source::Measured);
+        if (const auto uncorrected = measured->metricError ? measured->metricErrorRank0 : measured->weightErrorRank0)
+            show("rank-0", percent(*uncorrected), Source::Measured);
+    } else if (preview != nullptr && !preview->shownError().isEmpty()) {
+        if (!isPlain)
+            show("output-error", percent(preview->outputError.errorAtRank(plan.rank)), Source::Estimated);
+        // The plain error of a correction fitted to activations is known only once it is made.
+        if (isPlain || plan.rank == 0)
+            show("weight-error", percent(preview->weightError.errorAtRank(plan.rank)), isPlain && plan.rank > 0 ? Source::Estimated : Source::Measured);
+        show("rank-0", percent(preview->shownError().errorAtRank(0)), Source::Measured);
+    }
+    if (isPlain)
+        result(QStringLiteral("output-error")).value->setToolTip(tr("Needs calibration: File ▸ Import calibration…"));
+}
+
+}  // namespace sigmascope::ui

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/panels/RunPage.h"
+
+#include "ui/Theme.h"
+#include "ui/models/LayerRoles.h"
+#include "ui/models/RunTableModel.h"
+#include "ui/session/RunController.h"
+#include "ui/session/Session.h"
+#include "ui/session/Text.h"
+#include "ui/widgets/Look.h"
+#include "ui/widgets/SourceBadge.h"
+
+#include <QCheckBox>
+#include <QClipboard>
+#include <QDir>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QFormLayout>
+#include <QGridLayout>
+#include <QGuiApplication>
+#include <QHeaderView>
+#include <QLabel>
+#include <QLineEdit>
+#include <QLocale>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QSortFilterProxyModel>
+#include <QStandardPaths>
+#include <QStorageInfo>
+#include <QTableView>
+#include <QVBoxLayout>
+
+namespace sigmascope::ui {
+
+namespace {
+
+QLabel* formLabel(const QString& words)
+{
+    auto* made = new QLabel(words);
+    setTextLevel(made, TextLevel::Label);
+    made->setFixedWidth(px(86));
+    return made;
+}
+
+void clearLayout(QLayout* layout)
+{
+    while (QLayoutItem* item = layout->takeAt(0)) {
+        delete item->widget();
+        delete item;
+    }
+}
+
+}  // namespace
+
+RunPage::RunPage(Session& session, RunController& run, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_run(run)
+    , m_model(new RunTableModel(session, this))
+{
+    build();
+    connect(&session, &Session::opened, this, [this] {
+        m_isSuggested = true;
+        m_model->clear();
+        m_commandRow->hide();
+        showMessage({}, {});
+        suggestOutput();
+    });
+    connect(&session, &Session::planChanged, this, &RunPage::refreshFiles);
+    connect(&session, &Session::calibrationChanged, this, &RunPage::refreshFiles);
+    connect(&run, &RunController::started, this, [this] {
+        m_model->clear();
+        m_commandRow->hide();
+        m_start->setText(tr("Stop"));
+        m_progress->setValue(0);
+        m_progress->show();
+        showMessage({}, tr("Looking at the values…"));
+        refreshFiles();
+    });
+    connect(&run, &RunController::progressed, this, &RunPage::showProgress);
+    connect(&run, &RunController::layerFinished, this, [this](const TensorResult& result) {
+        m_model->append(result);
+        m_empty->hide();
+        m_table->show();
+    });
+    connect(&run, &RunController::finished, this, &RunPage::showFinished);
+    connect(&run, &RunController::failed, this, [this](const QString& text) {
+        m_progress->hide();
+        showMessage(QStringLiteral("✕"), tr("%1 Nothing was written.").arg(text));
+        refreshFiles();
+    });
+    connect(&run, &RunController::cancelled, this, [this] {
+        m_progress->hide();
+        showMessage({}, tr("Stopped. Nothing was written."));
+        refreshFiles();
+    });
+    refreshFiles();
+}
+
+void RunPage::build()
+{
+    auto* title = new QLabel(tr("Quantize and export"));
+    title->setFont(ui::font(FontRole::PageTitle));
+    auto* target = new QLabel(tr("GGUF for llama.cpp: the quantized model, and its low-rank correction as a LoRA adapter beside it"));
+    setTextLevel(target, TextLevel::Label);
+
+    m_output = new QLineEdit;
+    m_output->setObjectName(QStringLiteral("output"));
+    m_output->setFont(ui::font(FontRole::Mono));
+    m_output->setAccessibleName(tr("Output file"));
+    auto* browse = new QPushButton(tr("Choose…"));
+    auto* outputRow = new QHBoxLayout;
+    outputRow->setSpacing(px(6));
+    outputRow->addWidget(m_output, 1);
+    outputRow->addWidget(browse);
+    m_replace = new QCheckBox(tr("Replace existing files"));
+    auto* files = new QWidget;
+    m_files = new QGridLayout(files);
+    m_files->setContentsMargins(0, 0, 0, 0);
+    m_files->setHorizontalSpacing(px(16));
+    m_files->setVerticalSpacing(px(4));
+    m_check = new QLabel;
+    m_check->setWordWrap(true);
+
+    auto* form = new QFormLayout;
+    form->setContentsMargins(0, 0, 0, 0);
+    form->setHorizontalSpacing(px(8));
+    form->setVerticalSpacing(px(8));
+    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
+    form->addRow(formLabel(tr("Output")), outputRow);
+    form->addRow(formLabel(tr("Files")), files);
+    form->addRow(formLabel(QString()), m_replace);
+    form->addRow(formLabel(tr("Before the run")), m_check);
+
+    m_start = new QPushButton(tr("Quantize and export"));
+    m_start->setObjectName(QStringLiteral("start"));
+    makePrimary(m_start);
+    m_progress = new QProgressBar;
+    m_progress->setRange(0, 1000);
+    m_progress->setTextVisible(false);
+    m_progress->setFixedWidth(px(180));
+    m_progress->hide();
+    m_message = new QLabel;
+    m_message->setWordWrap(true);
+    m_message->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    auto* action = new QHBoxLayout;
+    action->setSpacing(px(12));
+    action->addWidget(m_start);
+    action->addWidget(m_progress);
+    action->addWidget(m_message, 1);
+
+    m_commandRow = new QWidget;
+    m_command = new QLineEdit;
+    m_command->setReadOnly(true);
+    m_command->setFont(ui::font(FontRole::Mono));
+    m_command->setAccessibleName(tr("Command that loads the files"));
+    auto* copy = new QPushButton(tr("Copy"));
+    auto* commandLayout = new QHBoxLayout(m_commandRow);
+    commandLayout->setContentsMargins(0, 0, 0, 0);
+    commandLayout->setSpacing(px(6));
+    commandLayout->addWidget(formLabel(tr("Load with")));
+    commandLayout->addWidget(m_command, 1);
+    commandLayout->addWidget(copy);
+    m_commandRow->hide();
+
+    auto* sorted = new QSortFilterProxyModel(this);
+    sorted->setSourceModel(m_model);
+    sorted->setSortRole(SortRole);
+    m_table = new QTableView;
+    m_table->setModel(sorted);
+    m_table->setSortingEnabled(true);
+    m_table->sortByColumn(-1, Qt::AscendingOrder);
+    m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
+    m_table->setEditTriggers(QAbstractItemView::NoEditTriggers);
+    m_table->setShowGrid(false);
+    m_table->setFrameShape(QFrame::NoFrame);
+    m_table->verticalHeader()->hide();
+    m_table->verticalHeader()->setDefaultSectionSize(px(22));
+    m_table->setFont(ui::font(FontRole::Mono));
+    m_table->horizontalHeader()->setHighlightSections(false);
+    m_table->setAccessibleName(tr("Results of the run"));
+    const std::array<int, RunTableModel::ColumnCount> widths{190, 70, 90, 56, 112, 112, 62, 70, 84, 160};
+    for (int column = 0; column < RunTableModel::ColumnCount; ++column)
+        m_table->setColumnWidth(column, px(widths[static_cast<std::size_t>(column)]));
+    m_table->horizontalHeader()->setStretchLastSection(true);
+    m_table->hide();
+    m_empty = new QLabel(tr("The error of every layer appears here as it finishes"));
+    setTextLevel(m_empty, TextLevel::Hint);
+    m_empty->setAlignment(Qt::AlignCenter);
+
+    auto* head = new QVBoxLayout;
+    head->setContentsMargins(px(24), px(16), px(24), px(12));
+    head->setSpacing(px(8));
+    head->addWidget(title);
+    head->addWidget(target);
+    head->addSpacing(px(4));
+    head->addLayout(form);
+    head->addSpacing(px(4));
+    head->addLayout(action);
+    head->addWidget(m_commandRow);
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addLayout(head);
+    layout->addWidget(hairline(this));
+    layout->addWidget(m_table, 1);
+    layout->addWidget(m_empty, 1);
+
+    connect(m_output, &QLineEdit::textEdited, this, [this] { m_isSuggested = false; });
+    connect(m_output, &QLineEdit::textChanged, this, &RunPage::refreshFiles);
+    connect(m_replace, &QCheckBox::toggled, this, &RunPage::refreshFiles);
+    connect(browse, &QPushButton::clicked, this, &RunPage::chooseOutput);
+    connect(copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_command->text()); });
+    connect(m_start, &QPushButton::clicked, this, [this] {
+        if (m_run.isRunning())
+            m_run.cancel();
+        else
+            startOrExplain();
+    });
+}
+
+void RunPage::setOutput(const QString& path)
+{
+    m_isSuggested = false;
+    m_output->setText(path);
+}
+
+QString RunPage::output() const
+{
+    return m_output->text();
+}
+
+QString RunPage::message() const
+{
+    return m_message->text();
+}
+
+QString RunPage::loadCommand() const
+{
+    return m_command->text();
+}
+
+void RunPage::focusOutput()
+{
+    m_output->setFocus(Qt::ShortcutFocusReason);
+}
+
+void RunPage::suggestOutput()
+{
+    if (!m_session.isOpen() || !m_isSuggested)
+        return;
+    const QString folder = QStandardPaths::writableLocation(QStandardPaths::DocumentsLocation);
+    const QString stem = QFileInfo(m_session.name()).completeBaseName();
+    m_output->setText(QDir(folder.isEmpty() ? QDir::homePath() : folder).filePath(stem + QStringLiteral("-quantized.gguf")));
+    refreshFiles();
+}
+
+void RunPage::chooseOutput()
+{
+    auto* dialog = new QFileDialog(this, tr("Write the model to"), m_output->text(), tr("GGUF model (*.gguf)"));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setAcceptMode(QFileDialog::AcceptSave);
+    dialog->setDefaultSuffix(QStringLiteral("gguf"));
+    dialog->setOption(QFileDialog::DontConfirmOverwrite);  // "Replace existing files" asks for both files at once
+    connect(dialog, &QFileDialog::fileSelected, this, &RunPage::setOutput);
+    dialog->open();
+}
+
+void RunPage::showEvent(QShowEvent* event)
+{
+    QWidget::showEvent(event);
+    refreshFiles();
+}
+
+void RunPage::refreshFiles()
+{
+    if (!isVisible())
+        return;  // a rank is dragged elsewhere, frame by frame; this page catches up when it is shown
+    clearLayout(m_files);
+    bool anyExists = false;
+    if (m_session.isOpen() && !m_output->text().isEmpty()) {
+        const auto estimate = m_session.estimateFor(m_output->text());
+        if (estimate) {
+            int row = 0;
+            for (const OutputFile& file : estimate->outputs) {
+                const QString name = fromPath(file.path);
+                anyExists = anyExists || QFileInfo::exists(name);
+                auto* nameLabel = new QLabel(QFileInfo(name).fileName());
+                nameLabel->setFont(ui::font(FontRole::Mono));
+                auto* kind = new QLabel(file.kind == "adapter" ? tr("low-rank correction") : tr("model"));
+                setTextLevel(kind, TextLevel::Label);
+                auto* size = new QLabel(fileSize(file.bytes));
+                size->setFont(ui::font(FontRole::Mono));
+                size->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+                auto* badge = new SourceBadge;
+                badge->setSource(Source::Exact);
+                m_files->addWidget(nameLabel, row, 0);
+                m_files->addWidget(kind, row, 1);
+                m_files->addWidget(size, row, 2);
+                m_files->addWidget(badge, row, 3);
+                m_files->setColumnStretch(4, 1);
+                ++row;
+            }
+        }
+    }
+    m_replace->setVisible(anyExists);
+    const QString wrong = obstacle();
+    m_check->setText(wrong.isEmpty() ? tr("✓ Free space, names and plan are in order") : QStringLiteral("▲ ") + wrong);
+    m_start->setEnabled(m_session.isOpen() && (m_run.isRunning() || wrong.isEmpty()));
+    if (!m_run.isRunning())
+        m_start->setText(tr("Quantize and export"));
+}
+
+QString RunPage::obstacle() const
+{
+    if (!m_session.isOpen())
+        return tr("Open a model first");
+    if (m_output->text().isEmpty())
+        return tr("Choose where to write the model");
+    const auto estimate = m_session.estimateFor(m_output->text());
+    if (!estimate)
+        return textOf(estimate.error());
+    for (const OutputFile& file : estimate->outputs) {
+        if (!m_replace->isChecked() && QFileInfo::exists(fromPath(file.path)))
+            return tr("%1 exists: tick “Replace existing files” or choose another name").arg(QFileInfo(fromPath(file.path)).fileName());
+    }
+    const QFileInfo folder(QFileInfo(m_output->text()).absolutePath());
+    if (!folder.isDir())
+        return tr("The folder %1 does not exist").arg(folder.absoluteFilePath());
+    if (!folder.isWritable())
+        return tr("The folder %1 cannot be written").arg(folder.absoluteFilePath());
+    const QStorageInfo disk(folder.absoluteFilePath());
+    if (disk.isValid() && disk.bytesAvailable() >= 0 && static_cast<Bytes>(disk.bytesAvailable()) < estimate->total)
+        return tr("%1 needed, %2 free").arg(fileSize(estimate->total), fileSize(static_cast<Bytes>(disk.bytesAvailable())));
+    return {};
+}
+
+void RunPage::startOrExplain()
+{
+    const QString wrong = obstacle();
+    if (!wrong.isEmpty()) {
+        showMessage(QStringLiteral("▲"), wrong);
+        focusOutput();
+        return;
+    }
+    m_run.start(m_output->text(), m_replace->isChecked());
+}
+
+void RunPage::showProgress(double fraction, const QString& subject)
+{
+    m_progress->setValue(static_cast<int>(1000 * fraction));
+    const QString left = m_run.timeLeftText();
+    showMessage({}, left.isEmpty() ? subject : tr("%1 · %2", "layer · time left").arg(subject, left));
+}
+
+void RunPage::showFinished()
+{
+    const RunResult& result = *m_run.lastResult();
+    m_progress->hide();
+    m_model->setAll(result.tensors);
+    m_empty->hide();
+    m_table->show();
+    const double bits = result.elements == 0 ? 0 : 8.0 * static_cast<double>(result.writtenBytes) / static_cast<double>(result.elements);
+    showMessage(QStringLiteral("✓"), tr("%1 written, read back and compared in %2 s · %3 bits per weight, all files")
+                                         .arg(fileSize(result.writtenBytes), number3(result.seconds), QLocale().toString(bits, 'f', 2)));
+    if (const ExporterRow* exporter = findExporter("gguf")) {
+        SizeEstimate written = result.estimate;
+        written.outputs = result.outputs;
+        m_command->setText(QString::fromStdString(exporter->loadCommand(written)));
+        m_command->setCursorPosition(0);
+        m_commandRow->show();
+    }
+    refreshFiles();
+}
+
+void RunPage::showMessage(const QString& glyph, const QString& text)
+{
+    m_message->setText(glyph.isEmpty() ? text : glyph + QLatin1Char(' ') + text);
+}
+
+}  // namespace sigmascope::ui

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/session/LayerAnalysis.h"
+
+#include "core/base/Random.h"
+#include "core/solve/Solver.h"
+#include "core/tensor/Decode.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace sigmascope::ui {
+
+namespace {
+
+/// Value below which half of the finite elements lie, by walking the codes in the order of their values.
+double medianOf(const CodeCounts& codes)
+{
+    std::vector<std::pair<float, std::uint64_t>> values;
+    std::uint64_t total = 0;
+    for (std::uint32_t code = 0; code < codes.counts.size(); ++code) {
+        const float value = codeValue(codes.codeType, code);
+        if (codes.counts[code] == 0 || !std::isfinite(value))
+            continue;
+        values.emplace_back(value, codes.counts[code]);
+        total += codes.counts[code];
+    }
+    std::ranges::sort(values);
+    std::uint64_t seen = 0;
+    for (const auto& [value, count] : values) {
+        seen += count;
+        if (2 * seen >= total)
+            return value;
+    }
+    return 0;
+}
+
+float medianBy(std::vector<Grid::GroupScale>& groups, float Grid::GroupScale::*member)
+{
+    const auto middle = groups.begin() + static_cast<std::ptrdiff_t>(groups.size() / 2);
+    std::ranges::nth_element(groups, middle, {}, member);
+    return (*middle).*member;
+}
+
+void describeGrid(LayerPreview& preview, const QuantizedTensor& quantized)
+{
+    std::vector<Grid::GroupScale> groups = quantized.grid->groupScales(quantized.codes, quantized.rows, quantized.cols);
+    preview.bitsPerWeight = quantized.bitsPerWeight();
+    preview.levels = quantized.grid->levels();
+    preview.groups = groups.size();
+    if (groups.empty())
+        return;
+    preview.medianScale = std::fabs(medianBy(groups, &Grid::GroupScale::scale));
+    preview.medianOffset = medianBy(groups, &Grid::GroupScale::offset);
+}
+
+/// Spectra of the residual under both metrics, and the error left at every rank.
+Status describeResidual(LayerPreview& preview, const std::vector<float>& weights, const std::vector<float>& residual,
+                        const SpectrumOptions& options, const JobContext& job)
+{
+    const auto rows = static_cast<std::size_t>(preview.rows);
+    const auto cols = static_cast<std::size_t>(preview.cols);
+    auto plain = leadingSpectrum({residual, rows, cols, {}}, options, job);
+    if (!plain)
+        return passOn(plain);
+    preview.e = std::move(*plain);
+    preview.weightError = ErrorSpectrum(preview.e.values, preview.e.totalEnergy, preview.w.totalEnergy);
+    if (preview.metric.isPlain())
+        return {};
+    auto weighted = leadingSpectrum({residual, rows, cols, preview.metric.scale}, options, job);
+    if (!weighted)
+        return passOn(weighted);
+    preview.es = std::move(*weighted);
+    const double weightEnergy = energy({weights, rows, cols, preview.metric.scale});
+    if (weightEnergy > 0)
+        preview.outputError = ErrorSpectrum(preview.es->values, preview.es->totalEnergy, weightEnergy);
+    return {};
+}
+
+}  // namespace
+
+Result<ValueAnalysis> analyseValues(const Checkpoint& checkpoint, std::size_t tensor, ComputeBackend& backend,
+                                    const JobContext& job)
+{
+    const auto view = checkpoint.view(tensor);
+    if (!view)
+        return passOn(view);
+    if (!info(view->dtype).decodable)
+        return fail(ErrorCode::UnsupportedType,
+                    Where{checkpoint.path().string(), checkpoint.tensors()[tensor].name, {}},
+                    std::string(info(view->dtype).name) + " is listed and copied, its values cannot be looked at yet");
+    ValueAnalysis analysis;
+    auto stats = backend.statistics(*view, job);
+    if (!stats)
+        return passOn(stats);
+    analysis.stats = *stats;
+    analysis.device = backend.deviceFor(Op::Statistics, view->dtype);
+    auto codes = codeCounts(*view, job);
+    if (!codes)
+        return passOn(codes);
+    if (auto same = checkpoint.checkUnchanged(tensor); !same)
+        return passOn(same);
+    analysis.outliers = outliersFrom(*codes, analysis.stats);
+    analysis.median = medianOf(*codes);
+    analysis.codes = std::make_shared<const CodeCounts>(std::move(*codes));
+    return analysis;
+}
+
+Result<LayerPreview> previewLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                                  const Imatrix* calibration, const Spectrum* spectrumOfW, std::uint64_t seed,
+                                  ComputeBackend& backend, const JobContext& job)
+{
+    const auto begin = std::chrono::steady_clock::now();
+    const auto view = checkpoint.view(tensor);
+    if (!view)
+        return passOn(view);
+    const std::string& name = checkpoint.tensors()[tensor].name;
+    LayerPreview preview;
+    preview.rows = view->rows();
+    preview.cols = view->cols();
+    preview.metricKind = plan.metric;
+    std::vector<float> weights(view->elements());
+    if (auto decoded = decodeRows(*view, 0, preview.rows, weights); !decoded)
+        return passOn(decoded);
+    const auto rows = static_cast<std::size_t>(preview.rows);
+    const auto cols = static_cast<std::size_t>(preview.cols);
+    const SpectrumOptions options{.count = kShownValues, .seed = seedFor(seed, name)};
+    if (spectrumOfW != nullptr) {
+        preview.w = *spectrumOfW;
+    } else {
+        auto spectrum = leadingSpectrum({weights, rows, cols, {}}, options, job);
+        if (!spectrum)
+            return passOn(spectrum);
+        preview.w = std::move(*spectrum);
+    }
+    if (!plan.keep) {
+        const auto grid = findGrid(plan.grid);
+        if (!grid)
+            return passOn(grid);
+        preview.grid = plan.grid;
+        preview.metric = metricFor(plan.metric, calibration, name, preview.cols);
+        const SolveProblem problem{weights, preview.rows, preview.cols, *grid, &preview.metric, &backend};
+        const auto solution = findSolver("nearest")->solve(problem, job);
+        if (!solution)
+            return passOn(solution);
+        describeGrid(preview, solution->quantized);
+        std::vector<float> residual(weights.size());
+        (*grid)->decode(solution->quantized.codes, preview.rows, preview.cols, residual);
+        for (std::size_t i = 0; i < residual.size(); ++i)
+            residual[i] = weights[i] - residual[i];
+        if (auto described = describeResidual(preview, weights, residual, options, job); !described)
+            return passOn(described);
+    }
+    if (auto same = checkpoint.checkUnchanged(tensor); !same)
+        return passOn(same);
+    preview.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return preview;
+}
+
+}  // namespace sigmascope::ui

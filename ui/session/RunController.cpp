@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/session/RunController.h"
+
+#include "ui/session/Session.h"
+#include "ui/session/Text.h"
+
+namespace sigmascope::ui {
+
+RunController::RunController(Session& session, QObject* parent)
+    : QObject(parent)
+    , m_session(session)
+{
+    connect(&session, &Session::closed, this, &RunController::cancel);
+}
+
+void RunController::start(const QString& output, bool overwrite)
+{
+    Q_ASSERT(m_session.isOpen() && !isRunning());
+    m_layers.clear();
+    m_lastResult.reset();
+    m_fraction = 0;
+    m_clock.start();
+    ExportRequest request = m_session.exportRequest(output, overwrite);
+    m_plan = request.plan;
+    m_job.start(
+        [this, request = std::move(request), backend = m_session.backend(), calibration = m_session.calibration()](
+            const JobContext& job, const LatestJob<RunResult>::Post& post) -> Result<RunResult> {
+            const ExporterRow* exporter = findExporter(request.plan.target);
+            if (exporter == nullptr)
+                return fail(ErrorCode::NotRepresentable, "no exporter for target '" + request.plan.target + "'");
+            RunOptions options;
+            options.onLayer = [this, &post](const TensorResult& result) { post([this, result] { layerArrived(result); }); };
+            return quantize(request, *exporter, *backend, options, job);
+        },
+        [this](Result<RunResult> result) { ended(std::move(result)); },
+        [this](double fraction, const QString& subject) {
+            m_fraction = fraction;
+            emit progressed(fraction, subject);
+        });
+    emit started();
+}
+
+void RunController::cancel()
+{
+    if (!isRunning())
+        return;
+    m_job.cancel();
+    emit cancelled();
+}
+
+QString RunController::timeLeftText() const
+{
+    return isRunning() ? timeLeft(m_fraction, static_cast<double>(m_clock.elapsed()) / 1000) : QString();
+}
+
+void RunController::layerArrived(const TensorResult& result)
+{
+    m_layers.push_back(result);
+    m_session.recordResult(result, m_plan.layers[result.tensor]);
+    emit layerFinished(result);
+}
+
+void RunController::ended(Result<RunResult> result)
+{
+    if (!result) {
+        emit failed(textOf(result.error()));
+        return;
+    }
+    m_fraction = 1;
+    m_lastResult = std::move(*result);
+    // Queued per-layer messages of the last moment may still be on their way; the result holds them all.
+    m_layers = m_lastResult->tensors;
+    for (const TensorResult& layer : m_lastResult->tensors)
+        m_session.recordResult(layer, m_plan.layers[layer.tensor]);
+    emit finished();
+}
+
+}  // namespace sigmascope::ui

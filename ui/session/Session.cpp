@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/session/Session.h"
+
+#include "core/export/GgufPlanner.h"
+#include "ui/session/Text.h"
+
+#include <QFileInfo>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+namespace sigmascope::ui {
+
+struct Session::Opened {
+    std::shared_ptr<const Checkpoint> checkpoint;
+    std::shared_ptr<const ModelTopology> topology;
+    std::shared_ptr<const Imatrix> calibration;
+    std::shared_ptr<const GgufPlanner> planner;
+    std::optional<Error> plannerError;  // why this model cannot become a GGUF; it can still be looked at
+    ResolvedPlan resolved;
+    QStringList messages;
+};
+
+namespace {
+
+/// An imatrix lying beside the model is its calibration unless the user imports another.
+std::shared_ptr<const Imatrix> calibrationBeside(const Checkpoint& checkpoint, QStringList& messages)
+{
+    for (const char* name : {"imatrix.gguf", "imatrix.dat"}) {
+        const std::filesystem::path path = checkpoint.folder() / name;
+        std::error_code ignored;
+        if (!std::filesystem::exists(path, ignored))
+            continue;
+        auto imatrix = readImatrix(path);
+        if (imatrix)
+            return std::make_shared<const Imatrix>(std::move(*imatrix));
+        messages << textOf(imatrix.error());
+    }
+    return nullptr;
+}
+
+Result<ResolvedPlan> initialPlan(const Checkpoint& checkpoint, const ModelTopology& topology, bool calibrated)
+{
+    // A low-rank correction without activations buys next to nothing on real layers: plain rounding is the start.
+    const auto recipe = recipeFromPreset(calibrated ? "l2qer-w4" : "rtn-w4");
+    if (!recipe)
+        return passOn(recipe);
+    return resolve(*recipe, checkpoint, topology);
+}
+
+}  // namespace
+
+Session::Session(BackendFactory makeBackend, std::vector<DeviceInfo> devices, QObject* parent)
+    : QObject(parent)
+    , m_makeBackend(std::move(makeBackend))
+    , m_devices(std::move(devices))
+    , m_backend(makeCpuBackend())
+    , m_deviceId(QStringLiteral("cpu"))
+    , m_estimate(fail(ErrorCode::NotFound, "no model is open"))
+{
+}
+
+Session::~Session() = default;
+
+void Session::open(const QString& path)
+{
+    emit openStarted(path);
+    m_openJob.start(
+        [path](const JobContext& job) -> Result<std::shared_ptr<Opened>> {
+            auto opened = std::make_shared<Opened>();
+            auto checkpoint = Checkpoint::open(toPath(path), {}, job);
+            if (!checkpoint)
+                return passOn(checkpoint);
+            opened->checkpoint = *checkpoint;
+            opened->topology = std::make_shared<const ModelTopology>(*opened->checkpoint);
+            opened->calibration = calibrationBeside(*opened->checkpoint, opened->messages);
+            auto resolved = initialPlan(*opened->checkpoint, *opened->topology, opened->calibration != nullptr);
+            if (!resolved)
+                return passOn(resolved);
+            opened->resolved = std::move(*resolved);
+            auto planner = GgufPlanner::create(opened->checkpoint);
+            if (planner)
+                opened->planner = std::move(*planner);
+            else
+                opened->plannerError = planner.error();
+            for (const CheckpointWarning& warning : opened->checkpoint->warnings().first(
+                     std::min<std::size_t>(opened->checkpoint->warnings().size(), 20)))
+                opened->messages << textOf(Error{warning.code, warning.detail});
+            return opened;
+        },
+        [this, path](Result<std::shared_ptr<Opened>> result) {
+            if (!result) {
+                emit openFailed(path, textOf(result.error()));
+                return;
+            }
+            m_path = path;
+            adopt(std::move(**result));
+        },
+        [this](double fraction, const QString& what) { emit openProgress(fraction, what); });
+}
+
+void Session::cancelOpen()
+{
+    m_openJob.cancel();
+}
+
+void Session::adopt(Opened found)
+{
+    close();
+    m_checkpoint = std::move(found.checkpoint);
+    m_topology = std::move(found.topology);
+    m_calibration = std::move(found.calibration);
+    m_planner = std::move(found.planner);
+    m_plannerError = std::move(found.plannerError);
+    m_plan = std::move(found.resolved.plan);
+    m_fallbacks = std::move(found.resolved.fallbacks);
+    refreshEstimate();
+    emit this->opened();
+    for (const QString& message : found.messages)
+        emit messageRaised(message);
+    for (std::size_t i = 0; i < m_plan.layers.size(); ++i) {
+        if (!m_plan.layers[i].keep && isPlannable(i)) {
+            select({i}, i);
+            break;
+        }
+    }
+}
+
+void Session::close()
+{
+    m_valuesJob.cancel();
+    m_previewJob.cancel();
+    m_undo.clear();
+    m_selection.clear();
+    m_current.reset();
+    m_values.clear();
+    m_previews.clear();
+    m_measured.clear();
+    m_analysisError.reset();
+    if (!m_checkpoint)
+        return;
+    m_checkpoint.reset();
+    m_topology.reset();
+    m_calibration.reset();
+    m_planner.reset();
+    m_plan = {};
+    m_fallbacks.clear();
+    emit closed();
+}
+
+QString Session::name() const
+{
+    const QFileInfo file(m_path);
+    return file.isDir() ? QFileInfo(file.absoluteFilePath()).fileName() : file.fileName();
+}
+
+void Session::importCalibration(const QString& path)
+{
+    m_calibrationJob.start(
+        [path](const JobContext&) -> Result<std::shared_ptr<const Imatrix>> {
+            auto imatrix = readImatrix(toPath(path));
+            if (!imatrix)
+                return passOn(imatrix);
+            return std::make_shared<const Imatrix>(std::move(*imatrix));
+        },
+        [this](Result<std::shared_ptr<const Imatrix>> imatrix) {
+            if (!imatrix) {
+                emit messageRaised(textOf(imatrix.error()));
+                return;
+            }
+            m_calibration = std::move(*imatrix);
+            m_previews.clear();
+            m_measured.clear();
+            refreshEstimate();
+            emit calibrationChanged();
+            analyseCurrent();
+        });
+}
+
+void Session::setDevice(const QString& device)
+{
+    auto backend = m_makeBackend(device.toStdString());
+    if (!backend) {
+        emit messageRaised(textOf(backend.error()));
+        return;
+    }
+    m_backend = std::move(*backend);
+    m_deviceId = QString::fromStdString(m_backend->device().id);
+    emit deviceChanged();
+    if (isOpen())
+        analyseCurrent();
+}
+
+bool Session::isPlannable(std::size_t index) const
+{
+    const TensorInfo& t = tensor(index);
+    return t.state == TensorState::Ok && info(t.dtype).decodable && t.shape.size() >= 2 && !topology().place(index).bias
+        && t.elements() > 0;
+}
+
+void Session::select(std::vector<std::size_t> tensors, std::optional<std::size_t> current)
+{
+    if (tensors == m_selection && current == m_current)
+        return;
+    const bool sameCurrent = current == m_current;
+    m_selection = std::move(tensors);
+    m_current = current;
+    emit selectionChanged();
+    if (!sameCurrent)
+        analyseCurrent();
+}
+
+const ValueAnalysis* Session::values(std::size_t index) const
+{
+    const auto it = m_values.find(index);
+    return it == m_values.end() ? nullptr : &it->second;
+}
+
+const LayerPreview* Session::preview(std::size_t index) const
+{
+    const auto it = m_previews.find(index);
+    return it == m_previews.end() ? nullptr : &it->second;
+}
+
+bool Session::isPreviewCurrent(std::size_t index) const
+{
+    const LayerPreview* shown = preview(index);
+    const LayerPlan& plan = layer(index);
+    return shown != nullptr && shown->grid == (plan.keep ? std::string() : plan.grid)
+        && (plan.keep || shown->metricKind == plan.metric);
+}
+
+const TensorResult* Session::measured(std::size_t index) const
+{
+    const auto it = m_measured.find(index);
+    if (it == m_measured.end())
+        return nullptr;
+    LayerPlan ran = it->second.plan;
+    ran.pinned = layer(index).pinned;  // a pin does not change what is stored
+    ran.preset = layer(index).preset;
+    return ran == layer(index) ? &it->second.result : nullptr;
+}
+
+std::optional<ShownError> Session::shownError(std::size_t index) const
+{
+    if (layer(index).keep)
+        return std::nullopt;
+    if (const TensorResult* result = measured(index)) {
+        if (const auto error = result->metricError ? result->metricError : result->weightError)
+            return ShownError{*error, true};
+    }
+    const LayerPreview* shown = preview(index);
+    if (shown == nullptr || !isPreviewCurrent(index) || shown->shownError().isEmpty())
+        return std::nullopt;
+    return ShownError{shown->shownError().errorAtRank(layer(index).rank), false};
+}
+
+void Session::recordResult(const TensorResult& result, const LayerPlan& plan)
+{
+    m_measured.insert_or_assign(result.tensor, MeasuredLayer{result, plan});
+    emit analysisChanged(result.tensor);
+}
+
+void Session::analyseCurrent()
+{
+    m_valuesJob.cancel();
+    m_previewJob.cancel();
+    m_analysisError.reset();
+    if (!m_checkpoint || !m_current)
+        return;
+    const std::size_t index = *m_current;
+    emit analysisStarted();
+    if (m_values.contains(index)) {
+        startPreview(index);
+        return;
+    }
+    m_valuesJob.start(
+        [checkpoint = m_checkpoint, backend = m_backend, index](const JobContext& job) {
+            return analyseValues(*checkpoint, index, *backend, job);
+        },
+        [this, index](Result<ValueAnalysis> analysis) {
+            if (analysis)
+                m_values.insert_or_assign(index, std::move(*analysis));
+            else
+                m_analysisError = analysis.error();
+            emit analysisChanged(index);
+            if (analysis.has_value())
+                startPreview(index);
+        });
+}
+
+void Session::startPreview(std::size_t index)
+{
+    const ValueAnalysis* known = values(index);
+    if (!isPlannable(index) || isPreviewCurrent(index) || known == nullptr)
+        return;
+    if (known->stats.nan + known->stats.inf > 0)
+        return;  // its statistics say so; there is no spectrum of values that are not numbers
+    std::shared_ptr<const Spectrum> spectrumOfW;
+    if (const LayerPreview* earlier = preview(index))
+        spectrumOfW = std::make_shared<const Spectrum>(earlier->w);
+    m_previewJob.start(
+        [checkpoint = m_checkpoint, backend = m_backend, calibration = m_calibration, plan = layer(index), seed = m_plan.seed,
+         spectrumOfW, index](const JobContext& job) {
+            return previewLayer(*checkpoint, index, plan, calibration.get(), spectrumOfW.get(), seed, *backend, job);
+        },
+        [this, index](Result<LayerPreview> preview) {
+            if (preview)
+                m_previews.insert_or_assign(index, std::move(*preview));
+            else
+                m_analysisError = preview.error();
+            emit analysisChanged(index);
+        });
+    emit analysisChanged(index);
+}
+
+ExportRequest Session::exportRequest(const QString& output, bool overwrite) const
+{
+    return {.checkpoint = m_checkpoint,
+            .plan = m_plan,
+            .output = toPath(output),
+            .calibration = m_calibration.get(),
+            .overwrite = overwrite};
+}
+
+Result<SizeEstimate> Session::estimateFor(const QString& output) const
+{
+    if (!m_planner)
+        return tl::unexpected<Error>(m_plannerError.value_or(Error{ErrorCode::NotFound, "no model is open"}));
+    return m_planner->estimate(m_plan, m_calibration.get(), toPath(output));
+}
+
+void Session::refreshEstimate()
+{
+    m_estimate = estimateFor(QStringLiteral("model.gguf"));
+}
+
+}  // namespace sigmascope::ui

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/calibration/Imatrix.h"
+#include "core/checkpoint/ModelTopology.h"
+#include "core/export/Exporter.h"
+#include "core/plan/Plan.h"
+#include "core/project/Pipeline.h"
+#include "ui/session/LatestJob.h"
+#include "ui/session/LayerAnalysis.h"
+
+#include <QObject>
+#include <QString>
+#include <QUndoStack>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace sigmascope {
+class GgufPlanner;
+}
+
+namespace sigmascope::ui {
+
+/// An error as shown: measured on the stored form by a run, or estimated from the exact spectrum of the
+/// residual, before the factors are rounded.
+struct ShownError {
+    double value = 0;
+    bool isMeasured = false;
+};
+
+/// The open document's face to the widgets: checkpoint, plan with undo, selection, background jobs and
+/// what they found. Holds no widget and no file format knowledge. GUI thread only; every job is a free
+/// function of values whose result arrives here.
+class Session : public QObject {
+    Q_OBJECT
+public:
+    using BackendFactory = std::function<Result<std::unique_ptr<ComputeBackend>>(std::string_view device)>;
+
+    /// @param makeBackend  by device id or "auto"; @param devices as listed in the status bar.
+    Session(BackendFactory makeBackend, std::vector<DeviceInfo> devices, QObject* parent = nullptr);
+    ~Session() override;
+
+    // Document
+    void open(const QString& path);
+    void cancelOpen();
+    void close();
+    [[nodiscard]] bool isOpen() const { return m_checkpoint != nullptr; }
+    [[nodiscard]] bool isOpening() const { return m_openJob.isRunning(); }
+    [[nodiscard]] QString path() const { return m_path; }
+    [[nodiscard]] QString name() const;
+    [[nodiscard]] const std::shared_ptr<const Checkpoint>& checkpoint() const { return m_checkpoint; }
+    [[nodiscard]] const ModelTopology& topology() const { return *m_topology; }
+    [[nodiscard]] const TensorInfo& tensor(std::size_t index) const { return m_checkpoint->tensors()[index]; }
+    void importCalibration(const QString& path);
+    [[nodiscard]] const std::shared_ptr<const Imatrix>& calibration() const { return m_calibration; }
+
+    // Devices
+    [[nodiscard]] const std::vector<DeviceInfo>& devices() const { return m_devices; }
+    [[nodiscard]] const std::shared_ptr<ComputeBackend>& backend() const { return m_backend; }
+    [[nodiscard]] QString deviceId() const { return m_deviceId; }
+    void setDevice(const QString& id);
+
+    // Plan
+    [[nodiscard]] const QuantizationPlan& plan() const { return m_plan; }
+    [[nodiscard]] const LayerPlan& layer(std::size_t tensor) const { return m_plan.layers[tensor]; }
+    [[nodiscard]] bool isPlannable(std::size_t tensor) const;
+    [[nodiscard]] const std::vector<Fallback>& fallbacks() const { return m_fallbacks; }
+    [[nodiscard]] QUndoStack& undoStack() { return m_undo; }
+    /// A number that no earlier gesture had: pass it to every edit of one drag.
+    [[nodiscard]] quint64 newGesture() { return ++m_lastGesture; }
+    using Edit = std::function<void(LayerPlan&)>;
+    /// One undo step for all @p tensors; tensors that cannot be planned are left out.
+    void edit(const std::vector<std::size_t>& tensors, const QString& text, const Edit& change, quint64 gesture = 0);
+    void setRank(const std::vector<std::size_t>& tensors, int rank, quint64 gesture = 0);
+    void changeRank(const std::vector<std::size_t>& tensors, int by, quint64 gesture = 0);
+    /// Ends a gesture where it began: its undo step vanishes.
+    void restore(const std::vector<std::pair<std::size_t, LayerPlan>>& plans, quint64 gesture);
+    /// Plans of these tensors as they are now, to be restored if a gesture is given up.
+    [[nodiscard]] std::vector<std::pair<std::size_t, LayerPlan>> plansOf(const std::vector<std::size_t>& tensors) const;
+    /// Grid family ("q4_0", "int-g128") at the width each layer has now, or the family's nearest width.
+    void setFamily(const std::vector<std::size_t>& tensors, const QString& family);
+    void setBits(const std::vector<std::size_t>& tensors, int bits);
+    void setPreset(const std::vector<std::size_t>& tensors, const QString& preset);
+    void setPinned(const std::vector<std::size_t>& tensors, bool pinned);
+    void setKeep(const std::vector<std::size_t>& tensors, bool keep);
+    void setMetric(const std::vector<std::size_t>& tensors, MetricKind metric);
+    void setFactors(const std::vector<std::size_t>& tensors, FactorType type);
+    /// Highest rank that means anything: min(rows, cols).
+    [[nodiscard]] int maxRank(std::size_t tensor) const;
+
+    // Selection: shared by tree, plots and inspector
+    void select(std::vector<std::size_t> tensors, std::optional<std::size_t> current);
+    [[nodiscard]] const std::vector<std::size_t>& selection() const { return m_selection; }
+    [[nodiscard]] std::optional<std::size_t> current() const { return m_current; }
+
+    // What is known of a tensor
+    [[nodiscard]] const ValueAnalysis* values(std::size_t tensor) const;
+    /// The newest preview, which may be of an earlier grid or metric: see isPreviewCurrent.
+    [[nodiscard]] const LayerPreview* preview(std::size_t tensor) const;
+    [[nodiscard]] bool isPreviewCurrent(std::size_t tensor) const;
+    [[nodiscard]] bool isAnalysing() const { return m_valuesJob.isRunning() || m_previewJob.isRunning(); }
+    [[nodiscard]] const std::optional<Error>& analysisError() const { return m_analysisError; }
+    /// Result of the last run if the layer's plan is still the one that ran.
+    [[nodiscard]] const TensorResult* measured(std::size_t tensor) const;
+    /// Output error (weight error without calibration): measured by a run, else estimated from the
+    /// preview's exact spectrum before factor rounding; nothing if neither is known.
+    [[nodiscard]] std::optional<ShownError> shownError(std::size_t tensor) const;
+    void recordResult(const TensorResult& result, const LayerPlan& plan);
+
+    // Sizes, exact
+    [[nodiscard]] const Result<SizeEstimate>& estimate() const { return m_estimate; }
+    /// The same with the files' names; touches no file.
+    [[nodiscard]] Result<SizeEstimate> estimateFor(const QString& output) const;
+    /// Bytes of one tensor as planned: codes, scales and factors, or its kept form.
+    [[nodiscard]] Bytes plannedBytes(std::size_t tensor) const;
+    [[nodiscard]] double plannedBits(std::size_t tensor) const;
+    /// Bytes that one rank of this tensor's factors costs.
+    [[nodiscard]] double bytesPerRank(std::size_t tensor) const;
+    /// What a run would be asked for.
+    [[nodiscard]] ExportRequest exportRequest(const QString& output, bool overwrite) const;
+
+signals:
+    void openStarted(const QString& path);
+    void openProgress(double fraction, const QString& what);
+    void opened();
+    void openFailed(const QString& path, const QString& message);
+    void closed();
+    void calibrationChanged();
+    void deviceChanged();
+    /// Plans of these tensors changed; sizes have been recomputed.
+    void planChanged(const std::vector<std::size_t>& tensors);
+    void selectionChanged();
+    /// Values, preview or a measured result of this tensor arrived or went stale.
+    void analysisChanged(std::size_t tensor);
+    void analysisStarted();
+    void messageRaised(const QString& text);
+
+private:
+    struct Opened;
+    struct MeasuredLayer {
+        TensorResult result;
+        LayerPlan plan;
+    };
+    void adopt(Opened found);
+    void editEach(const std::vector<std::size_t>& tensors, const QString& text,
+                  const std::function<void(std::size_t, LayerPlan&)>& change, quint64 gesture = 0);
+    void editRank(const std::vector<std::size_t>& tensors, const QString& text, const std::function<int(int)>& wanted,
+                  quint64 gesture);
+    void applyPlans(const std::vector<std::pair<std::size_t, LayerPlan>>& plans);
+    void refreshEstimate();
+    void analyseCurrent();
+    void startPreview(std::size_t tensor);
+
+    BackendFactory m_makeBackend;
+    std::vector<DeviceInfo> m_devices;
+    std::shared_ptr<ComputeBackend> m_backend;
+    QString m_deviceId;
+
+    QString m_path;
+    std::shared_ptr<const Checkpoint> m_checkpoint;
+    std::shared_ptr<const ModelTopology> m_topology;
+    std::shared_ptr<const Imatrix> m_calibration;
+    std::shared_ptr<const GgufPlanner> m_planner;
+    std::optional<Error> m_plannerError;
+    QuantizationPlan m_plan;
+    std::vector<Fallback> m_fallbacks;
+    QUndoStack m_undo;
+    quint64 m_lastGesture = 0;
+    Result<SizeEstimate> m_estimate;
+
+    std::vector<std::size_t> m_selection;
+    std::optional<std::size_t> m_current;
+    std::unordered_map<std::size_t, ValueAnalysis> m_values;
+    std::unordered_map<std::size_t, LayerPreview> m_previews;
+    std::unordered_map<std::size_t, MeasuredLayer> m_measured;
+    std::optional<Error> m_analysisError;
+
+    LatestJob<std::shared_ptr<Opened>> m_openJob;
+    LatestJob<std::shared_ptr<const Imatrix>> m_calibrationJob;
+    LatestJob<ValueAnalysis> m_valuesJob;
+    LatestJob<LayerPreview> m_previewJob;
+};
+
+}  // namespace sigmascope::ui

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/Result.h"
+#include "core/base/Units.h"
+#include "core/calibration/Metric.h"
+#include "core/checkpoint/ModelTopology.h"
+
+#include <QString>
+
+#include <filesystem>
+
+namespace sigmascope::ui {
+
+/// Words and numbers as the user reads them: the core speaks in codes and ids only.
+
+[[nodiscard]] QString titleOf(ErrorCode code);
+/// Title and detail on one line: "File is cut short: model.safetensors: …".
+[[nodiscard]] QString textOf(const Error& error);
+[[nodiscard]] QString titleOf(Role role);
+[[nodiscard]] QString titleOf(MetricKind metric);
+/// "Block 3 · down_proj", or the tensor's own name outside the blocks.
+[[nodiscard]] QString layerTitle(const TensorPlace& place, const QString& name);
+/// The last part of a layer's name: "down_proj", "down_proj (bias)", or the whole name.
+[[nodiscard]] QString layerShortName(const TensorPlace& place, const QString& name);
+/// "4096 × 14336"
+[[nodiscard]] QString shapeText(const Shape& shape);
+
+/// Three significant digits by the user's locale, true minus.
+[[nodiscard]] QString number3(double value);
+/// "2.21 %" from 0.0221; "–" for a missing value is the caller's.
+[[nodiscard]] QString percent(double ratio);
+/// "4.69 GB": powers of ten, for files and budgets.
+[[nodiscard]] QString fileSize(Bytes bytes);
+/// "39.1 MiB": powers of two, for single tensors.
+[[nodiscard]] QString tensorSize(Bytes bytes);
+/// "+0.60 MiB": with its sign.
+[[nodiscard]] QString addedSize(double bytes);
+/// "about 2 min left"; empty before 3 % is done.
+[[nodiscard]] QString timeLeft(double fraction, double elapsedSeconds);
+
+/// Native bytes, never through a lossy conversion.
+[[nodiscard]] std::filesystem::path toPath(const QString& name);
+[[nodiscard]] QString fromPath(const std::filesystem::path& path);
+
+}  // namespace sigmascope::ui
