@@ -68,7 +68,6 @@ MainWindow::MainWindow(Session& session, const QString& samplePath, QWidget* par
     connectRun();
     setMinimumSize(px(1000), px(620));
     resize(px(1440), px(900));
-    m_defaultState = saveState(kStateVersion);
     restoreGeometry(Settings::windowGeometry());
     restoreState(Settings::windowState(), kStateVersion);
     showPage(Start);
@@ -81,7 +80,6 @@ MainWindow::~MainWindow() = default;
 void MainWindow::buildPages()
 {
     m_steps = new StepBar(this);
-    m_steps->setObjectName(QStringLiteral("steps"));
     m_steps->addStep(tr("Inspect"))->setShortcut(QKeySequence(tr("Alt+1")));
     m_steps->addStep(tr("Quantize"))->setShortcut(QKeySequence(tr("Alt+2")));
     addToolBar(m_steps);
@@ -139,7 +137,6 @@ void MainWindow::buildDocks()
     m_inspectorDock->setMinimumWidth(px(288));
     addDockWidget(Qt::LeftDockWidgetArea, m_layersDock);
     addDockWidget(Qt::RightDockWidgetArea, m_inspectorDock);
-    resizeDocks({m_layersDock, m_inspectorDock}, {px(392), px(312)}, Qt::Horizontal);
     // The budget runs under everything, docks included.
     auto* budgetDock = new QDockWidget(tr("Budget"), this);
     budgetDock->setObjectName(QStringLiteral("budget"));
@@ -149,6 +146,7 @@ void MainWindow::buildDocks()
     addDockWidget(Qt::BottomDockWidgetArea, budgetDock);
     setCorner(Qt::BottomLeftCorner, Qt::BottomDockWidgetArea);
     setCorner(Qt::BottomRightCorner, Qt::BottomDockWidgetArea);
+    m_defaultState = saveState(kStateVersion);
     connect(m_layers, &LayerPanel::summaryChanged, m_layersTitle, &DockTitle::setCaption);
     connect(m_inspector, &InspectorPanel::captionChanged, m_inspectorTitle, &DockTitle::setRight);
     connect(m_budget, &BudgetStrip::fallbacksClicked, this, [this] {
@@ -182,6 +180,7 @@ void MainWindow::buildStatusBar()
     for (QLabel* label : {m_facts, m_jobText, m_fallbackOps})
         setTextLevel(label, TextLevel::Label);
     statusBar()->setSizeGripEnabled(false);
+    statusBar()->setContentsMargins(px(10), 0, px(8), 0);
     statusBar()->addWidget(m_facts, 1);
     statusBar()->addPermanentWidget(m_jobText);
     statusBar()->addPermanentWidget(m_jobStop);
@@ -225,7 +224,7 @@ void MainWindow::connectSession()
         refreshStatus();
     });
     connect(&m_session, &Session::deviceChanged, this, &MainWindow::refreshDevice);
-    connect(&m_session, &Session::analysisChanged, this, [this] { m_fallbackOps->setText(tr("%n op(s) on CPU", nullptr, static_cast<int>(m_session.backend()->fallbackCount()))); });
+    connect(&m_session, &Session::analysisChanged, this, [this] { m_fallbackOps->setText(tr("%1 ops on CPU").arg(m_session.backend()->fallbackCount())); });
 }
 
 void MainWindow::connectRun()
@@ -296,7 +295,7 @@ void MainWindow::refreshDevice()
     if (row >= 0)
         m_device->setCurrentIndex(row);
     m_device->setToolTip(QString::fromStdString(m_session.backend()->device().name));
-    m_fallbackOps->setText(tr("%n op(s) on CPU", nullptr, static_cast<int>(m_session.backend()->fallbackCount())));
+    m_fallbackOps->setText(tr("%1 ops on CPU").arg(m_session.backend()->fallbackCount()));
     m_fallbackOps->setVisible(m_session.deviceId() != QLatin1String("cpu"));
 }
 
@@ -321,6 +320,18 @@ void MainWindow::showPage(Page page)
     if (hasModel)
         m_steps->setCurrentStep(page == Inspect ? 0 : 1);
     fitLayout();
+    if (page == Inspect && !m_hasLaidOut) {
+        // Docks take a wanted width only once they are shown.
+        m_hasLaidOut = true;
+        if (Settings::windowState().isEmpty())
+            QTimer::singleShot(0, this, &MainWindow::resetDockWidths);
+    }
+}
+
+void MainWindow::resetDockWidths()
+{
+    const bool narrow = width() < px(1360);
+    resizeDocks({m_layersDock, m_inspectorDock}, {px(narrow ? 320 : 392), px(narrow ? 296 : 312)}, Qt::Horizontal);
 }
 
 void MainWindow::setAppearance(Appearance appearance)
@@ -331,7 +342,12 @@ void MainWindow::setAppearance(Appearance appearance)
 void MainWindow::fitLayout()
 {
     m_budget->setCompact(height() < px(760));
-    m_layers->setNarrow(width() < px(1360));
+    const bool narrow = width() < px(1360);
+    m_layers->setNarrow(narrow);
+    // The docks follow when columns give way or come back, not on every pixel: their widths are the user's otherwise.
+    if (m_hasLaidOut && narrow != m_isNarrow)
+        QTimer::singleShot(0, this, &MainWindow::resetDockWidths);
+    m_isNarrow = narrow;
 }
 
 void MainWindow::resizeEvent(QResizeEvent* event)

@@ -83,6 +83,7 @@ private:
     void stepRank(int by);
     void cycleRegion(int by);
     void fitLayout();
+    void resetDockWidths();
     QAction* addAction(QMenu* menu, const QString& text, const QKeySequence& key, const QString& tip, const std::function<void()>& run);
     /// A single key that acts on layers only while a tree, table or plot has the focus.
     QAction* addLayerKey(QMenu* menu, const QString& text, const QList<QKeySequence>& keys, const QString& tip, const std::function<void()>& run);
@@ -112,6 +113,8 @@ private:
     QLabel* m_fallbackOps = nullptr;
     QByteArray m_defaultState;
     quint64 m_keyGesture = 0;
+    bool m_hasLaidOut = false;
+    bool m_isNarrow = false;
 };
 
 }  // namespace sigmascope::ui

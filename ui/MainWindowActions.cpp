@@ -18,6 +18,7 @@
 #include <QFileInfo>
 #include <QLineEdit>
 #include <QMenuBar>
+#include <QStackedWidget>
 #include <QTabWidget>
 
 namespace sigmascope::ui {
@@ -146,7 +147,11 @@ void MainWindow::buildViewMenu()
     menu->addSeparator();
     menu->addAction(m_layersDock->toggleViewAction());
     menu->addAction(m_inspectorDock->toggleViewAction());
-    addAction(menu, tr("Reset layout"), {}, tr("Put the docks back where they were"), [this] { restoreState(m_defaultState); });
+    addAction(menu, tr("Reset layout"), {}, tr("Put the docks back where they were"), [this] {
+        restoreState(m_defaultState, 1);
+        showPage(static_cast<Page>(m_pages->currentIndex()));
+        resetDockWidths();
+    });
     menu->addSeparator();
     addAction(menu, tr("Next tab"), QKeySequence(tr("Ctrl+Tab")), tr("Density, Spectrum, Statistics"), [this] {
         m_inspect->tabs()->setCurrentIndex((m_inspect->tabs()->currentIndex() + 1) % m_inspect->tabs()->count());

@@ -191,7 +191,7 @@ void StudioTest::draggingTheMarkerReachesTheAdapterFile()
     for (int row = 0; row < table->rowCount(); ++row) {
         const auto& measured = result.tensors[static_cast<std::size_t>(row)];
         if (measured.metricError)
-            QCOMPARE(table->index(row, ui::RunTableModel::OutputError).data().toString(), QLocale().toString(100 * *measured.metricError, 'f', 2));
+            QCOMPARE(table->index(row, ui::RunTableModel::OutputError).data().toString().trimmed(), QLocale().toString(100 * *measured.metricError, 'f', 2));
     }
     QVERIFY(m_window->runPage()->loadCommand().contains(QLatin1String("dragged-lora.gguf")));
     QVERIFY(m_session->shownError(tensor)->isMeasured);

@@ -43,8 +43,7 @@ QString warningOf(const Session& session, std::size_t tensor)
     if (info_.state == TensorState::Missing)
         return LayerTreeModel::tr("The part of the model that holds this tensor is missing");
     if (const ValueAnalysis* values = session.values(tensor); values != nullptr && values->stats.nan + values->stats.inf > 0)
-        return LayerTreeModel::tr("%n value(s) are not finite: it is copied, not quantized", nullptr,
-                                  static_cast<int>(std::min<std::uint64_t>(values->stats.nan + values->stats.inf, 1U << 30U)));
+        return LayerTreeModel::tr("Values that are not finite: %1. It is copied, not quantized").arg(values->stats.nan + values->stats.inf);
     for (const Fallback& fallback : session.fallbacks()) {
         if (fallback.tensor == tensor)
             return QString::fromStdString(fallback.detail);

@@ -18,6 +18,12 @@ QString errorText(const std::optional<double>& error)
     return error ? QLocale().toString(100 * *error, 'f', 2) : kNone;
 }
 
+/// An en space either side: a right-aligned column may stand before a left-aligned one.
+QString padded(const QString& text)
+{
+    return QChar(0x2002) + text + QChar(0x2002);
+}
+
 bool isNumber(int column)
 {
     return column >= RunTableModel::Rank && column <= RunTableModel::Seconds;
@@ -109,7 +115,7 @@ QVariant RunTableModel::data(const QModelIndex& index, int role) const
     const auto row = static_cast<std::size_t>(index.row());
     const auto column = static_cast<std::size_t>(index.column());
     if (role == Qt::DisplayRole)
-        return m_texts[row][column];
+        return padded(m_texts[row][column]);
     if (role == Qt::ToolTipRole)
         return column == Layer ? QString::fromStdString(m_results[row].name) : m_texts[row][column];
     if (role == Qt::TextAlignmentRole)
@@ -137,16 +143,16 @@ QVariant RunTableModel::headerData(int section, Qt::Orientation orientation, int
     if (role != Qt::DisplayRole)
         return {};
     switch (section) {
-    case Layer: return tr("Layer");
-    case Method: return tr("Method");
-    case GridName: return tr("Grid");
-    case Rank: return tr("Rank");
-    case OutputError: return tr("Output error %");
-    case WeightError: return tr("Weight error %");
-    case Bits: return tr("bpw");
-    case Seconds: return tr("Time, s");
-    case Device: return tr("Device");
-    case Note: return tr("Note");
+    case Layer: return padded(tr("Layer"));
+    case Method: return padded(tr("Method"));
+    case GridName: return padded(tr("Grid"));
+    case Rank: return padded(tr("Rank"));
+    case OutputError: return padded(tr("Output error %"));
+    case WeightError: return padded(tr("Weight error %"));
+    case Bits: return padded(tr("bpw"));
+    case Seconds: return padded(tr("Time, s"));
+    case Device: return padded(tr("Device"));
+    case Note: return padded(tr("Note"));
     default: return {};
     }
 }

@@ -137,7 +137,6 @@ void InspectPage::refreshDensity()
     if (preview != nullptr && m_session.isPreviewCurrent(index) && !preview->levels.empty()) {
         view.levels = levelsOf(*preview);
         view.levelsNote = tr("levels of the median of %1 groups").arg(QLocale().toString(static_cast<qulonglong>(preview->groups)));
-        view.clip = {view.levels.front().weight, view.levels.back().weight};
     }
     m_density->show(view);
     m_density->setSource(values->codes->exactCodes ? Source::Exact : Source::Estimated,
@@ -162,7 +161,7 @@ void InspectPage::refreshSpectrum()
         if (const auto& error = m_session.analysisError())
             m_spectrum->showFailed(titleOf(error->code), QString::fromStdString(error->detail));
         else if (values != nullptr && values->stats.nan + values->stats.inf > 0)
-            m_spectrum->showFailed(tr("%n value(s) are not finite", nullptr, static_cast<int>(std::min<std::uint64_t>(values->stats.nan + values->stats.inf, 1U << 30U))),
+            m_spectrum->showFailed(tr("%1 values are not finite").arg(values->stats.nan + values->stats.inf),
                                    tr("A spectrum needs numbers. The layer is copied, not quantized."));
         else if (!m_session.isPlannable(index))
             m_spectrum->showEmpty(tr("A vector has no spectrum. Select a matrix."));

@@ -50,7 +50,7 @@ QLabel* label(const QString& words)
 {
     auto* made = new QLabel(words);
     setTextLevel(made, TextLevel::Label);
-    made->setFixedWidth(px(78));
+    made->setFixedWidth(px(74));
     return made;
 }
 
@@ -66,6 +66,21 @@ std::optional<T> common(const std::vector<std::size_t>& layers, Get get)
         value = own;
     }
     return value;
+}
+
+QString layerCount(std::size_t count)
+{
+    return count == 1 ? InspectorPanel::tr("1 layer") : InspectorPanel::tr("%1 layers").arg(count);
+}
+
+/// As wide as the panel lets it be, however long its entries: the panel never scrolls sideways.
+QComboBox* combo(const char* name)
+{
+    auto* made = new QComboBox;
+    made->setObjectName(QLatin1String(name));
+    made->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    made->setMinimumContentsLength(8);
+    return made;
 }
 
 /// A combo that shows "mixed" when the selection has no common value.
@@ -98,8 +113,7 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     sections->setContentsMargins(0, 0, 0, 0);
     sections->setSpacing(px(8));
     auto* form = formLayout();
-    m_method = new QComboBox;
-    m_method->setObjectName(QStringLiteral("method"));
+    m_method = combo("method");
     for (const Preset& preset : presets())
         m_method->addItem(text(preset.title), text(preset.id));
     form->addRow(label(tr("Method")), m_method);
@@ -116,6 +130,7 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     buildResult(sections);
 
     auto* content = new QWidget;
+    content->setMinimumWidth(1);
     auto* layout = new QVBoxLayout(content);
     layout->setContentsMargins(px(12), px(10), px(12), px(12));
     layout->setSpacing(px(4));
@@ -149,8 +164,7 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
 {
     layout->addWidget(sectionTitle(tr("Grid"), this));
     auto* form = formLayout();
-    m_grid = new QComboBox;
-    m_grid->setObjectName(QStringLiteral("grid"));
+    m_grid = combo("grid");
     for (const GridFamily& family : gridFamilies()) {
         m_grid->addItem(text(family.title), text(family.id));
         if (!targetCarries(family))
@@ -194,8 +208,7 @@ void InspectorPanel::buildLowRank(QVBoxLayout* layout)
     row->addWidget(m_rankSlider, 1);
     m_factors = new SegmentedControl;
     m_factors->setSegments({{.value = 16, .text = QStringLiteral("16")}, {.value = 32, .text = QStringLiteral("32")}});
-    m_metric = new QComboBox;
-    m_metric->setObjectName(QStringLiteral("metric"));
+    m_metric = combo("metric");
     for (const MetricKind kind : {MetricKind::Plain, MetricKind::DiagonalRms, MetricKind::DiagonalLqer})
         m_metric->addItem(titleOf(kind), text(id(kind)));
     m_metricNote = caption({}, this);
@@ -298,7 +311,7 @@ void InspectorPanel::refresh()
 void InspectorPanel::refreshTitle()
 {
     const std::size_t count = m_session.isOpen() ? m_session.selection().size() : 0;
-    emit captionChanged(count == 0 ? QString() : tr("%n layer(s)", nullptr, static_cast<int>(count)));
+    emit captionChanged(count == 0 ? QString() : layerCount(count));
     if (count == 0) {
         m_title->setText(m_session.isOpen() ? tr("Nothing selected") : tr("No model open"));
         m_facts->setText(m_session.isOpen() ? tr("Select a layer to see its plan and its error") : QString());
@@ -308,7 +321,7 @@ void InspectorPanel::refreshTitle()
         std::uint64_t elements = 0;
         for (const std::size_t index : m_session.selection())
             elements += m_session.tensor(index).elements();
-        m_title->setText(tr("%n layer(s)", nullptr, static_cast<int>(count)));
+        m_title->setText(layerCount(count));
         m_facts->setText(tr("%1 weights · an edit applies to all of them").arg(QLocale().toString(static_cast<qulonglong>(elements))));
         return;
     }

@@ -94,6 +94,8 @@ RunPage::RunPage(Session& session, RunController& run, QWidget* parent)
         showMessage({}, tr("Stopped. Nothing was written."));
         refreshFiles();
     });
+    setBackgroundRole(QPalette::Base);
+    setAutoFillBackground(true);
     refreshFiles();
 }
 
@@ -130,7 +132,7 @@ void RunPage::build()
     form->addRow(formLabel(tr("Output")), outputRow);
     form->addRow(formLabel(tr("Files")), files);
     form->addRow(formLabel(QString()), m_replace);
-    form->addRow(formLabel(tr("Before the run")), m_check);
+    form->addRow(formLabel(tr("Checks")), m_check);
 
     m_start = new QPushButton(tr("Quantize and export"));
     m_start->setObjectName(QStringLiteral("start"));
@@ -179,7 +181,7 @@ void RunPage::build()
     m_table->setFont(ui::font(FontRole::Mono));
     m_table->horizontalHeader()->setHighlightSections(false);
     m_table->setAccessibleName(tr("Results of the run"));
-    const std::array<int, RunTableModel::ColumnCount> widths{190, 70, 90, 56, 112, 112, 62, 70, 84, 160};
+    const std::array<int, RunTableModel::ColumnCount> widths{210, 76, 100, 60, 124, 124, 72, 84, 96, 160};
     for (int column = 0; column < RunTableModel::ColumnCount; ++column)
         m_table->setColumnWidth(column, px(widths[static_cast<std::size_t>(column)]));
     m_table->horizontalHeader()->setStretchLastSection(true);
@@ -305,7 +307,12 @@ void RunPage::refreshFiles()
     }
     m_replace->setVisible(anyExists);
     const QString wrong = obstacle();
-    m_check->setText(wrong.isEmpty() ? tr("✓ Free space, names and plan are in order") : QStringLiteral("▲ ") + wrong);
+    const bool isWritten = !m_run.isRunning() && m_run.lastResult() && !m_run.lastResult()->outputs.empty()
+        && m_run.lastResult()->outputs.front().path == toPath(m_output->text());
+    if (isWritten && !m_replace->isChecked())
+        m_check->setText(tr("Written by the last run. Tick “Replace existing files” to write it again"));
+    else
+        m_check->setText(wrong.isEmpty() ? tr("✓ Free space, names and plan are in order") : QStringLiteral("▲ ") + wrong);
     m_start->setEnabled(m_session.isOpen() && (m_run.isRunning() || wrong.isEmpty()));
     if (!m_run.isRunning())
         m_start->setText(tr("Quantize and export"));

@@ -11,7 +11,6 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
-#include <QToolButton>
 #include <QVBoxLayout>
 
 namespace sigmascope::ui {
@@ -22,7 +21,7 @@ QPushButton* wideButton(const QString& words, const QString& hint)
 {
     auto* button = new QPushButton(words);
     button->setToolTip(hint);
-    button->setMinimumWidth(px(220));
+    button->setFixedWidth(px(220));
     return button;
 }
 
@@ -80,6 +79,8 @@ StartPage::StartPage(bool hasSample, QWidget* parent)
     connect(file, &QPushButton::clicked, this, &StartPage::openFileRequested);
     connect(folder, &QPushButton::clicked, this, &StartPage::openFolderRequested);
     connect(m_cancel, &QPushButton::clicked, this, &StartPage::cancelRequested);
+    setBackgroundRole(QPalette::Base);
+    setAutoFillBackground(true);
     refreshRecent();
 }
 
@@ -99,8 +100,9 @@ void StartPage::refreshRecent()
         auto* layout = new QHBoxLayout(row);
         layout->setContentsMargins(0, 0, 0, 0);
         layout->setSpacing(px(12));
-        auto* name = new QToolButton;
-        name->setAutoRaise(true);
+        auto* name = new QPushButton;
+        name->setFlat(true);
+        name->setStyleSheet(QStringLiteral("text-align: left; border: none; padding: 2px 0;"));
         name->setText(exists ? file.fileName() : QStringLiteral("▲ ") + file.fileName());
         name->setMinimumWidth(px(180));
         name->setEnabled(exists);
@@ -109,7 +111,7 @@ void StartPage::refreshRecent()
         setTextLevel(where, TextLevel::Hint);
         layout->addWidget(name);
         layout->addWidget(where, 1);
-        connect(name, &QToolButton::clicked, this, [this, path] { emit pathChosen(path); });
+        connect(name, &QPushButton::clicked, this, [this, path] { emit pathChosen(path); });
         m_recent->addWidget(row);
     }
 }

@@ -76,6 +76,8 @@ StatisticsPanel::StatisticsPanel(Session& session, QWidget* parent)
     connect(copy, &QAction::triggered, this, [this] { QGuiApplication::clipboard()->setText(asCsv()); });
     addAction(copy);
     setContextMenuPolicy(Qt::ActionsContextMenu);
+    setBackgroundRole(QPalette::Base);
+    setAutoFillBackground(true);
     refresh();
 }
 

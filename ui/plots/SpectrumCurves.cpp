@@ -283,18 +283,37 @@ void SpectrumPlot::placeLabels()
         const QRectF rect = m->upper->rect();
         const double y = m->y().coordToPixel(m->view.e.noiseEdge);
         const QSizeF size = m->noiseLabel->textSize();
-        const RankCurve& e = m->curves[1];
-        const double x = rect.left() + px(10);
-        int hitsBelow = 0, hitsAbove = 0;
-        for (double at = x; at < x + size.width(); at += 4) {
-            const double value = e.at(std::max(1, xToRank(m->x().pixelToCoord(at))));
-            const double curveY = std::isnan(value) || value <= 0 ? -1e9 : m->y().coordToPixel(value);
-            hitsBelow += curveY > y && curveY < y + size.height() + px(4) ? 1 : 0;
-            hitsAbove += curveY < y && curveY > y - size.height() - px(4) ? 1 : 0;
+        // Left or right, above or below the line: where the words cover least of curves and other labels.
+        int fewest = std::numeric_limits<int>::max();
+        QPointF best;
+        for (const double x : {rect.left() + px(10), rect.right() - size.width() - px(10)}) {
+            for (const double top : {y + px(2), y - size.height() - px(2)}) {
+                const int hits = coveredBy(QRectF(QPointF(x, top), size));
+                if (hits < fewest) {
+                    fewest = hits;
+                    best = {x, top};
+                }
+            }
         }
-        const bool goesBelow = hitsBelow <= hitsAbove && y + size.height() + px(4) < rect.bottom();
-        m->noiseLabel->place({x, goesBelow ? y + px(2) : y - size.height() - px(2)});
+        m->noiseLabel->place(best);
     }
+}
+
+int SpectrumPlot::coveredBy(const QRectF& box) const
+{
+    int hits = m->upper->rect().contains(box.toAlignedRect()) ? 0 : 1000;
+    for (const RankCurve& curve : m->curves) {
+        if (curve.isError || !curve.isDrawn())
+            continue;
+        if (curve.label->visible() && curve.label->rect().intersects(box))
+            hits += 20;
+        for (double at = box.left(); at < box.right(); at += 4) {
+            const double value = curve.at(std::max(1, xToRank(m->x().pixelToCoord(at))));
+            const double curveY = std::isnan(value) || value <= 0 ? -1e9 : m->y().coordToPixel(value);
+            hits += curveY > box.top() - 2 && curveY < box.bottom() + 2 ? 1 : 0;
+        }
+    }
+    return hits;
 }
 
 void SpectrumPlot::placeLabel(int entry, const QRectF& area)

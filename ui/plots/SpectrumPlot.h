@@ -111,6 +111,8 @@ private:
     void placeLabels();
     void placeLabel(int entry, const QRectF& area);
     void placeMarker();
+    /// Curve points and labels that a box of the upper rect would cover.
+    [[nodiscard]] int coveredBy(const QRectF& box) const;
     void decideBubble();
     void dragTo(int rank);
     void moveByKey(int rank);

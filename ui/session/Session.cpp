@@ -40,6 +40,10 @@ std::shared_ptr<const Imatrix> calibrationBeside(const Checkpoint& checkpoint, Q
     return nullptr;
 }
 
+/// Models up to this size get the error of every layer without being asked, one layer at a time while nothing else
+/// runs; larger ones layer by layer as they are looked at, or by a run.
+constexpr std::uint64_t kSurveyElements = 64ULL << 20U;
+
 Result<ResolvedPlan> initialPlan(const Checkpoint& checkpoint, const ModelTopology& topology, bool calibrated)
 {
     // A low-rank correction without activations buys next to nothing on real layers: plain rounding is the start.
@@ -131,6 +135,8 @@ void Session::close()
 {
     m_valuesJob.cancel();
     m_previewJob.cancel();
+    m_surveyJob.cancel();
+    m_unsurveyable.clear();
     m_undo.clear();
     m_selection.clear();
     m_current.reset();
@@ -266,6 +272,7 @@ void Session::analyseCurrent()
 {
     m_valuesJob.cancel();
     m_previewJob.cancel();
+    m_surveyJob.cancel();
     m_analysisError.reset();
     if (!m_checkpoint || !m_current)
         return;
@@ -293,10 +300,12 @@ void Session::analyseCurrent()
 void Session::startPreview(std::size_t index)
 {
     const ValueAnalysis* known = values(index);
-    if (!isPlannable(index) || isPreviewCurrent(index) || known == nullptr)
+    const bool isNumeric = known != nullptr && known->stats.nan + known->stats.inf == 0;
+    // Without numbers there is no spectrum; the statistics say so.
+    if (!isPlannable(index) || isPreviewCurrent(index) || !isNumeric) {
+        surveyNext();
         return;
-    if (known->stats.nan + known->stats.inf > 0)
-        return;  // its statistics say so; there is no spectrum of values that are not numbers
+    }
     std::shared_ptr<const Spectrum> spectrumOfW;
     if (const LayerPreview* earlier = preview(index))
         spectrumOfW = std::make_shared<const Spectrum>(earlier->w);
@@ -311,8 +320,39 @@ void Session::startPreview(std::size_t index)
             else
                 m_analysisError = preview.error();
             emit analysisChanged(index);
+            surveyNext();
         });
     emit analysisChanged(index);
+}
+
+void Session::surveyNext()
+{
+    if (!m_checkpoint || isAnalysing() || m_surveyJob.isRunning())
+        return;
+    std::uint64_t elements = 0;
+    std::optional<std::size_t> next;
+    for (std::size_t i = 0; i < m_plan.layers.size(); ++i) {
+        if (m_plan.layers[i].keep)
+            continue;
+        elements += tensor(i).elements();
+        if (!next && isPlannable(i) && !isPreviewCurrent(i) && !m_unsurveyable.contains(i))
+            next = i;
+    }
+    if (!next || elements > kSurveyElements)
+        return;
+    m_surveyJob.start(
+        [checkpoint = m_checkpoint, backend = m_backend, calibration = m_calibration, plan = layer(*next), seed = m_plan.seed,
+         index = *next](const JobContext& job) {
+            return previewLayer(*checkpoint, index, plan, calibration.get(), nullptr, seed, *backend, job);
+        },
+        [this, index = *next](Result<LayerPreview> preview) {
+            if (preview)
+                m_previews.insert_or_assign(index, std::move(*preview));
+            else
+                m_unsurveyable.insert(index);
+            emit analysisChanged(index);
+            surveyNext();
+        });
 }
 
 ExportRequest Session::exportRequest(const QString& output, bool overwrite) const

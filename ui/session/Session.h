@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace sigmascope {
@@ -154,6 +155,7 @@ private:
     void refreshEstimate();
     void analyseCurrent();
     void startPreview(std::size_t tensor);
+    void surveyNext();
 
     BackendFactory m_makeBackend;
     std::vector<DeviceInfo> m_devices;
@@ -183,6 +185,8 @@ private:
     LatestJob<std::shared_ptr<const Imatrix>> m_calibrationJob;
     LatestJob<ValueAnalysis> m_valuesJob;
     LatestJob<LayerPreview> m_previewJob;
+    LatestJob<LayerPreview> m_surveyJob;
+    std::unordered_set<std::size_t> m_unsurveyable;
 };
 
 }  // namespace sigmascope::ui

@@ -96,6 +96,8 @@ void Session::applyPlans(const std::vector<std::pair<std::size_t, LayerPlan>>& p
     emit planChanged(changed);
     if (m_current && std::ranges::find(changed, *m_current) != changed.end() && !isPreviewCurrent(*m_current))
         analyseCurrent();
+    else
+        surveyNext();
 }
 
 int Session::maxRank(std::size_t index) const

@@ -88,7 +88,13 @@ QString textOf(const Error& error)
 
 QString titleOf(Role role)
 {
-    // Roles are the field's own words; only the catch-all is ours.
+    // Roles are the field's own words, the norms' by their short GGUF names; only the catch-all is ours.
+    switch (role) {
+    case Role::AttnNorm: return QStringLiteral("attn_norm");
+    case Role::FfnNorm: return QStringLiteral("ffn_norm");
+    case Role::OutputNorm: return QStringLiteral("output_norm");
+    default: break;
+    }
     return role == Role::Other ? tr("other", "role") : QString::fromUtf8(id(role).data(), static_cast<int>(id(role).size()));
 }
 
@@ -104,7 +110,7 @@ QString titleOf(MetricKind metric)
 
 QString layerShortName(const TensorPlace& place, const QString& name)
 {
-    if (place.block < 0 || place.role == Role::Other)
+    if (place.role == Role::Other)
         return name;
     return place.bias ? tr("%1 (bias)").arg(titleOf(place.role)) : titleOf(place.role);
 }
@@ -112,7 +118,7 @@ QString layerShortName(const TensorPlace& place, const QString& name)
 QString layerTitle(const TensorPlace& place, const QString& name)
 {
     if (place.block < 0)
-        return name;
+        return layerShortName(place, name);
     return tr("Block %1 · %2").arg(place.block).arg(layerShortName(place, name));
 }
 
