@@ -16,12 +16,12 @@
 
 namespace {
 
-/// The bundled model: told by the environment, beside the installed program, or in the source tree it was built from.
+/// The bundled model: told by the environment, beside the installed program, or in the source tree above the build folder.
 QString samplePath()
 {
     const QStringList candidates{qEnvironmentVariable("SIGMASCOPE_SAMPLE_DIR"),
                                  QCoreApplication::applicationDirPath() + QStringLiteral("/../share/sigmascope/sample"),
-                                 QStringLiteral(SIGMASCOPE_SAMPLE_SOURCE)};
+                                 QCoreApplication::applicationDirPath() + QStringLiteral("/../../../resources/sample")};
     for (const QString& folder : candidates) {
         if (!folder.isEmpty() && QFileInfo::exists(QDir(folder).filePath(QStringLiteral("model.safetensors"))))
             return QDir(folder).canonicalPath();

@@ -7,6 +7,7 @@
 #include "gpu/StatisticsOp.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 namespace sigmascope {
@@ -52,8 +53,7 @@ public:
     /// Ops of which the CPU did a part: values below 2^-100, or an element too near 6 stddev for float sums.
     [[nodiscard]] std::size_t fallbackCount() const override
     {
-        const std::lock_guard lock(m_mutex);
-        return m_fallbacks;
+        return m_fallbacks;  // atomic: the status bar asks while an op runs
     }
     [[nodiscard]] std::vector<std::string> diagnostics() const override { return m_device->messages(); }
 
@@ -63,7 +63,7 @@ private:
     gpu::KernelCache m_kernels;
     gpu::Tiles m_tiles;
     std::unique_ptr<ComputeBackend> m_reference;
-    std::size_t m_fallbacks = 0;
+    std::atomic<std::size_t> m_fallbacks{0};
 };
 
 }  // namespace

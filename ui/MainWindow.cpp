@@ -189,8 +189,9 @@ void MainWindow::buildStatusBar()
     connect(m_jobStop, &QToolButton::clicked, m_run, &RunController::cancel);
     connect(m_device, &QComboBox::activated, this, [this](int row) {
         const QString id = m_device->itemData(row).toString();
-        Settings::setDevice(id);
-        m_session.setDevice(id);
+        if (m_session.setDevice(id))
+            Settings::setDevice(id);
+        refreshDevice();
     });
 }
 
@@ -201,13 +202,14 @@ void MainWindow::connectSession()
         m_start->showOpening(path, 0, {});
     });
     connect(&m_session, &Session::openProgress, this,
-            [this](double fraction, const QString& what) { m_start->showOpening(m_session.path(), fraction, what); });
+            [this](const QString& path, double fraction, const QString& what) { m_start->showOpening(path, fraction, what); });
     connect(&m_session, &Session::opened, this, [this] {
         Settings::addRecentFile(m_session.path());
         m_start->refreshRecent();
         m_start->showIdle();
         refreshRecentMenu();
         setWindowTitle(tr("%1 — Sigmascope").arg(m_session.name()));
+        m_steps->setStepState(1, StepState::None);
         refreshBudget();
         refreshStatus();
         showPage(Inspect);
@@ -365,25 +367,31 @@ void MainWindow::closeEvent(QCloseEvent* event)
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event)
 {
-    if (event->mimeData()->hasUrls() && event->mimeData()->urls().front().isLocalFile())
+    if (!event->mimeData()->urls().isEmpty() && event->mimeData()->urls().front().isLocalFile())
         event->acceptProposedAction();
 }
 
 void MainWindow::dropEvent(QDropEvent* event)
 {
+    if (event->mimeData()->urls().isEmpty())
+        return;
     openPath(event->mimeData()->urls().front().toLocalFile());
     event->acceptProposedAction();
 }
 
 void MainWindow::openPath(const QString& path)
 {
+    if (m_run->isRunning()) {
+        raiseMessage(tr("A run is working on the open model. Stop it before another is opened (Shift+F5)"));
+        return;
+    }
     m_session.open(path);
 }
 
 void MainWindow::openSample()
 {
     if (!m_samplePath.isEmpty())
-        m_session.open(m_samplePath);
+        openPath(m_samplePath);
 }
 
 void MainWindow::openWithDialog(bool folder)

@@ -89,6 +89,10 @@ void MainWindow::buildFileMenu()
     });
     menu->addSeparator();
     addAction(menu, tr("Close model"), QKeySequence(tr("Ctrl+W")), tr("Close the model and go to the start page"), [this] {
+        if (m_run->isRunning()) {
+            raiseMessage(tr("A run is working on this model. Stop it first (Shift+F5)"));
+            return;
+        }
         m_session.close();
         showPage(Start);
         setWindowTitle(tr("Sigmascope"));

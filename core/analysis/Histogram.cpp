@@ -39,6 +39,13 @@ private:
     std::size_t m_count;
 };
 
+/// Where the values of a code that was truncated toward zero end.
+double outerEdge(DType codeType, std::uint32_t code, double value)
+{
+    const float next = codeValue(codeType, code + 1);  // one magnitude up, same sign
+    return std::isfinite(next) && std::signbit(next) == std::signbit(static_cast<float>(value)) ? next : value;
+}
+
 }  // namespace
 
 Histogram binned(const CodeCounts& codes, double min, double max, std::size_t bins)
@@ -55,14 +62,20 @@ Histogram binned(const CodeCounts& codes, double min, double max, std::size_t bi
         if (count == 0)
             continue;
         const double value = codeValue(codes.codeType, static_cast<std::uint32_t>(code));
-        if (!std::isfinite(value))
+        if (!std::isfinite(value)) {
             histogram.nonFinite += count;
-        else if (value < min)
+            continue;
+        }
+        // A truncated code stands for the values from it to the next one away from zero: where that interval reaches
+        // into the range, its values are counted there.
+        const double outer = codes.exactCodes ? value : outerEdge(codes.codeType, static_cast<std::uint32_t>(code), value);
+        const double nearest = std::clamp(std::clamp(value, min, max), std::min(value, outer), std::max(value, outer));
+        if (nearest < min)
             histogram.below += count;
-        else if (value > max)
+        else if (nearest > max)
             histogram.above += count;
         else
-            histogram.counts[min < max ? layout.of(value) : 0] += count;
+            histogram.counts[min < max ? layout.of(nearest) : 0] += count;
     }
     return histogram;
 }

@@ -50,7 +50,8 @@ public:
     /// Tensor indices in the order add() wants them.
     [[nodiscard]] virtual const std::vector<std::size_t>& order() const = 0;
     [[nodiscard]] virtual Status add(const QuantizedLayer& layer) = 0;
-    [[nodiscard]] virtual Status finish() = 0;
+    /// Verifies, then gives the files their names. Cancelled is possible until the first of them has it.
+    [[nodiscard]] virtual Status finish(const JobContext& job = {}) = 0;
 };
 
 struct ExportRequest {

@@ -154,7 +154,7 @@ Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& expo
     run.elements = checkpoint.totalElements();
     if (const Status ran = runLayers(prepared, **writer, reasons, backend, options, job, run); !ran)
         return passOn(ran);
-    if (const Status finished = (*writer)->finish(); !finished)
+    if (const Status finished = (*writer)->finish(job); !finished)
         return passOn(finished);
     writer->reset();
     if (const Status found = measureOutputs(run); !found)

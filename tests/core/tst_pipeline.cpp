@@ -57,7 +57,7 @@ public:
             g_recorded.onAdd();
         return {};
     }
-    Status finish() override
+    Status finish(const JobContext& /*job*/) override
     {
         g_recorded.finished = true;
         writeFile(m_estimate.outputs.front().path, "done");

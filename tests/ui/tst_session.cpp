@@ -176,7 +176,7 @@ void SessionTest::cancelLeavesNoFile()
     const QString path = m_folder.filePath(QStringLiteral("cancelled/model.gguf"));
     run.start(path, false);
     run.cancel();
-    QCOMPARE(cancelled.count(), 1);
+    QVERIFY(cancelled.wait(5000));
     QVERIFY(!run.isRunning());
     // The job sees its stop token within 100 ms and takes its temporary file with it.
     QTRY_VERIFY_WITH_TIMEOUT(QDir(m_folder.filePath(QStringLiteral("cancelled"))).isEmpty(QDir::Files | QDir::Hidden), 5000);

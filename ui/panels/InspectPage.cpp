@@ -211,8 +211,10 @@ MarkerReadout InspectPage::readout(std::size_t tensor) const
     readout.captured = tr("%1 of %2 energy").arg(percent(error.capturedAtRank(plan.rank)), preview->es ? QStringLiteral("E·S") : QStringLiteral("E"));
     const double added = m_session.bytesPerRank(tensor) * plan.rank;
     const double addedBits = 8 * added / static_cast<double>(m_session.tensor(tensor).elements());
+    // Past the computed values the error is at most that of the last one.
+    const QString bound = plan.rank > error.maxRank() ? QStringLiteral("≤ ") : QString();
     readout.consequence = tr("error %1 → %2 · +%3 bpw · %4")
-                              .arg(percent(error.errorAtRank(0)), percent(error.errorAtRank(plan.rank)), number3(addedBits), addedSize(added));
+                              .arg(percent(error.errorAtRank(0)), bound + percent(error.errorAtRank(plan.rank)), number3(addedBits), addedSize(added));
     return readout;
 }
 

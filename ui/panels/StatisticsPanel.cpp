@@ -147,7 +147,8 @@ void StatisticsPanel::refresh()
     set("mean", any ? exact(stats.mean) : none);
     set("stddev", any ? exact(stats.stddev()) : none);
     set("kurtosis", stats.kurtosis() ? exact(*stats.kurtosis()) : none);
-    set("median", any ? exact(values->median) : none);
+    // Wider types are counted by the upper half of their bits: their median is known to one part in 128.
+    set("median", !any ? none : values->codes->exactCodes ? exact(values->median) : tr("about %1").arg(number3(values->median)));
     set("norm", any ? exact(std::sqrt(stats.energy())) : none);
     set("count", count(stats.count));
     set("outliers", count(values->outliers));

@@ -136,6 +136,8 @@ public:
         ++m_ticket;
         m_running = false;
     }
+    /// Asks the work to end; its answer, Cancelled or not, is still awaited.
+    void requestStop() { m_stop.request_stop(); }
     [[nodiscard]] bool isRunning() const { return m_running; }
 
 private:

@@ -64,7 +64,8 @@ Status describeResidual(LayerPreview& preview, const std::vector<float>& weights
     if (!plain)
         return passOn(plain);
     preview.e = std::move(*plain);
-    preview.weightError = ErrorSpectrum(preview.e.values, preview.e.totalEnergy, preview.w.totalEnergy);
+    if (preview.w.totalEnergy > 0)  // of a matrix of zeros there is no relative error
+        preview.weightError = ErrorSpectrum(preview.e.values, preview.e.totalEnergy, preview.w.totalEnergy);
     if (preview.metric.isPlain())
         return {};
     auto weighted = leadingSpectrum({residual, rows, cols, preview.metric.scale}, options, job);
@@ -100,7 +101,7 @@ Result<ValueAnalysis> analyseValues(const Checkpoint& checkpoint, std::size_t te
         return passOn(codes);
     if (auto same = checkpoint.checkUnchanged(tensor); !same)
         return passOn(same);
-    analysis.outliers = outliersFrom(*codes, analysis.stats);
+    analysis.outliers = codes->exactCodes ? outliersFrom(*codes, analysis.stats) : analysis.stats.outliers;
     analysis.median = medianOf(*codes);
     analysis.codes = std::make_shared<const CodeCounts>(std::move(*codes));
     return analysis;

@@ -10,7 +10,11 @@ RunController::RunController(Session& session, QObject* parent)
     : QObject(parent)
     , m_session(session)
 {
-    connect(&session, &Session::closed, this, &RunController::cancel);
+    connect(&session, &Session::closed, this, [this] {
+        cancel();
+        m_lastResult.reset();
+        m_layers.clear();
+    });
 }
 
 void RunController::start(const QString& output, bool overwrite)
@@ -22,6 +26,9 @@ void RunController::start(const QString& output, bool overwrite)
     m_clock.start();
     ExportRequest request = m_session.exportRequest(output, overwrite);
     m_plan = request.plan;
+    m_checkpoint = request.checkpoint;
+    m_calibration = m_session.calibration();
+    m_session.setBusy(true);
     m_job.start(
         [this, request = std::move(request), backend = m_session.backend(), calibration = m_session.calibration()](
             const JobContext& job, const LatestJob<RunResult>::Post& post) -> Result<RunResult> {
@@ -44,8 +51,7 @@ void RunController::cancel()
 {
     if (!isRunning())
         return;
-    m_job.cancel();
-    emit cancelled();
+    m_job.requestStop();
 }
 
 QString RunController::timeLeftText() const
@@ -53,15 +59,29 @@ QString RunController::timeLeftText() const
     return isRunning() ? timeLeft(m_fraction, static_cast<double>(m_clock.elapsed()) / 1000) : QString();
 }
 
+void RunController::record(const TensorResult& result)
+{
+    // Of another model or calibration, or of a layer that could not run as planned: no measurement of this plan.
+    const LayerPlan& plan = m_plan.layers[result.tensor];
+    const bool ranAsPlanned = (result.method == "keep") == plan.keep && (plan.keep || result.rank == plan.rank);
+    if (m_session.checkpoint() == m_checkpoint && m_session.calibration() == m_calibration && ranAsPlanned)
+        m_session.recordResult(result, plan);
+}
+
 void RunController::layerArrived(const TensorResult& result)
 {
     m_layers.push_back(result);
-    m_session.recordResult(result, m_plan.layers[result.tensor]);
+    record(result);
     emit layerFinished(result);
 }
 
 void RunController::ended(Result<RunResult> result)
 {
+    m_session.setBusy(false);
+    if (!result && result.error().code == ErrorCode::Cancelled) {
+        emit cancelled();
+        return;
+    }
     if (!result) {
         emit failed(textOf(result.error()));
         return;
@@ -71,7 +91,7 @@ void RunController::ended(Result<RunResult> result)
     // Queued per-layer messages of the last moment may still be on their way; the result holds them all.
     m_layers = m_lastResult->tensors;
     for (const TensorResult& layer : m_lastResult->tensors)
-        m_session.recordResult(layer, m_plan.layers[layer.tensor]);
+        record(layer);
     emit finished();
 }
 

@@ -41,12 +41,15 @@ signals:
     void cancelled();
 
 private:
+    void record(const TensorResult& result);
     void layerArrived(const TensorResult& result);
     void ended(Result<RunResult> result);
 
     Session& m_session;
     LatestJob<RunResult> m_job;
-    QuantizationPlan m_plan;  // as it runs
+    QuantizationPlan m_plan;  // as it runs, and what it runs on
+    std::shared_ptr<const Checkpoint> m_checkpoint;
+    std::shared_ptr<const Imatrix> m_calibration;
     std::vector<TensorResult> m_layers;
     std::optional<RunResult> m_lastResult;
     QElapsedTimer m_clock;

@@ -101,7 +101,7 @@ void Session::open(const QString& path)
             m_path = path;
             adopt(std::move(**result));
         },
-        [this](double fraction, const QString& what) { emit openProgress(fraction, what); });
+        [this, path](double fraction, const QString& what) { emit openProgress(path, fraction, what); });
 }
 
 void Session::cancelOpen()
@@ -136,6 +136,7 @@ void Session::close()
     m_valuesJob.cancel();
     m_previewJob.cancel();
     m_surveyJob.cancel();
+    m_calibrationJob.cancel();
     m_unsurveyable.clear();
     m_undo.clear();
     m_selection.clear();
@@ -178,24 +179,26 @@ void Session::importCalibration(const QString& path)
             m_calibration = std::move(*imatrix);
             m_previews.clear();
             m_measured.clear();
+            m_unsurveyable.clear();
             refreshEstimate();
             emit calibrationChanged();
             analyseCurrent();
         });
 }
 
-void Session::setDevice(const QString& device)
+bool Session::setDevice(const QString& device)
 {
     auto backend = m_makeBackend(device.toStdString());
     if (!backend) {
         emit messageRaised(textOf(backend.error()));
-        return;
+        return false;
     }
     m_backend = std::move(*backend);
     m_deviceId = QString::fromStdString(m_backend->device().id);
     emit deviceChanged();
     if (isOpen())
         analyseCurrent();
+    return true;
 }
 
 bool Session::isPlannable(std::size_t index) const
@@ -260,6 +263,15 @@ std::optional<ShownError> Session::shownError(std::size_t index) const
     if (shown == nullptr || !isPreviewCurrent(index) || shown->shownError().isEmpty())
         return std::nullopt;
     return ShownError{shown->shownError().errorAtRank(layer(index).rank), false};
+}
+
+void Session::setBusy(bool busy)
+{
+    m_isBusy = busy;
+    if (busy)
+        m_surveyJob.cancel();
+    else
+        surveyNext();
 }
 
 void Session::recordResult(const TensorResult& result, const LayerPlan& plan)
@@ -327,7 +339,7 @@ void Session::startPreview(std::size_t index)
 
 void Session::surveyNext()
 {
-    if (!m_checkpoint || isAnalysing() || m_surveyJob.isRunning())
+    if (!m_checkpoint || isAnalysing() || m_surveyJob.isRunning() || m_isBusy)
         return;
     std::uint64_t elements = 0;
     std::optional<std::size_t> next;

@@ -63,7 +63,8 @@ public:
     [[nodiscard]] const std::vector<DeviceInfo>& devices() const { return m_devices; }
     [[nodiscard]] const std::shared_ptr<ComputeBackend>& backend() const { return m_backend; }
     [[nodiscard]] QString deviceId() const { return m_deviceId; }
-    void setDevice(const QString& id);
+    /// False, with a message raised and the device unchanged, if it is not available.
+    bool setDevice(const QString& id);
 
     // Plan
     [[nodiscard]] const QuantizationPlan& plan() const { return m_plan; }
@@ -111,6 +112,8 @@ public:
     /// preview's exact spectrum before factor rounding; nothing if neither is known.
     [[nodiscard]] std::optional<ShownError> shownError(std::size_t tensor) const;
     void recordResult(const TensorResult& result, const LayerPlan& plan);
+    /// While a run works, nothing else computes unasked.
+    void setBusy(bool busy);
 
     // Sizes, exact
     [[nodiscard]] const Result<SizeEstimate>& estimate() const { return m_estimate; }
@@ -126,7 +129,7 @@ public:
 
 signals:
     void openStarted(const QString& path);
-    void openProgress(double fraction, const QString& what);
+    void openProgress(const QString& path, double fraction, const QString& what);
     void opened();
     void openFailed(const QString& path, const QString& message);
     void closed();
@@ -187,6 +190,7 @@ private:
     LatestJob<LayerPreview> m_previewJob;
     LatestJob<LayerPreview> m_surveyJob;
     std::unordered_set<std::size_t> m_unsurveyable;
+    bool m_isBusy = false;
 };
 
 }  // namespace sigmascope::ui

@@ -239,11 +239,12 @@ Bytes Session::plannedBytes(std::size_t index) const
     const TensorInfo& t = tensor(index);
     const LayerPlan& plan = layer(index);
     const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
+    const Bytes kept = checkedByteSize(keptType(*m_checkpoint, index), t.shape).value_or(t.bytes);
     if (plan.keep || !grid)
-        return t.bytes;
+        return kept;
     const std::uint64_t cols = t.shape.empty() ? 1 : t.shape.back();
     if (cols == 0 || !(*grid)->accepts(cols))
-        return t.bytes;
+        return kept;
     const Bytes codes = t.elements() / cols * (*grid)->rowBytes(cols);
     return codes + static_cast<Bytes>(bytesPerRank(index) * plan.rank);
 }

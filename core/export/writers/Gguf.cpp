@@ -47,7 +47,7 @@ public:
         return added;
     }
 
-    [[nodiscard]] Status finish() override
+    [[nodiscard]] Status finish(const JobContext& job) override
     {
         if (m_next != m_order.size())
             return refuse(m_planner->source().targets[m_next], "is missing: the export ends before it");
@@ -58,6 +58,8 @@ public:
         // Both are known to be good before either gets its name.
         if (Status status = m_model.verify(); !status)
             return status;
+        if (job.cancelled())
+            return cancelledError();
         if (!m_adapter)
             return m_model.finish();
         if (Status status = m_adapter->finish(); !status)
