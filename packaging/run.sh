@@ -10,7 +10,7 @@ cd "$root"
 # shellcheck disable=SC2086
 install_missing $run_packages
 
-[ -f build/release/build.ninja ] || cmake --preset release -DSIGMASCOPE_BENCHES=OFF >/dev/null
+[ -f build/release/build.ninja ] || cmake --preset release -DSIGMASCOPE_BENCHES=OFF >&2
 cmake --build --preset release --target sigmascope sigmascope-cli >&2
 
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && [ "${1:-}" != "--headless" ]; then
@@ -19,10 +19,8 @@ fi
 
 out=build/sample-run
 mkdir -p "$out"
-cli=build/release/app/sigmascope-cli
-set -- resources/sample --preset l2qer-w4 --calibration resources/sample/imatrix.gguf \
-    --to gguf -o "$out/austen-4m-l2qer-w4.gguf" --overwrite
-"$cli" quantize "$@" --json > "$out/errors.json"
-"$cli" quantize "$@"
+build/release/app/sigmascope-cli quantize resources/sample --preset l2qer-w4 --calibration resources/sample/imatrix.gguf \
+    --to gguf -o "$out/austen-4m-l2qer-w4.gguf" --overwrite --json > "$out/errors.json"
+python3 packaging/print_errors.py "$out/errors.json"
 echo
-echo "Base, adapter and per-layer errors: $out"
+echo "Load with: llama-cli -m $out/austen-4m-l2qer-w4.gguf --lora $out/austen-4m-l2qer-w4-lora.gguf"

@@ -29,7 +29,7 @@ stage_asan() {
 
 # Each reader one minute (SIGMASCOPE_FUZZ_SECONDS), two at a time; a finding leaves its input in build/fuzz.
 stage_fuzz() {
-    cmake --preset fuzz && cmake --build --preset fuzz && sh tests/fuzz/run.sh build/fuzz "${SIGMASCOPE_FUZZ_SECONDS:-60}"
+    cmake --preset fuzz && cmake --build --preset fuzz --target fuzzers && sh tests/fuzz/run.sh build/fuzz "${SIGMASCOPE_FUZZ_SECONDS:-60}"
 }
 
 stage_bench() {
@@ -46,7 +46,16 @@ stage_bench() {
 
 stage_package() {
     cmake --preset release && cmake --build --preset release && (cd build/release && cpack -G DEB) \
-        && sh packaging/check_deb.sh build/release
+        && sh packaging/check_deb.sh build/release && check_run
+}
+
+# The README's first command, without a display: a table with an error for every layer, and the files it names.
+check_run() {
+    rm -rf build/sample-run
+    sh packaging/run.sh --headless > build/run.log || { cat build/run.log; return 1; }
+    cat build/run.log
+    [ "$(grep -c 'l2qer' build/run.log)" -ge 28 ] && [ -s build/sample-run/austen-4m-l2qer-w4.gguf ] \
+        && [ -s build/sample-run/austen-4m-l2qer-w4-lora.gguf ] && [ -s build/sample-run/errors.json ]
 }
 
 passed=0

@@ -35,6 +35,9 @@ SegmentedControl::SegmentedControl(Mode mode, QWidget* parent)
 
 void SegmentedControl::setSegments(const QList<Segment>& segments)
 {
+    if (segments == m_segments)
+        return;
+    m_segments = segments;
     const QList<int> before = values();
     const auto old = m_group->buttons();
     for (QAbstractButton* button : old) {

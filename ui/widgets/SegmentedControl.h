@@ -21,6 +21,7 @@ struct Segment {
     QString text;
     bool isEnabled = true;
     QString reason; ///< tooltip; says what would enable it when disabled
+    friend bool operator==(const Segment&, const Segment&) = default;
 };
 
 /// One of many, or any of many, with shared edges. Arrow keys move, digits choose.
@@ -33,6 +34,7 @@ public:
 
     explicit SegmentedControl(Mode mode = Mode::OneOfMany, QWidget* parent = nullptr);
 
+    /// The same segments again cost nothing: they may be set in every frame of a drag.
     void setSegments(const QList<Segment>& segments);
     /// Nothing = mixed selection: nothing is checked.
     void setValue(std::optional<int> value);
@@ -58,6 +60,7 @@ private:
     bool chooseDigit(const QString& digit);
 
     Mode m_mode;
+    QList<Segment> m_segments;
     QButtonGroup* m_group = nullptr;
     QHBoxLayout* m_row = nullptr;
     QLabel* m_mixed = nullptr;
