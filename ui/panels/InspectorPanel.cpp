@@ -155,7 +155,7 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     connect(&session, &Session::opened, this, &InspectorPanel::refresh);
     connect(&session, &Session::closed, this, &InspectorPanel::refresh);
     connect(&session, &Session::calibrationChanged, this, &InspectorPanel::refresh);
-    connect(&session, &Session::planChanged, this, &InspectorPanel::refresh);
+    connect(&session, &Session::planChanged, this, &InspectorPanel::refreshAfterEdit);
     connect(&session, &Session::analysisChanged, this, &InspectorPanel::refreshResult);
     refresh();
 }
@@ -242,7 +242,7 @@ void InspectorPanel::buildLowRank(QVBoxLayout* layout)
 InspectorPanel::ResultRow& InspectorPanel::addResult(QGridLayout* grid, const QString& key, const QString& name,
                                                      const QString& explanation)
 {
-    ResultRow row{key, new QLabel(name), new QLabel, new SourceBadge};
+    ResultRow row{key, new QLabel(name), new QLabel, new SourceBadge, {}, Source::None};
     setTextLevel(row.name, TextLevel::Label);
     row.value->setFont(ui::font(FontRole::Mono));
     row.value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
@@ -308,6 +308,34 @@ void InspectorPanel::refresh()
     refreshResult();
 }
 
+void InspectorPanel::refreshAfterEdit()
+{
+    // In a drag only the rank moves, frame by frame: the rest of the form stays as it is.
+    if (shapeOfPlans() != m_shownShape) {
+        refresh();
+        return;
+    }
+    m_isShowing = true;
+    refreshRank();
+    m_isShowing = false;
+    refreshResult();
+}
+
+std::size_t InspectorPanel::shapeOfPlans() const
+{
+    std::size_t shape = layers().size();
+    const auto mix = [&shape](std::size_t value) { shape = shape * 1000003U + value; };
+    for (const std::size_t index : layers()) {
+        const LayerPlan& plan = m_session.layer(index);
+        mix(index);
+        mix(std::hash<std::string>{}(plan.grid));
+        mix(std::hash<std::string>{}(plan.preset));
+        mix(static_cast<std::size_t>(plan.metric) * 16 + static_cast<std::size_t>(plan.factors) * 4 + (plan.keep ? 2 : 0)
+            + (plan.pinned ? 1 : 0));
+    }
+    return shape;
+}
+
 void InspectorPanel::refreshTitle()
 {
     const std::size_t count = m_session.isOpen() ? m_session.selection().size() : 0;
@@ -348,16 +376,7 @@ void InspectorPanel::refreshPlan()
     showIn(m_grid, family ? std::optional(text(*family)) : std::nullopt, family ? tr("None: kept") : mixed);
     refreshBits();
 
-    const auto rank = common<unsigned>(chosen, [&](std::size_t i) { return plan(i).rank; });
-    int limit = 0;
-    for (const std::size_t index : chosen)
-        limit = std::max(limit, m_session.maxRank(index));
-    m_rank->setRange(rank ? 0 : -1, limit);
-    m_rank->setSpecialValueText(rank ? QString() : mixed);
-    m_rank->setValue(rank ? static_cast<int>(*rank) : -1);
-    m_rankSlider->setMaximumRank(limit);
-    m_rankSlider->setRank(rank ? static_cast<int>(*rank) : 0);
-
+    refreshRank();
     const auto factors = common<int>(chosen, [&](std::size_t i) { return plan(i).factors == FactorType::F32 ? 32 : 16; });
     m_factors->setValue(factors);
     const auto metric = common<std::string>(chosen, [&](std::size_t i) { return std::string(id(plan(i).metric)); });
@@ -366,6 +385,23 @@ void InspectorPanel::refreshPlan()
     m_metricNote->setVisible(wantsActivations && m_session.calibration() == nullptr);
     m_metricNote->setText(tr("No calibration: the plain metric is used. File ▸ Import calibration…"));
     m_pinned->setChecked(common<bool>(chosen, [&](std::size_t i) { return plan(i).pinned; }).value_or(false));
+    m_shownShape = shapeOfPlans();
+}
+
+void InspectorPanel::refreshRank()
+{
+    const std::vector<std::size_t> chosen = layers();
+    const auto rank = common<unsigned>(chosen, [this](std::size_t i) { return m_session.layer(i).rank; });
+    int limit = 0;
+    for (const std::size_t index : chosen)
+        limit = std::max(limit, m_session.maxRank(index));
+    m_rank->setRange(rank ? 0 : -1, limit);
+    const QString special = rank ? QString() : tr("mixed");
+    if (m_rank->specialValueText() != special)
+        m_rank->setSpecialValueText(special);
+    m_rank->setValue(rank ? static_cast<int>(*rank) : -1);
+    m_rankSlider->setMaximumRank(limit);
+    m_rankSlider->setRank(rank ? static_cast<int>(*rank) : 0);
 }
 
 void InspectorPanel::refreshBits()
@@ -413,17 +449,19 @@ void InspectorPanel::refreshBits()
     m_gridReason->setText(tr("To look at: GGUF cannot carry this grid. For llama.cpp take a GGUF type."));
 }
 
-void InspectorPanel::clearResult()
+void InspectorPanel::refreshResult()
 {
+    fillResult();
     for (ResultRow& row : m_results) {
-        row.value->setText(QStringLiteral("–"));
-        row.badge->setSource(Source::None);
+        row.value->setText(row.text.isEmpty() ? QStringLiteral("–") : row.text);
+        row.badge->setSource(row.text.isEmpty() ? Source::None : row.source);
     }
 }
 
-void InspectorPanel::refreshResult()
+void InspectorPanel::fillResult()
 {
-    clearResult();
+    for (ResultRow& row : m_results)
+        row.text.clear();
     if (!m_session.isOpen() || !m_session.current() || layers().size() != 1)
         return;
     const std::size_t index = *m_session.current();
@@ -431,8 +469,8 @@ void InspectorPanel::refreshResult()
         return;
     const auto show = [this](const char* key, const QString& value, Source source) {
         ResultRow& row = result(QLatin1String(key));
-        row.value->setText(value);
-        row.badge->setSource(source);
+        row.text = value;
+        row.source = source;
     };
     const LayerPlan& plan = m_session.layer(index);
     show("size", tensorSize(m_session.plannedBytes(index)), Source::Exact);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/plan/Plan.h"
+#include "ui/widgets/SourceBadge.h"
 
 #include <QString>
 #include <QWidget>
@@ -21,7 +22,6 @@ class ElidedLabel;
 class RankSlider;
 class SegmentedControl;
 class Session;
-class SourceBadge;
 
 /// Plan and result of the selected layers: equal values are shown, different ones as "mixed"; an edit goes to all of
 /// them in one undo step.
@@ -46,6 +46,8 @@ private:
         QLabel* name = nullptr;
         QLabel* value = nullptr;
         SourceBadge* badge = nullptr;
+        QString text;    // set first, shown once: a label that changes twice lays out twice
+        Source source = Source::None;
     };
 
     void buildGrid(QVBoxLayout* layout);
@@ -54,11 +56,15 @@ private:
     ResultRow& addResult(QGridLayout* grid, const QString& key, const QString& name, const QString& explanation);
     [[nodiscard]] ResultRow& result(const QString& key);
     void refresh();
+    void refreshAfterEdit();
+    void refreshRank();
+    /// Everything of the selected plans but their ranks, hashed.
+    [[nodiscard]] std::size_t shapeOfPlans() const;
     void refreshTitle();
     void refreshPlan();
     void refreshBits();
     void refreshResult();
-    void clearResult();
+    void fillResult();
     /// Plannable ones of the selection.
     [[nodiscard]] std::vector<std::size_t> layers() const;
 
@@ -80,6 +86,7 @@ private:
     std::vector<ResultRow> m_results;
     std::vector<std::pair<std::size_t, LayerPlan>> m_before;
     quint64 m_gesture = 0;
+    std::size_t m_shownShape = 0;
     bool m_isShowing = false;
 };
 

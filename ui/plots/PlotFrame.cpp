@@ -210,10 +210,21 @@ void PlotFrame::setHint(const QString& text)
 
 void PlotFrame::replotOverlay()
 {
-    if (m_hasPainted)
-        m_plot->layer(QStringLiteral("overlay"))->replot();
-    else  // the layer has no buffer yet; the first replot brings it along
+    if (!m_hasPainted) {  // the layer has no buffer yet; the first replot brings it along
         m_plot->replot(QCustomPlot::rpQueuedReplot);
+        return;
+    }
+    // Once a turn of the event loop, before the frame is painted: a mouse may report several moves a frame.
+    if (m_isOverlayQueued)
+        return;
+    m_isOverlayQueued = true;
+    QMetaObject::invokeMethod(
+        this,
+        [this] {
+            m_isOverlayQueued = false;
+            m_plot->layer(QStringLiteral("overlay"))->replot();
+        },
+        Qt::QueuedConnection);
 }
 
 QImage PlotFrame::image() const

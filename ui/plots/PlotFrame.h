@@ -128,6 +128,7 @@ private:
 
     State m_state = State::Empty;
     bool m_hasPainted = false;
+    bool m_isOverlayQueued = false;
     bool m_isBuilt = false;  ///< the subclass has shown its first state: its virtuals may be called
     QCustomPlot* m_plot = nullptr;
     PlotOverlay* m_overlay = nullptr;
