@@ -20,7 +20,7 @@ HOME="$folder" QT_QPA_PLATFORM=offscreen timeout 60 "$bin/sigmascope" --sample -
 
 desktop-file-validate "$folder/usr/share/applications/sigmascope.desktop"
 test -s "$folder/usr/share/icons/hicolor/scalable/apps/sigmascope.svg"
-appstreamcli validate --no-net "$folder/usr/share/metainfo/sigmascope.metainfo.xml"
+appstreamcli validate --no-net "$folder/usr/share/metainfo/org.sigmascope.sigmascope.metainfo.xml"
 for page in sigmascope sigmascope-cli; do
     gzip -t "$folder/usr/share/man/man1/$page.1.gz"
 done
