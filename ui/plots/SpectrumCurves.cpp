@@ -198,7 +198,13 @@ void SpectrumPlot::fillCurves()
     for (std::size_t i = 3; i < m->curves.size(); ++i)
         for (const double value : m->curves[i].y)
             highest = std::max(highest, value);
-    m->yBelow().setRange(0, highest > 0 ? highest * 1.15 : 5);
+    const QCPRange range(0, highest > 0 ? highest * 1.15 : 5);
+    if (range != m->yBelow().range()) {
+        m->yBelow().setRange(range);
+        // This may run between the layout and the painting of a replot, when the ticks are already laid out for the
+        // range before.
+        plot()->replot(QCustomPlot::rpQueuedReplot);
+    }
 }
 
 PlotFrame::Extent SpectrumPlot::dataExtent() const
