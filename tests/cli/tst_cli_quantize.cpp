@@ -40,6 +40,21 @@ QJsonObject untimed(QJsonObject tensor)
     return tensor;
 }
 
+
+/// Overwrites one BF16 weight of the layer kChanged in a copy of the sample.
+void setWeight(const std::filesystem::path& model, std::size_t index, std::uint16_t bf16)
+{
+    const std::filesystem::path weights = model / "model.safetensors";
+    std::filesystem::permissions(weights, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    std::string bytes = readFile(weights);
+    std::uint64_t length = 0;
+    std::memcpy(&length, bytes.data(), sizeof length);
+    const QJsonObject header = QJsonDocument::fromJson(QByteArray(bytes.data() + 8, static_cast<int>(length))).object();
+    const auto begin = static_cast<std::size_t>(header[kChanged][u"data_offsets"][0].toDouble());
+    std::memcpy(bytes.data() + 8 + length + begin + 2 * index, &bf16, sizeof bf16);
+    writeFile(weights, bytes);
+}
+
 } // namespace
 
 class TestCliQuantize : public QObject
@@ -237,16 +252,7 @@ void TestCliQuantize::oneChangedWeightChangesItsLayerOnly()
 {
     const std::filesystem::path model = path("changed").toStdString();
     copySample(model);
-    const std::filesystem::path weights = model / "model.safetensors";
-    std::filesystem::permissions(weights, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
-    std::string bytes = readFile(weights);
-    std::uint64_t length = 0;
-    std::memcpy(&length, bytes.data(), sizeof length);
-    const QJsonObject header = QJsonDocument::fromJson(QByteArray(bytes.data() + 8, static_cast<int>(length))).object();
-    const auto begin = static_cast<std::size_t>(header[kChanged][u"data_offsets"][0].toDouble());
-    const std::uint16_t two = 0x4000; // bf16 2.0, far outside the density
-    std::memcpy(bytes.data() + 8 + length + begin + 2 * 777, &two, sizeof two);
-    writeFile(weights, bytes);
+    setWeight(model, 777, 0x4000); // 2.0, far outside the density
     const CliRun run = cli(quantizeTo(path("changed.gguf"), "l2qer-w4", qpath(model)));
     QVERIFY2(run.exitCode == 0, run.err);
     for (const QJsonValue& value : m_result[u"tensors"].toArray()) {
@@ -329,16 +335,7 @@ void TestCliQuantize::nonFiniteLayerIsKeptAndSaid()
 {
     const std::filesystem::path model = path("nonfinite").toStdString();
     copySample(model);
-    const std::filesystem::path weights = model / "model.safetensors";
-    std::filesystem::permissions(weights, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
-    std::string bytes = readFile(weights);
-    std::uint64_t length = 0;
-    std::memcpy(&length, bytes.data(), sizeof length);
-    const QJsonObject header = QJsonDocument::fromJson(QByteArray(bytes.data() + 8, static_cast<int>(length))).object();
-    const auto begin = static_cast<std::size_t>(header[kChanged][u"data_offsets"][0].toDouble());
-    const std::uint16_t nan = 0x7FC0;
-    std::memcpy(bytes.data() + 8 + length + begin + 2 * 5, &nan, sizeof nan);
-    writeFile(weights, bytes);
+    setWeight(model, 5, 0x7FC0); // NaN
     const CliRun run = cli(quantizeTo(path("nonfinite.gguf"), "rtn-w4", qpath(model)));
     QVERIFY2(run.exitCode == 0, run.err);
     const QJsonObject tensor = tensorNamed(run.json(), kChanged);
