@@ -14,9 +14,7 @@ namespace sigmascope {
 
 namespace {
 
-/// Short sides up to this are solved whole: the f64 Gram costs less than finding out how far to iterate.
-constexpr std::size_t kExactSide = 512;
-/// So are requests for a good part of all values, where a Krylov basis would grow to most of the space anyway.
+/// Solved whole are also requests for a good part of all values, where a Krylov basis would grow to most of the space anyway.
 constexpr std::size_t kExactShare = 8;
 /// Vectors a block. Small blocks reach a higher polynomial degree for the same work (a white 4096 x 11008 error,
 /// 64 values to 1 %: 92, 115, 161 GFLOP with blocks of 16, 32, 64); below 32 products become bandwidth-bound.
@@ -184,7 +182,7 @@ Result<Spectrum> leadingSpectrum(const ScaledMatrix& matrix, const SpectrumOptio
         settle(spectrum);
         return spectrum;
     }
-    if (side <= kExactSide || count * kExactShare > side)
+    if (side <= options.exactSide || count * kExactShare > side)
         return wholeSpectrum(matrix, std::move(spectrum), job);
 
     SideProducts products(matrix, matrixEnergy, job);

@@ -54,11 +54,13 @@ struct SpectrumOptions {
     double tolerance = 0.01;         ///< relative, on every value
     std::uint64_t seed = 0;
     int maxPasses = 200;
+    /// Short sides up to this are solved whole: the f64 Gram costs less than finding out how far to iterate.
+    std::size_t exactSide = 1024;
 };
 
 /// The `count` leading values by block Krylov with full re-orthogonalisation, iterated until every triplet's
 /// residual certifies the tolerance (methods-lowrank §7.3; subspace iteration misses white spectra).
-/// Small matrices (min side <= 512) are solved exactly. NonFinite if the matrix or scale is not finite; Cancelled.
+/// Matrices of min side <= exactSide are solved whole. NonFinite if the matrix or scale is not finite; Cancelled.
 [[nodiscard]] Result<Spectrum> leadingSpectrum(const ScaledMatrix& matrix, const SpectrumOptions& options,
                                                const JobContext& job = {});
 

@@ -101,7 +101,8 @@ struct Contest {
     std::function<double(const TensorView&)> work;
 };
 
-void compete(const Contest& contest, const TensorView& view)
+/// @return whether the floor is met.
+bool compete(const Contest& contest, const TensorView& view)
 {
     std::array<Time, kRuns> ours{};
     std::array<Time, kRuns> peers{};
@@ -118,6 +119,7 @@ void compete(const Contest& contest, const TensorView& view)
     fmt::print("{:<32} {:<5} {:>8.2f} {:>8.2f} {:>7.2f} {:>9.2f}  {:<17} answer {:.6g}\n", contest.name,
                info(view.dtype).name, gigabytes / median(ours, &Time::wall), gigabytes / median(peers, &Time::wall), ratio,
                median(peers, &Time::cpu) / median(ours, &Time::cpu), verdict, answer);
+    return ratio >= contest.floor;
 }
 
 int main()
@@ -134,16 +136,18 @@ int main()
         {"exact histogram (code counts)", 0.25,
          [](const TensorView& v) { return static_cast<double>(codeCounts(v, {})->counts[0x3C80]); }},
     };
+    bool isMet = true;
     for (const DType type : {DType::BF16, DType::F16, DType::F32}) {
         const std::size_t n = type == DType::F32 ? elements / 2 : elements;
         const std::vector<std::byte> bytes = stored(type, n);
         const TensorView view{type, {n}, bytes};
         for (const Contest& contest : contests) {
             // The floors are promised for bf16; the rest is for information.
-            compete({contest.name, type == DType::BF16 ? contest.floor : 0, contest.work}, view);
+            isMet &= compete({contest.name, type == DType::BF16 ? contest.floor : 0, contest.work}, view);
         }
     }
-    return 0;
+    // Small sizes only prove that the bench works: they fit the caches, where no memory floor holds.
+    return isMet || small ? 0 : 1;
 }
 
 }  // namespace

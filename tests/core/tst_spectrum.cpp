@@ -15,7 +15,7 @@ using namespace sigmascope::golden;
 
 namespace {
 
-constexpr std::size_t kWideRows = 640;  // more than what is solved whole
+constexpr std::size_t kWideRows = 640;
 constexpr std::size_t kWideCols = 1376;
 
 struct Wide {
@@ -106,7 +106,7 @@ void SpectrumTest::leadingValuesAreWithinOnePercent()
     QFETCH(bool, weighted);
     const auto& truth = wide().truth(weighted);
     QCOMPARE(truth.size(), kWideRows);
-    const auto found = leadingSpectrum(wide().view(weighted), {.count = 64, .tolerance = 0.01});
+    const auto found = leadingSpectrum(wide().view(weighted), {.count = 64, .tolerance = 0.01, .exactSide = 0});
     QVERIFY(found);
     QCOMPARE(found->values.size(), std::size_t(64));
     QCOMPARE(found->certified, std::size_t(64));
@@ -119,7 +119,7 @@ void SpectrumTest::leadingValuesNeverExceedTheTrueOnes()
 {
     QFETCH(bool, weighted);
     const auto& truth = wide().truth(weighted);
-    const auto found = leadingSpectrum(wide().view(weighted), {.count = 64, .tolerance = 0.1});
+    const auto found = leadingSpectrum(wide().view(weighted), {.count = 64, .tolerance = 0.1, .exactSide = 0});
     QVERIFY(found && found->lowerBound);
     for (std::size_t i = 0; i < found->values.size(); ++i)
         QVERIFY(found->values[i] <= truth[i] * (1 + 1e-6));
@@ -130,7 +130,7 @@ void SpectrumTest::tallMatricesHaveTheValuesOfTheirTranspose()
 {
     const MatrixD turned = wide().exact.transpose();
     const std::vector<float> values = toFloat(turned);
-    const auto tall = leadingSpectrum({values, kWideCols, kWideRows, {}}, {.count = 32});
+    const auto tall = leadingSpectrum({values, kWideCols, kWideRows, {}}, {.count = 32, .exactSide = 0});
     QVERIFY(tall);
     QCOMPARE(tall->certified, std::size_t(32));
     const auto& truth = wide().truth(false);
@@ -143,7 +143,7 @@ void SpectrumTest::tallMatricesHaveTheValuesOfTheirTranspose()
     MatrixD a = scaled(turned, s);
     std::vector<double> expected(kWideRows);
     QVERIFY(blas::singularValues(kWideCols, kWideRows, a.data(), kWideRows, expected));
-    const auto found = leadingSpectrum({values, kWideCols, kWideRows, scale}, {.count = 32});
+    const auto found = leadingSpectrum({values, kWideCols, kWideRows, scale}, {.count = 32, .exactSide = 0});
     QVERIFY(found);
     for (std::size_t i = 0; i < 32; ++i)
         QVERIFY(std::abs(found->values[i] - expected[i]) <= 0.01 * expected[i]);
@@ -151,7 +151,7 @@ void SpectrumTest::tallMatricesHaveTheValuesOfTheirTranspose()
 
 void SpectrumTest::tailIsTheFrobeniusRest()
 {
-    const auto found = leadingSpectrum(wide().view(true), {.count = 16});
+    const auto found = leadingSpectrum(wide().view(true), {.count = 16, .exactSide = 0});
     QVERIFY(found);
     QCOMPARE(found->totalEnergy, energy(wide().view(true)));
     QCOMPARE(found->captured + found->unresolvedEnergy, found->totalEnergy);
@@ -165,7 +165,7 @@ void SpectrumTest::tailIsTheFrobeniusRest()
 void SpectrumTest::tighterToleranceGivesTighterValues()
 {
     const auto& truth = wide().truth(false);
-    const auto found = leadingSpectrum(wide().view(false), {.count = 16, .tolerance = 1e-4});
+    const auto found = leadingSpectrum(wide().view(false), {.count = 16, .tolerance = 1e-4, .exactSide = 0});
     QVERIFY(found);
     QCOMPARE(found->certified, std::size_t(16));
     for (std::size_t i = 0; i < 16; ++i)
@@ -174,7 +174,7 @@ void SpectrumTest::tighterToleranceGivesTighterValues()
 
 void SpectrumTest::fewPassesCertifyFewerValuesAndSaySo()
 {
-    const auto found = leadingSpectrum(wide().view(false), {.count = 64, .tolerance = 0.01, .maxPasses = 10});
+    const auto found = leadingSpectrum(wide().view(false), {.count = 64, .tolerance = 0.01, .maxPasses = 10, .exactSide = 0});
     QVERIFY(found);
     QCOMPARE(found->values.size(), std::size_t(64));
     QVERIFY(found->certified < 64);
@@ -228,7 +228,7 @@ void SpectrumTest::matrixOfLowRankEndsInNoise()
 {
     const MatrixD low = gauss(601, 600, 6) * gauss(602, 6, 700);
     const std::vector<float> values = toFloat(low);
-    const auto found = leadingSpectrum({values, 600, 700, {}}, {.count = 12});
+    const auto found = leadingSpectrum({values, 600, 700, {}}, {.count = 12, .exactSide = 0});
     QVERIFY(found);
     QCOMPARE(found->certified, std::size_t(12));
     QVERIFY(found->values[5] > 100 * found->floor);
@@ -244,7 +244,7 @@ void SpectrumTest::equalValuesAreAllFound()
     std::vector<float> values(kSide * kSide, 0.0F);
     for (std::size_t i = 0; i < kSide; ++i)
         values[i * (kSide + 1)] = i % 6 == 0 ? 3.0F : 1.0F;
-    const auto found = leadingSpectrum({values, kSide, kSide, {}}, {.count = 70});
+    const auto found = leadingSpectrum({values, kSide, kSide, {}}, {.count = 70, .exactSide = 0});
     QVERIFY(found);
     QCOMPARE(found->certified, std::size_t(70));
     for (std::size_t i = 0; i < 70; ++i)
@@ -254,20 +254,20 @@ void SpectrumTest::equalValuesAreAllFound()
 void SpectrumTest::noiseEdgeIsNearTheLargestValueOfNoise()
 {
     QVERIFY(std::abs(marchenkoPasturEdge(100.0 * 400.0, 100, 400) - 30.0) < 1e-12);  // tau = 1: 10 + 20
-    const auto plain = leadingSpectrum(wide().view(false), {.count = 4});
+    const auto plain = leadingSpectrum(wide().view(false), {.count = 4, .exactSide = 0});
     QVERIFY(plain);
     QVERIFY(std::abs(plain->values[0] / plain->noiseEdge - 1) < 0.03);
-    QCOMPARE(leadingSpectrum(wide().view(true), {.count = 4})->noiseEdge, 0.0);
+    QCOMPARE(leadingSpectrum(wide().view(true), {.count = 4, .exactSide = 0})->noiseEdge, 0.0);
 }
 
 void SpectrumTest::sameBitsOnAnyThreadCount()
 {
     const Threads restore;
     setThreadCount(1);
-    const auto one = leadingSpectrum(wide().view(true), {.count = 64, .seed = 3});
+    const auto one = leadingSpectrum(wide().view(true), {.count = 64, .seed = 3, .exactSide = 0});
     const auto oneFull = fullSpectrum(wide().view(true));
     setThreadCount(4);
-    const auto four = leadingSpectrum(wide().view(true), {.count = 64, .seed = 3});
+    const auto four = leadingSpectrum(wide().view(true), {.count = 64, .seed = 3, .exactSide = 0});
     const auto fourFull = fullSpectrum(wide().view(true));
     QVERIFY(one && four && oneFull && fourFull);
     QCOMPARE(one->values, four->values);
@@ -279,7 +279,7 @@ void SpectrumTest::zeroMatrixHasZeroValues()
 {
     const std::vector<float> zeros(600 * 600, 0.0F);
     for (const std::size_t side : {std::size_t(4), std::size_t(600)}) {
-        const auto found = leadingSpectrum({std::span(zeros).first(side * side), side, side, {}}, {.count = 3});
+        const auto found = leadingSpectrum({std::span(zeros).first(side * side), side, side, {}}, {.count = 3, .exactSide = 0});
         QVERIFY(found && found->complete);
         QCOMPARE(found->values, std::vector<double>(side, 0.0));
         QCOMPARE(found->unresolvedEnergy, 0.0);
@@ -307,7 +307,7 @@ void SpectrumTest::cancelledJobStopsBetweenProducts()
         source.request_stop();
     });
     // A tolerance that cannot be met keeps it busy far longer than that.
-    const auto found = leadingSpectrum(wide().view(false), {.count = 64, .tolerance = 1e-9, .maxPasses = 100000},
+    const auto found = leadingSpectrum(wide().view(false), {.count = 64, .tolerance = 1e-9, .maxPasses = 100000, .exactSide = 0},
                                        {.stop = source.get_token()});
     canceller.join();
     QVERIFY(!found);
