@@ -17,7 +17,7 @@ GRID = COMPUTE | {"core/grid"}
 METHOD = GRID | CALIBRATION
 PLAN = METHOD | {"core/solve", "core/lowrank", "core/plan"}
 CORE = PLAN | {"core/model", "core/analysis", "core/export", "core/project"}
-LOOK = {"ui", "ui/widgets"}
+LOOK = {"ui", "ui/text", "ui/widgets"}
 
 # folder -> folders it may include besides itself; arrows point down
 LAYERS = {
@@ -35,9 +35,10 @@ LAYERS = {
     "core/export": PLAN | {"core/model"},
     "core/project": CORE,
     "gpu": COMPUTE,
-    "ui/session": CORE,
-    "ui/models": CORE | {"ui", "ui/session"},
-    "ui/widgets": {"ui", "ui/models"},
+    "ui/text": BASE,  # numbers as they are read: no widget, so that sessions may use it
+    "ui/session": CORE | {"ui/text"},
+    "ui/models": CORE | {"ui", "ui/text", "ui/session"},
+    "ui/widgets": {"ui", "ui/text", "ui/models"},
     "ui/plots": {"core/compute", "core/analysis", "core/lowrank"} | LOOK,
     "ui/panels": CORE | LOOK | {"ui/session", "ui/models", "ui/plots"},
     "ui": CORE | LOOK | {"ui/session", "ui/models", "ui/plots", "ui/panels"},

@@ -233,8 +233,8 @@ void DensityPlot::rebin()
     if (!m->isYFree)
         fitY();
     setHint(m->histogram.exact ? tr("Bin %1, from %2 exact codes")
-                                     .arg(threeDigits(m->bins.width), wholeNumber(m->view.codes->counts.size()))
-                               : tr("Bin %1, values resolved to one part in 128").arg(threeDigits(m->bins.width)));
+                                     .arg(number3(m->bins.width), wholeNumber(m->view.codes->counts.size()))
+                               : tr("Bin %1, values resolved to one part in 128").arg(number3(m->bins.width)));
 }
 
 PlotFrame::Extent DensityPlot::dataExtent() const
@@ -356,8 +356,8 @@ void DensityPlot::placeReferences()
         }
         const Histogram inside = binned(*m->view.codes, from, to, 1);
         const auto all = static_cast<double>(std::max<std::uint64_t>(1, total(inside) + inside.below + inside.above));
-        m->belowLabel->setText(tr("%1\nbelow").arg(percentText(100 * static_cast<double>(inside.below) / all)));
-        m->aboveLabel->setText(tr("%1\nabove").arg(percentText(100 * static_cast<double>(inside.above) / all)));
+        m->belowLabel->setText(tr("%1\nbelow").arg(percent(static_cast<double>(inside.below) / all)));
+        m->aboveLabel->setText(tr("%1\nabove").arg(percent(static_cast<double>(inside.above) / all)));
         const double room = px(8);
         m->belowLabel->setVisible(left - rect.left() > m->belowLabel->textSize().width() + 2 * room);
         m->aboveLabel->setVisible(rect.right() - right > m->aboveLabel->textSize().width() + 2 * room);
@@ -370,7 +370,7 @@ void DensityPlot::placeReferences()
     if (hasCentre) {
         m->centre->point1->setCoords(*m->view.centre, m->y().range().lower);
         m->centre->point2->setCoords(*m->view.centre, m->y().range().upper);
-        m->centreLabel->setText(tr("median %1").arg(threeDigits(*m->view.centre)));
+        m->centreLabel->setText(tr("median %1").arg(number3(*m->view.centre)));
         m->centreLabel->setGround(Theme::current().base);
         const double x = m->x().coordToPixel(*m->view.centre) + px(8);
         m->centreLabel->place({std::min(x, rect.right() - m->centreLabel->textSize().width()), rect.top() + px(8)});
@@ -389,7 +389,7 @@ void DensityPlot::cursorMoved(const QPointF& position)
     }
     const Theme& theme = Theme::current();
     const double weight = m->x().pixelToCoord(position.x());
-    QStringList parts{coloured(tr("weight %1").arg(threeDigits(weight)), theme.tx2)};
+    QStringList parts{coloured(tr("weight %1").arg(number3(weight)), theme.tx2)};
     std::vector<CurvePoint> points;
     const auto bin = static_cast<std::ptrdiff_t>(std::floor((weight - m->bins.lower) / m->bins.width));
     const auto read = [&](const Histogram& histogram, QCPGraph* graph, const QString& name, Series series) {

@@ -5,44 +5,6 @@
 #include <cmath>
 
 namespace sigmascope::ui {
-namespace {
-
-constexpr QChar kMinus(0x2212);
-
-QString superscript(int value)
-{
-    static const QString digits = QStringLiteral("⁰¹²³⁴⁵⁶⁷⁸⁹");
-    QString text = QString::number(std::abs(value));
-    for (QChar& c : text)
-        c = digits.at(c.digitValue());
-    return value < 0 ? QStringLiteral("⁻") + text : text;
-}
-
-QString withTrueMinus(QString text)
-{
-    return text.replace(QLatin1Char('-'), kMinus);
-}
-
-}  // namespace
-
-QString threeDigits(double value)
-{
-    if (!std::isfinite(value))
-        return QStringLiteral("–");
-    if (value == 0)
-        return QStringLiteral("0");
-    const QLocale locale;
-    int exponent = static_cast<int>(std::floor(std::log10(std::abs(value))));
-    if (exponent < -4 || exponent > 6) {
-        const QString mantissa = locale.toString(value / std::pow(10.0, exponent), 'f', 2);
-        return withTrueMinus(mantissa) + QStringLiteral("·10") + superscript(exponent);
-    }
-    // 9.996 has exponent 0 but is shown as 10.0: count the digits of the rounded value.
-    const double unit = std::pow(10.0, exponent - 2);
-    exponent = static_cast<int>(std::floor(std::log10(std::abs(std::round(value / unit) * unit)) + 1e-9));
-    return withTrueMinus(locale.toString(value, 'f', std::max(0, 2 - exponent)));
-}
-
 QString decadeLabel(int exponent)
 {
     if (exponent == 0)
@@ -50,16 +12,6 @@ QString decadeLabel(int exponent)
     if (exponent == 1)
         return QStringLiteral("10");
     return QStringLiteral("10") + superscript(exponent);
-}
-
-QString wholeNumber(std::uint64_t value)
-{
-    return QLocale().toString(static_cast<qulonglong>(value));
-}
-
-QString percentText(double value)
-{
-    return threeDigits(value) + QChar(0x202F) + QLatin1Char('%');
 }
 
 QString coloured(const QString& text, const QColor& colour)
@@ -112,8 +64,8 @@ QString PlainTicker::getTickLabel(double tick, const QLocale&, QChar, int)
     if (std::abs(tick) < 1e-12)
         return QStringLiteral("0");
     if (std::abs(tick) >= 1e7)
-        return threeDigits(tick);
-    return withTrueMinus(QLocale().toString(tick, 'g', 7));
+        return number3(tick);
+    return QLocale().toString(tick, 'g', 7).replace(QLatin1Char('-'), QChar(0x2212));
 }
 
 void RankTicker::generate(const QCPRange& range, const QLocale&, QChar, int, QVector<double>& ticks,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-// Inside ui/plots only: the look of axes, tickers, number texts and thinning that all plots share.
+// Inside ui/plots only: the look of axes, tickers and thinning that all plots share.
 
 #include "ui/Theme.h"
+#include "ui/text/Numbers.h"
 
 #include <qcustomplot.h>
 
@@ -11,17 +12,10 @@
 
 namespace sigmascope::ui {
 
-/// Three significant digits, digits of the locale, true minus; "1.23·10⁻⁵" outside 10⁻⁴ … 10⁷.
-[[nodiscard]] QString threeDigits(double value);
 /// "10⁻²", "1", "10": the label of a decade.
 [[nodiscard]] QString decadeLabel(int exponent);
-/// "12,345" with the locale's separator.
-[[nodiscard]] QString wholeNumber(std::uint64_t value);
 /// `<span style="color:…">text</span>`
 [[nodiscard]] QString coloured(const QString& text, const QColor& colour);
-
-/// "2.01 %" with a narrow space.
-[[nodiscard]] QString percentText(double value);
 
 /// Axis line, ticks, labels and grid in the theme's colours. Left or bottom axes.
 void styleAxis(QCPAxis& axis);

@@ -250,7 +250,7 @@ void SpectrumPlot::placeZones()
         m->lastComputed->point2->setCoords(last, m->y().range().upper);
         m->boundLabel->setText(tr("%1 of %2\n%3 unresolved")
                                    .arg(wholeNumber(values.values.size()), wholeNumber(values.total),
-                                        percentText(100 * values.unresolvedShare)));
+                                        percent(values.unresolvedShare)));
         const QSizeF size = m->boundLabel->textSize();
         const double left = std::min(x + px(12), rect.right() - size.width() - px(4));
         m->boundLabel->place({left, rect.top() + px(14)});
@@ -261,7 +261,7 @@ void SpectrumPlot::placeZones()
     m->floorLabel->setVisible(hasFloor);
     if (hasFloor) {
         m->floorZone->place(QRectF(QPointF(rect.left(), floorY), rect.bottomRight()));
-        m->floorLabel->setText(tr("under the numerical floor, %1").arg(threeDigits(values.floor)));
+        m->floorLabel->setText(tr("under the numerical floor, %1").arg(number3(values.floor)));
         m->floorLabel->place({rect.left() + px(8), rect.bottom() - m->floorLabel->textSize().height() - px(2)});
     }
     const bool hasNoise
@@ -271,7 +271,7 @@ void SpectrumPlot::placeZones()
     if (hasNoise) {
         m->noise->point1->setCoords(1, m->view.e.noiseEdge);
         m->noise->point2->setCoords(2, m->view.e.noiseEdge);
-        m->noiseLabel->setText(tr("Noise edge of E (Marchenko–Pastur) %1").arg(threeDigits(m->view.e.noiseEdge)));
+        m->noiseLabel->setText(tr("Noise edge of E (Marchenko–Pastur) %1").arg(number3(m->view.e.noiseEdge)));
     }
 }
 
@@ -431,11 +431,11 @@ QString SpectrumPlot::readoutAt(int rank) const
     for (std::size_t i = 0; i < 3; ++i) {
         const double value = m->curves[i].at(rank);
         if (m->curves[i].isDrawn() && !std::isnan(value))
-            parts += coloured(names[i] + QLatin1Char(' ') + threeDigits(value), theme.colour(m->curves[i].series));
+            parts += coloured(names[i] + QLatin1Char(' ') + number3(value), theme.colour(m->curves[i].series));
     }
     const double error = m->mainError().at(rank);
     if (!std::isnan(error))
-        parts += coloured(tr("error at r %1").arg(percentText(error)), theme.tx2);
+        parts += coloured(tr("error at r %1").arg(percent(error / 100)), theme.tx2);
     return parts.join(QStringLiteral("&nbsp;&nbsp; "));
 }
 

@@ -3,7 +3,6 @@
 
 #include <QCoreApplication>
 #include <QFile>
-#include <QLocale>
 
 #include <cmath>
 
@@ -14,17 +13,6 @@ namespace {
 QString tr(const char* text, const char* disambiguation = nullptr)
 {
     return QCoreApplication::translate("sigmascope::ui::Text", text, disambiguation);
-}
-
-QString scaled(double value, double step, std::initializer_list<const char*> units)
-{
-    auto unit = units.begin();
-    while (std::fabs(value) >= 0.9995 * step && unit + 1 != units.end()) {
-        value /= step;
-        ++unit;
-    }
-    const QString digits = unit == units.begin() ? QLocale().toString(value, 'f', 0) : number3(value);
-    return digits + QChar(0x202F) + QLatin1String(*unit);
 }
 
 }  // namespace
@@ -68,6 +56,9 @@ QString titleOf(ErrorCode code)
     case ErrorCode::NotRepresentable: return tr("The target cannot carry this plan");
     case ErrorCode::WouldOverwrite: return tr("The file exists");
     case ErrorCode::OutputIsInput: return tr("The output is one of the inputs");
+    case ErrorCode::OutputBusy: return tr("Another run is writing there");
+    case ErrorCode::UnfinishedRun: return tr("An unfinished run lies there");
+    case ErrorCode::JournalMismatch: return tr("The unfinished run is not of this job");
     case ErrorCode::NoSpace: return tr("Not enough space");
     case ErrorCode::WriteFailed: return tr("Writing failed");
     case ErrorCode::VerifyFailed: return tr("The written file is not what was meant");
@@ -75,6 +66,7 @@ QString titleOf(ErrorCode code)
     case ErrorCode::DeviceFailed: return tr("The device failed");
     case ErrorCode::NotConverged: return tr("The computation did not converge");
     case ErrorCode::OutOfMemory: return tr("Out of memory");
+    case ErrorCode::LayersFailed: return tr("Some layers failed");
     case ErrorCode::Cancelled: return tr("Cancelled");
     case ErrorCode::Internal: return tr("Unexpected error");
     }
@@ -128,45 +120,6 @@ QString shapeText(const Shape& shape)
     for (const std::uint64_t dimension : shape)
         parts << QString::number(dimension);
     return parts.isEmpty() ? tr("scalar") : parts.join(QStringLiteral(" × "));
-}
-
-QString number3(double value)
-{
-    if (!std::isfinite(value))
-        return tr("not finite");
-    const double magnitude = std::fabs(value);
-    QString text;
-    if (value == 0.0) {
-        text = QStringLiteral("0");
-    } else if (magnitude < 1e-4 || magnitude >= 999999.5) {
-        text = QLocale().toString(value, 'e', 2);
-    } else {
-        // The digit that rounding carries into counts: 9.996 is 10.0.
-        const int exponent = static_cast<int>(std::floor(std::log10(magnitude * (1 + 0.5e-3))));
-        text = QLocale().toString(value, 'f', std::max(0, 2 - exponent));
-    }
-    return text.replace(QLatin1Char('-'), QChar(0x2212));
-}
-
-QString percent(double ratio)
-{
-    return number3(100 * ratio) + QChar(0x202F) + QLatin1Char('%');
-}
-
-QString fileSize(Bytes bytes)
-{
-    return scaled(static_cast<double>(bytes), 1000, {"B", "kB", "MB", "GB", "TB", "PB"});
-}
-
-QString tensorSize(Bytes bytes)
-{
-    return scaled(static_cast<double>(bytes), 1024, {"B", "KiB", "MiB", "GiB", "TiB"});
-}
-
-QString addedSize(double bytes)
-{
-    const QString text = scaled(std::fabs(bytes), 1024, {"B", "KiB", "MiB", "GiB", "TiB"});
-    return (bytes < 0 ? QString(QChar(0x2212)) : QStringLiteral("+")) + text;
 }
 
 QString timeLeft(double fraction, double elapsedSeconds)

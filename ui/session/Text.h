@@ -2,9 +2,9 @@
 #pragma once
 
 #include "core/base/Result.h"
-#include "core/base/Units.h"
 #include "core/calibration/Metric.h"
 #include "core/checkpoint/ModelTopology.h"
+#include "ui/text/Numbers.h"
 
 #include <QString>
 
@@ -12,7 +12,7 @@
 
 namespace sigmascope::ui {
 
-/// Words and numbers as the user reads them: the core speaks in codes and ids only.
+/// Words as the user reads them: the core speaks in codes and ids only. Numbers are in ui/text/Numbers.
 
 [[nodiscard]] QString titleOf(ErrorCode code);
 /// Title and detail on one line: "File is cut short: model.safetensors: …".
@@ -26,16 +26,6 @@ namespace sigmascope::ui {
 /// "4096 × 14336"
 [[nodiscard]] QString shapeText(const Shape& shape);
 
-/// Three significant digits by the user's locale, true minus.
-[[nodiscard]] QString number3(double value);
-/// "2.21 %" from 0.0221; "–" for a missing value is the caller's.
-[[nodiscard]] QString percent(double ratio);
-/// "4.69 GB": powers of ten, for files and budgets.
-[[nodiscard]] QString fileSize(Bytes bytes);
-/// "39.1 MiB": powers of two, for single tensors.
-[[nodiscard]] QString tensorSize(Bytes bytes);
-/// "+0.60 MiB": with its sign.
-[[nodiscard]] QString addedSize(double bytes);
 /// "about 2 min left"; empty before 3 % is done.
 [[nodiscard]] QString timeLeft(double fraction, double elapsedSeconds);
 

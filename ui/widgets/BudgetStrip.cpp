@@ -2,6 +2,7 @@
 #include "ui/widgets/BudgetStrip.h"
 
 #include "ui/Theme.h"
+#include "ui/text/Numbers.h"
 #include "ui/widgets/LayerDelegate.h"
 
 #include <QHelpEvent>
@@ -15,14 +16,6 @@
 
 namespace sigmascope::ui {
 namespace {
-
-constexpr QChar kNarrow(0x202F);
-
-QString threeFigures(double value)
-{
-    const int decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-    return QLocale().toString(value, 'f', decimals);
-}
 
 /// Runs of text on one baseline, each in its own font and colour; remembers how far it came.
 class Line {
@@ -63,23 +56,10 @@ QString overUnder(const BudgetView& view)
 {
     const bool isOver = view.fileBytes > *view.targetBytes;
     const quint64 by = isOver ? view.fileBytes - *view.targetBytes : *view.targetBytes - view.fileBytes;
-    return isOver ? BudgetStrip::tr("Over target") + QLatin1Char(' ') + fileSizeText(by) : fileSizeText(by);
+    return isOver ? BudgetStrip::tr("Over target") + QLatin1Char(' ') + fileSize(by) : fileSize(by);
 }
 
 }  // namespace
-
-QString fileSizeText(quint64 bytes)
-{
-    static const char* const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double value = static_cast<double>(bytes);
-    std::size_t unit = 0;
-    while (value >= 999.5 && unit + 1 < std::size(units)) {
-        value /= 1000;
-        ++unit;
-    }
-    const QString digits = unit == 0 ? QLocale().toString(static_cast<qulonglong>(bytes)) : threeFigures(value);
-    return digits + kNarrow + QLatin1String(units[unit]);
-}
 
 BudgetStrip::BudgetStrip(QWidget* parent)
     : QWidget(parent)
@@ -94,7 +74,7 @@ void BudgetStrip::show(const BudgetView& view)
 {
     m_view = view;
     setAccessibleDescription(tr("File size %1, %2 bits per weight")
-                                 .arg(fileSizeText(view.fileBytes), QLocale().toString(view.bitsPerWeight, 'f', 2)));
+                                 .arg(fileSize(view.fileBytes), QLocale().toString(view.bitsPerWeight, 'f', 2)));
     update();
 }
 
@@ -163,7 +143,7 @@ void BudgetStrip::paintLegend(QPainter& painter, QRect area) const
     int x = area.left();
     const QFontMetrics caption(ui::font(FontRole::Caption)), mono(ui::font(FontRole::MonoAxis));
     for (const auto& [name, entry] : entries) {
-        const QString size = fileSizeText(entry.first);
+        const QString size = fileSize(entry.first);
         const int width = px(11) + caption.horizontalAdvance(name) + px(6) + mono.horizontalAdvance(size);
         if (x + width > area.right())
             return;  // no room: the bar itself remains
@@ -183,9 +163,9 @@ void BudgetStrip::paintFull(QPainter& painter)
     head.text(tr("File size"), FontRole::Caption, theme.tx2).gap(6).source(m_view.sizeSource)
         .text(sourceWord(m_view.sizeSource), FontRole::Caption, theme.tx2);
     Line size(painter, px(12), bottom);
-    size.text(fileSizeText(m_view.fileBytes), FontRole::KeyFigure, value);
+    size.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, value);
     if (m_view.targetBytes)
-        size.gap(4).text(tr("of %1 target").arg(fileSizeText(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
+        size.gap(4).text(tr("of %1 target").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
 
     // Columns from the right: what is there is measured first, the bar takes the rest.
     struct Column {
@@ -197,15 +177,15 @@ void BudgetStrip::paintFull(QPainter& painter)
     if (m_view.targetBytes)
         columns.push_back(
             {m_view.fileBytes > *m_view.targetBytes ? tr("Over target") : tr("Under target"),
-             fileSizeText(m_view.fileBytes > *m_view.targetBytes ? m_view.fileBytes - *m_view.targetBytes
+             fileSize(m_view.fileBytes > *m_view.targetBytes ? m_view.fileBytes - *m_view.targetBytes
                                                                  : *m_view.targetBytes - m_view.fileBytes),
              {},
              Source::None,
              m_view.fileBytes > *m_view.targetBytes ? Verdict::Worse : Verdict::Same});
-    columns.push_back({tr("Bits per weight"), QLocale().toString(m_view.bitsPerWeight, 'f', 2), tr("bpw, all overhead"),
+    columns.push_back({tr("Bits per weight"), decimals(m_view.bitsPerWeight, 2), tr("bpw, all overhead"),
                        m_view.sizeSource});
     if (m_view.outputError)
-        columns.push_back({tr("Output error, mean"), threeFigures(100 * *m_view.outputError), QStringLiteral("%"),
+        columns.push_back({tr("Output error, mean"), number3(100 * *m_view.outputError), QStringLiteral("%"),
                            m_view.errorSource});
     columns.push_back({tr("Fallbacks"), QLocale().toString(m_view.fallbacks), m_view.fallbackText, Source::None,
                        m_view.fallbacks > 0 ? Verdict::Changed : Verdict::Same});
@@ -247,9 +227,9 @@ void BudgetStrip::paintCompact(QPainter& painter)
     const QColor value = m_view.isRecomputing ? theme.tx3 : theme.tx;
     const int baseline = height() / 2 + px(5);
     Line line(painter, px(12), baseline);
-    line.text(fileSizeText(m_view.fileBytes), FontRole::KeyFigure, value);
+    line.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, value);
     if (m_view.targetBytes)
-        line.gap(4).text(tr("of %1").arg(fileSizeText(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
+        line.gap(4).text(tr("of %1").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
     line.gap(18);
     const QRect bar(line.x(), height() / 2 - px(4), std::clamp(width() / 5, px(100), px(260)), px(8));
     paintBar(painter, bar);
@@ -258,10 +238,10 @@ void BudgetStrip::paintCompact(QPainter& painter)
         rest.text(m_view.fileBytes > *m_view.targetBytes ? overUnder(m_view) : tr("%1 under").arg(overUnder(m_view)),
                   FontRole::Caption, theme.tx2)
             .gap(20);
-    rest.text(QLocale().toString(m_view.bitsPerWeight, 'f', 2), FontRole::KeyFigure, value).gap(4)
+    rest.text(decimals(m_view.bitsPerWeight, 2), FontRole::KeyFigure, value).gap(4)
         .text(tr("bpw"), FontRole::Caption, theme.tx2).gap(20);
     if (m_view.outputError)
-        rest.text(threeFigures(100 * *m_view.outputError), FontRole::KeyFigure, value).gap(4)
+        rest.text(number3(100 * *m_view.outputError), FontRole::KeyFigure, value).gap(4)
             .text(tr("% output error"), FontRole::Caption, theme.tx2).gap(6).source(m_view.errorSource)
             .text(sourceWord(m_view.errorSource), FontRole::Caption, theme.tx2).gap(20);
     const int from = rest.x();
@@ -308,10 +288,10 @@ bool BudgetStrip::event(QEvent* event)
     if (m_fallbackRect.contains(help->pos()) && !m_view.fallbackText.isEmpty()) {
         lines += m_view.fallbackText;
     } else {
-        lines += tr("Codes and scales %1").arg(fileSizeText(m_view.codeBytes));
-        lines += tr("Low-rank factors %1").arg(fileSizeText(m_view.factorBytes));
-        lines += tr("Kept as they are %1").arg(fileSizeText(m_view.keptBytes));
-        lines += tr("%1 bits per weight, all overhead").arg(QLocale().toString(m_view.bitsPerWeight, 'f', 3));
+        lines += tr("Codes and scales %1").arg(fileSize(m_view.codeBytes));
+        lines += tr("Low-rank factors %1").arg(fileSize(m_view.factorBytes));
+        lines += tr("Kept as they are %1").arg(fileSize(m_view.keptBytes));
+        lines += tr("%1 bits per weight, all overhead").arg(decimals(m_view.bitsPerWeight, 3));
     }
     QToolTip::showText(help->globalPos(), lines.join(QLatin1Char('\n')), this);
     return true;

@@ -63,7 +63,4 @@ private:
     QRect m_fallbackRect;
 };
 
-/// "4.69 GB", "940 MB", "1.2 kB": powers of ten, three significant digits, digits of the locale.
-[[nodiscard]] QString fileSizeText(quint64 bytes);
-
 }  // namespace sigmascope::ui
