@@ -3,7 +3,16 @@
 
 #include "core/checkpoint/readers/CheckpointBuilder.h"
 
+#include <algorithm>
+
 namespace sigmascope {
+
+namespace {
+
+constexpr std::string_view kMissingFile =
+    "the file that holds it is missing: put it beside the others and open the model again";
+
+}  // namespace
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path, OpenOptions options,
                                                            const JobContext& job)
@@ -26,13 +35,19 @@ std::optional<std::size_t> Checkpoint::find(std::string_view name) const
     return it == m_byName.end() ? std::nullopt : std::optional(it->second);
 }
 
+bool Checkpoint::isIncomplete() const
+{
+    return std::ranges::any_of(m_tensors, [](const TensorInfo& tensor) { return tensor.state != TensorState::Ok; })
+        || std::ranges::any_of(m_files, [](const auto& file) { return file == nullptr; });
+}
+
 Result<TensorView> Checkpoint::view(std::size_t index) const
 {
     const TensorInfo& tensor = m_tensors[index];
     const MappedFile* const file = m_files[tensor.shard].get();
-    const Where where{(file != nullptr ? file->path() : m_path).native(), tensor.name, {}};
+    const Where where{m_shardPaths[tensor.shard].native(), tensor.name, {}};
     if (tensor.state == TensorState::Missing) {
-        return file == nullptr ? fail(ErrorCode::MissingShard, where, "the file that holds it is missing")
+        return file == nullptr ? fail(ErrorCode::MissingShard, where, kMissingFile)
                                : fail(ErrorCode::MissingTensor, where, "the index names it, the file does not hold it");
     }
     const Where placed{where.file, where.tensor, tensor.offset};
@@ -53,7 +68,7 @@ Status Checkpoint::checkUnchanged(std::size_t index) const
     const TensorInfo& tensor = m_tensors[index];
     if (const MappedFile* const file = m_files[tensor.shard].get())
         return file->checkUnchanged();
-    return fail(ErrorCode::MissingShard, Where{m_path.native(), tensor.name, {}}, "the file that holds it is missing");
+    return fail(ErrorCode::MissingShard, Where{m_shardPaths[tensor.shard].native(), tensor.name, {}}, kMissingFile);
 }
 
 std::uint64_t Checkpoint::totalElements() const

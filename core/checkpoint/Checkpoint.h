@@ -78,6 +78,11 @@ public:
     [[nodiscard]] std::size_t shardCount() const { return m_files.size(); }
     /// Null for a shard that is absent.
     [[nodiscard]] const MappedFile* shard(std::size_t index) const { return m_files[index].get(); }
+    /// Of an absent shard too: where it was looked for.
+    [[nodiscard]] const std::filesystem::path& shardPath(std::size_t index) const { return m_shardPaths[index]; }
+    /// Files are missing, or shorter than their headers say: a download may still be running, and opening the same
+    /// path again may find more. (A single safetensors file cut short is refused with Truncated instead.)
+    [[nodiscard]] bool isIncomplete() const;
 
     /// Truncated, MissingShard or UnknownType when there is nothing to look at. Does not touch the data.
     [[nodiscard]] Result<TensorView> view(std::size_t index) const;
@@ -103,6 +108,7 @@ private:
     CheckpointFormat m_format = CheckpointFormat::Safetensors;
     std::filesystem::path m_path;
     std::vector<std::unique_ptr<const MappedFile>> m_files;
+    std::vector<std::filesystem::path> m_shardPaths;  // parallel to m_files
     std::vector<TensorInfo> m_tensors;
     std::unordered_map<std::string_view, std::size_t> m_byName;  // views into m_tensors' names
     std::vector<CheckpointWarning> m_warnings;

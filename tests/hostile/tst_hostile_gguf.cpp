@@ -190,10 +190,10 @@ void TestHostileGguf::refusesTensors_data()
     addRow("54 ne[1] = 0", one({4, 0}, kF32), ErrorCode::ShapeMismatch, {"tensor 'blk.0.w'", "ne[1] is 0", "at byte 51"});
     addRow("55 ne negative", one({4, ~0ULL}, kF32), ErrorCode::SizeOverflow, {"tensor 'blk.0.w'", "ne[1] is negative", "at byte 51"});
     addRow("56 product wraps", one({1ULL << 32, 1ULL << 32, 4}, kF32), ErrorCode::SizeOverflow, {"tensor 'blk.0.w'", "overflows", "at byte"});
-    addRow("56 product over int64", one({1ULL << 62, 2}, kF16), ErrorCode::SizeOverflow, {"tensor 'blk.0.w'", "overflows"});
-    addRow("56 bytes wrap", one({1ULL << 62}, kF32), ErrorCode::SizeOverflow, {"tensor 'blk.0.w'", "byte size", "overflows"});
+    addRow("56 product over int64", one({1ULL << 62, 2}, kF16), ErrorCode::SizeOverflow, {"tensor 'blk.0.w'", "overflows", "at byte 39"});
+    addRow("56 bytes wrap", one({1ULL << 62}, kF32), ErrorCode::SizeOverflow, {"tensor 'blk.0.w'", "byte size", "overflows", "at byte 51"});
     addRow("57 row of 40 in blocks of 32", one({40, 2}, kQ4_0), ErrorCode::ShapeMismatch, {"tensor 'blk.0.w'", "ne[0] is 40", "32", "at byte"});
-    addRow("57 row of 128 in blocks of 256", one({128, 2}, kQ4K), ErrorCode::ShapeMismatch, {"tensor 'blk.0.w'", "Q4_K", "256"});
+    addRow("57 row of 128 in blocks of 256", one({128, 2}, kQ4K), ErrorCode::ShapeMismatch, {"tensor 'blk.0.w'", "Q4_K", "256", "at byte 59"});
     for (const std::uint32_t id : {4U, 5U, 31U, 32U, 33U, 36U, 37U, 38U})
         addRow(qPrintable(QString("58 retired type %1").arg(id)), one({32}, id), ErrorCode::UnknownType,
                {"tensor 'blk.0.w'", QString("type: the id %1 is retired").arg(id), "at byte 51"});
@@ -246,14 +246,16 @@ void TestHostileGguf::alignmentBelowEightWarns()
     file.alignment = 4;
     file.u32("general.alignment", 4).tensor("w", {3}, kF32, 0).withData(12);
     const Folder folder;
-    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::BadAlignment, {"general.alignment", "found 4", "at byte"});
+    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::BadAlignment, {"a.gguf", "general.alignment", "found 4", "at byte"});
 }
 
 void TestHostileGguf::wrongMagicIsNamedWhateverTheExtension()  // 43
 {
     const Folder folder;
-    expectRefused(folder.write("a.safetensors", "GGJT" + std::string(60, '\0')), ErrorCode::WrongMagic, {"GGJT"});
-    expectRefused(folder.write("b.safetensors", "PK\x03\x04" + std::string(60, 'x')), ErrorCode::WrongMagic, {"zip"});
+    expectRefused(folder.write("a.safetensors", "GGJT" + std::string(60, '\0')), ErrorCode::WrongMagic,
+                  {"a.safetensors", "at byte 0", "GGJT"});
+    expectRefused(folder.write("b.safetensors", "PK\x03\x04" + std::string(60, 'x')), ErrorCode::WrongMagic,
+                  {"b.safetensors", "at byte 0", "zip"});
     // A GGUF under another name is still one.
     QVERIFY(openedClean(folder.write("c.bin", small().bytes())));
 }

@@ -39,7 +39,7 @@ void TestHostileGgufLayout::unalignedOffsetWarns()  // 59
     GgufBytes file;
     file.tensor("a", {8}, kF32, 0).tensor("b", {2}, kF32, 33).withData(41);
     const Folder folder;
-    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::BadAlignment, {"tensor 'b'", "offset 33", "32", "at byte"});
+    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::BadAlignment, {"a.gguf", "tensor 'b'", "offset 33", "32", "at byte"});
 }
 
 void TestHostileGgufLayout::offsetPastTheEndIsRefused()  // 60
@@ -48,7 +48,7 @@ void TestHostileGgufLayout::offsetPastTheEndIsRefused()  // 60
     file.tensor("a", {8}, kF32, 0).tensor("b", {8}, kF32, 1 << 20).withData(64);
     const Folder folder;
     expectRefused(folder.write("a.gguf", file.bytes()), ErrorCode::RangeOutOfFile,
-                  {"tensor 'b'", "at byte " + std::to_string(file.dataStart() + (1 << 20)), std::to_string(file.bytes().size())});
+                  {"a.gguf", "tensor 'b'", "at byte " + std::to_string(file.dataStart() + (1 << 20)), std::to_string(file.bytes().size())});
 }
 
 void TestHostileGgufLayout::offsetThatWrapsIsRefused()  // 60
@@ -57,7 +57,7 @@ void TestHostileGgufLayout::offsetThatWrapsIsRefused()  // 60
     for (const std::uint64_t offset : {~0ULL, ~0ULL - 31, ~0ULL - 200}) {
         GgufBytes file;
         file.tensor("b", {8}, kF32, offset).withData(64);
-        expectRefused(folder.write("a.gguf", file.bytes()), ErrorCode::RangeOutOfFile, {"tensor 'b'", "at byte"});
+        expectRefused(folder.write("a.gguf", file.bytes()), ErrorCode::RangeOutOfFile, {"a.gguf", "tensor 'b'", "at byte"});
     }
 }
 
@@ -67,7 +67,7 @@ void TestHostileGgufLayout::overlapIsRefused()  // 61
     file.tensor("a", {16}, kF32, 0).tensor("b", {8}, kF32, 32).withData(64);
     const Folder folder;
     expectRefused(folder.write("a.gguf", file.bytes()), ErrorCode::Overlap,
-                  {"tensor 'b'", "tensor 'a' by 32", "at byte " + std::to_string(file.dataStart() + 32)});
+                  {"a.gguf", "tensor 'b'", "tensor 'a' by 32", "at byte " + std::to_string(file.dataStart() + 32)});
 }
 
 void TestHostileGgufLayout::outOfOrderOpens()  // 62
@@ -87,7 +87,7 @@ void TestHostileGgufLayout::holeWarns()
     GgufBytes file;
     file.tensor("a", {8}, kF32, 0).tensor("b", {8}, kF32, 64).withData(96);
     const Folder folder;
-    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::Hole, {"tensor 'b'", "hole of 32 bytes", "at byte"});
+    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::Hole, {"a.gguf", "tensor 'b'", "hole of 32 bytes", "at byte"});
 }
 
 void TestHostileGgufLayout::bytesAfterTheLastTensorWarn()
@@ -95,7 +95,7 @@ void TestHostileGgufLayout::bytesAfterTheLastTensorWarn()
     GgufBytes file;
     file.tensor("a", {8}, kF32, 0).withData(40);
     const Folder folder;
-    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::UncoveredBytes, {"8 bytes follow", "at byte"});
+    expectWarned(folder.write("a.gguf", file.bytes()), ErrorCode::UncoveredBytes, {"a.gguf", "8 bytes follow", "at byte"});
 }
 
 void TestHostileGgufLayout::paddingThatIsNotZeroOpens()  // 63
@@ -116,7 +116,7 @@ void TestHostileGgufLayout::longNameWarns()  // 64
     GgufBytes longer;
     longer.tensor(std::string(64, 'n'), {8}, kF32, 0).withData(32);
     expectWarned(folder.write("long.gguf", longer.bytes()), ErrorCode::MalformedHeader,
-                 {"tensor '" + std::string(64, 'n'), "64 bytes", "at byte 24"});
+                 {"long.gguf", "tensor '" + std::string(64, 'n'), "64 bytes", "at byte 24"});
 }
 
 void TestHostileGgufLayout::duplicateNameIsRefused()  // 64
@@ -124,7 +124,7 @@ void TestHostileGgufLayout::duplicateNameIsRefused()  // 64
     GgufBytes file;
     file.tensor("w", {8}, kF32, 0).tensor("w", {8}, kF32, 32).withData(64);
     const Folder folder;
-    expectRefused(folder.write("a.gguf", file.bytes()), ErrorCode::DuplicateName, {"tensor 'w'", "twice", "at byte 57"});
+    expectRefused(folder.write("a.gguf", file.bytes()), ErrorCode::DuplicateName, {"a.gguf", "tensor 'w'", "twice", "at byte 57"});
 }
 
 void TestHostileGgufLayout::cutAtEveryByteNeverCrashes()  // 65
@@ -168,17 +168,21 @@ void TestHostileGgufLayout::cutInTheDataMarksTheTensorsPastTheEnd()  // 66
     const Folder folder;
     const auto path = folder.write("a.gguf", cut);
     expectWarned(path, ErrorCode::Truncated,
-                 {"tensor 'b'", "at byte " + std::to_string(file.dataStart() + 32), "incomplete",
+                 {"a.gguf", "tensor 'b'", "at byte " + std::to_string(file.dataStart() + 32), "incomplete",
                   std::to_string(cut.size()) + " of " + std::to_string(file.bytes().size()) + " bytes", "2 tensors"});
     const auto opened = Checkpoint::open(path);
     QVERIFY(opened);
     QVERIFY((*opened)->view(0));
+    QVERIFY((*opened)->isIncomplete());
     for (const std::size_t i : {std::size_t{1}, std::size_t{2}}) {
         QCOMPARE((*opened)->tensors()[i].state, TensorState::Truncated);
         const auto view = (*opened)->view(i);
         QVERIFY(!view);
         expectError(view.error(), ErrorCode::Truncated, {i == 1 ? "tensor 'b'" : "tensor 'c'", "at byte", std::to_string(cut.size())});
     }
+    folder.write("a.gguf", file.bytes());  // 41: the download ends, the user asks again
+    const auto whole = openedClean(path);
+    QVERIFY(whole && !whole->isIncomplete());
 }
 
 void TestHostileGgufLayout::scalesThatAreNotFiniteAreNoMatterOfTheContainer()

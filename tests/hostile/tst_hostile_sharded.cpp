@@ -143,8 +143,12 @@ void TestHostileSharded::missingShardListsItsTensorsAndOpensTheRest()  // 36
     QCOMPARE((*opened)->tensors()[missing].state, TensorState::Missing);
     const auto view = (*opened)->view(missing);
     QVERIFY(!view);
-    expectError(view.error(), ErrorCode::MissingShard, {"tensor 'b'"});
-    QVERIFY(!(*opened)->checkUnchanged(missing));
+    const std::string shard = (set.folder.path() / "two.safetensors").native();
+    expectError(view.error(), ErrorCode::MissingShard, {shard, "tensor 'b'", "put it beside the others"});
+    QVERIFY((*opened)->shardPath(1).native() == shard && (*opened)->isIncomplete());
+    const Status unchanged = (*opened)->checkUnchanged(missing);
+    QVERIFY(!unchanged);
+    expectError(unchanged.error(), ErrorCode::MissingShard, {shard, "tensor 'b'"});
     QCOMPARE((*opened)->warnings().size(), 1U);  // no guess about total_size
 }
 
@@ -163,7 +167,7 @@ void TestHostileSharded::tensorOfTheIndexThatNoShardHasIsListedAsMissing()  // 3
     QVERIFY(opened);
     const auto view = (*opened)->view(*(*opened)->find("c"));
     QVERIFY(!view);
-    expectError(view.error(), ErrorCode::MissingTensor, {"tensor 'c'"});
+    expectError(view.error(), ErrorCode::MissingTensor, {"two.safetensors", "tensor 'c'"});
 }
 
 void TestHostileSharded::tensorThatTheIndexDoesNotNameWarnsAndIsListed()  // 37
@@ -182,7 +186,7 @@ void TestHostileSharded::tensorInTwoShardsWarnsAndTheIndexDecides()  // 37, 39
     // "b" in both; the wrong copy comes first and has another shape.
     set.shard("one.safetensors", "a", 0, "," + entry("b", "U8", {2, 2}, 4, 8));
     set.index(R"("a":"one.safetensors","b":"two.safetensors")", R"({"total_size":12})");
-    expectWarned(set.path(), ErrorCode::InconsistentShards, {"tensor 'b'", "two.safetensors", "at byte"});
+    expectWarned(set.path(), ErrorCode::InconsistentShards, {"one.safetensors", "tensor 'b'", "two.safetensors", "at byte"});
     const auto opened = Checkpoint::open(set.path());
     QVERIFY(opened);
     QCOMPARE((*opened)->warnings().size(), 3U);  // misplaced, in two shards, total_size
@@ -242,7 +246,7 @@ void TestHostileSharded::shardThatIsNoModelIsRefusedSayingWhatItIs()
     const TwoShards set;
     set.folder.write("two.safetensors", bytes.toStdString());
     expectRefused(set.path(), ErrorCode::WrongMagic, {"two.safetensors", what.toStdString(), "at byte 0"});
-    expectRefused(set.folder.path() / "two.safetensors", ErrorCode::WrongMagic, {"two.safetensors", what.toStdString()});
+    expectRefused(set.folder.path() / "two.safetensors", ErrorCode::WrongMagic, {"two.safetensors", what.toStdString(), "at byte 0"});
 }
 
 void TestHostileSharded::growingShardIsListedAsIncomplete()  // 41
@@ -258,9 +262,12 @@ void TestHostileSharded::growingShardIsListedAsIncomplete()  // 41
     QCOMPARE((*opened)->tensors()[cut].state, TensorState::Truncated);
     const auto view = (*opened)->view(cut);
     QVERIFY(!view);
-    expectError(view.error(), ErrorCode::Truncated, {"tensor 'b'", "at byte"});
+    expectError(view.error(), ErrorCode::Truncated,
+                {"two.safetensors", "tensor 'b'", "at byte " + std::to_string(size - 3), "the file has " + std::to_string(size)});
+    QVERIFY((*opened)->isIncomplete());
     set.shard("two.safetensors", "b", 0);  // the download ends, the user asks again
-    QVERIFY(openedClean(set.path()));
+    const auto again = openedClean(set.path());
+    QVERIFY(again && !again->isIncomplete());
 }
 
 void TestHostileSharded::brokenIndexIsRefused_data()
@@ -275,6 +282,7 @@ void TestHostileSharded::brokenIndexIsRefused_data()
     row("a tensor twice", R"({"weight_map":{"a":"one.safetensors","a":"two.safetensors"}})", ErrorCode::DuplicateName, "tensor 'a'");
     row("weight_map twice", R"({"weight_map":{},"weight_map":{}})", ErrorCode::DuplicateName, "at byte 17");
     row("a file name that is a number", R"({"weight_map":{"a":1}})", ErrorCode::MalformedHeader, "tensor 'a' at byte 19");
+    row("empty", "", ErrorCode::Truncated, "at byte 0");
     row("cut short", R"({"weight_map":{"a":"one.safe)", ErrorCode::MalformedHeader, "at byte 28");
     row("invalid UTF-8", "{\"weight_map\":{\"\xff\":\"one.safetensors\"}}", ErrorCode::InvalidUtf8, "at byte 16");
     row("trailing garbage", R"({"weight_map":{"a":"one.safetensors"}}})", ErrorCode::MalformedHeader, "at byte 38");

@@ -81,6 +81,7 @@ Status CheckpointBuilder::openSafetensors(std::unique_ptr<const MappedFile> file
     if (!content)
         return passOn(content);
     const fs::path folder = folderOf(file->path());
+    m_checkpoint->m_shardPaths.push_back(file->path());
     m_checkpoint->m_files.push_back(std::move(file));
     adopt(std::move(*content), 0);
     return readConfig(folder);
@@ -115,6 +116,7 @@ Status CheckpointBuilder::openGguf(std::unique_ptr<const MappedFile> file)
         return passOn(content);
     if (isGgufSplit(*content))
         return openGgufSplit(file->path(), *content);
+    m_checkpoint->m_shardPaths.push_back(file->path());
     m_checkpoint->m_files.push_back(std::move(file));
     m_checkpoint->m_gguf = GgufMetadata(std::move(content->keys));
     adopt(std::move(*content), 0);
@@ -189,6 +191,9 @@ Result<std::vector<CheckpointBuilder::Content>> CheckpointBuilder::readShards(co
                                                                               FileKind kind)
 {
     m_checkpoint->m_files.resize(files.size());
+    m_checkpoint->m_shardPaths.reserve(files.size());
+    for (const std::string& file : files)
+        m_checkpoint->m_shardPaths.push_back(folder / file);
     std::vector<Content> contents(files.size());
     std::atomic<std::size_t> done{0};
     parallelFor(files.size(), [&](std::size_t i) {

@@ -79,8 +79,8 @@ Status HeaderReader::locateHeader()
                     "header length " + std::to_string(length) + " is over the limit of " + std::to_string(kMaxHeader));
     if (length > bytes.size() - kPrefix)
         return fail(ErrorCode::Truncated, at(0),
-                    "the header needs " + std::to_string(length) + " bytes, the file has "
-                        + std::to_string(bytes.size() - kPrefix) + " left");
+                    "the file is incomplete, " + std::to_string(bytes.size()) + " of at least "
+                        + std::to_string(kPrefix + length) + " bytes: the header needs " + std::to_string(length));
     m_header = {reinterpret_cast<const char*>(bytes.data()) + kPrefix, static_cast<std::size_t>(length)};
     if (length < 2)
         return fail(ErrorCode::MalformedHeader, at(0),
@@ -211,7 +211,7 @@ Status HeaderReader::readOffsets(JsonScanner& scanner, Placement& placement)
 {
     const std::uint64_t start = scanner.offset();
     std::size_t count = 0;
-    const Status read = scanner.array([&]() -> Status {
+    Status read = scanner.array([&]() -> Status {
         const auto value = scanner.unsignedInteger();
         if (!value)
             return passOn(value);
