@@ -167,6 +167,8 @@ public:
             return passOn(result);
         for (const std::string& message : (*backend)->diagnostics())
             printWarning(message);
+        for (const std::string& note : result->estimate.notes)
+            printWarning(note);
         return m_json ? json(*result) : tables(*result, exporter);
     }
 

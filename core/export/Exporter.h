@@ -28,6 +28,7 @@ struct SizeEstimate {
     Bytes kept = 0;        ///< tensors stored as they are
     Bytes factors = 0;     ///< low-rank factors
     Bytes overhead = 0;    ///< headers, metadata, padding
+    std::vector<std::string> notes;  ///< what the files leave out and why, one line each, safe to show
     [[nodiscard]] double bitsPerWeight(std::uint64_t elements) const
     {
         return elements == 0 ? 0 : 8.0 * static_cast<double>(total) / static_cast<double>(elements);
@@ -66,6 +67,10 @@ struct ExportRequest {
     /// With `dequantized`: fold Q + L R into the model and write no adapter.
     bool merged = false;
 };
+
+/// Type a tensor has in the exported file when it is kept: of a GGUF as it is, byte for byte; from HF in its own type
+/// where llama.cpp computes with it, but norms, vectors and F64 as F32.
+[[nodiscard]] DType keptType(const Checkpoint& checkpoint, std::size_t tensor);
 
 /// Exact sizes of the files for a plan. Computed from the same layout that is written; O(tensors), so that
 /// the budget follows a drag.

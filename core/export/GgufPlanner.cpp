@@ -152,6 +152,7 @@ void GgufPlanner::addAdapter(const ExportRequest& request, GgufDesign& design) c
 void GgufPlanner::measure(const ExportRequest& request, GgufDesign& design) const
 {
     SizeEstimate& estimate = design.estimate;
+    estimate.notes = m_source.notes;
     Bytes model = ggufHeaderBytes(design.planKeys, design.tensors, m_source.keys.bytes());
     estimate.overhead = model;
     for (std::size_t i = 0; i < design.tensors.size(); ++i) {

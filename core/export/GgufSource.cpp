@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/GgufSource.h"
 
+#include "core/export/Exporter.h"
 #include "core/model/ModelConfig.h"
 #include "core/model/TokenizerSpm.h"
 
@@ -21,11 +22,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kRopeFactors = "rope_freqs.weight";
+constexpr std::size_t kLongestGgufName = 63;  // ggml's own limit, with the NUL that ends it
 
 tl::unexpected<Error> failTensor(ErrorCode code, const Checkpoint& checkpoint, const TensorInfo& tensor, std::string_view what)
 {
-    const MappedFile* shard = checkpoint.shard(tensor.shard);
-    return fail(code, Where{(shard != nullptr ? shard->path() : checkpoint.path()).string(), tensor.name, tensor.offset}, what);
+    return fail(code, Where{checkpoint.shardPath(tensor.shard).string(), tensor.name, tensor.offset}, what);
 }
 
 /// Buffers of old HF checkpoints that no GGUF has.
@@ -34,53 +35,69 @@ bool isDerivedBuffer(std::string_view name)
     return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attention.masked_bias") || name.ends_with(".attention.bias");
 }
 
+/// Norms and everything of one dimension.
 bool isVector(const TensorInfo& tensor, std::string_view ggufName)
 {
     return tensor.shape.size() <= 1 || ggufName.ends_with("_norm.weight");
 }
 
-/// How a tensor is stored when no grid is asked for. From GGUF byte for byte; from HF in its own type where llama.cpp
-/// computes with it, vectors always as F32.
-Result<DType> keptTypeOf(const Checkpoint& checkpoint, const TensorInfo& tensor, bool vector)
+/// What of a tensor no GGUF can hold, seen before anything else so that the message names file and offset.
+Status checkHoldable(const Checkpoint& checkpoint, const TensorInfo& tensor, const GgufTarget& target)
 {
-    if (checkpoint.format() == CheckpointFormat::Gguf)
-        return tensor.dtype;
-    const DTypeInfo& type = info(tensor.dtype);
-    const bool isReal = tensor.dtype == DType::F64 || tensor.dtype == DType::F32 || tensor.dtype == DType::F16
-                        || tensor.dtype == DType::BF16;
-    if (isReal && (vector || tensor.dtype == DType::F64))
-        return DType::F32;
-    if (type.ggmlId < 0)
+    // ggml keeps names as C strings: what follows a NUL would be lost, and two tensors could become one.
+    if (target.name.find('\0') != std::string::npos)
+        return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor, "the name holds a NUL, which llama.cpp's names cannot");
+    if (target.name.size() > kLongestGgufName)
         return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
-                          fmt::format("GGUF has no type {}",
-                                      tensor.dtype == DType::Unknown ? escaped(tensor.unknownDtype, 40) : std::string(type.name)));
-    return tensor.dtype;
+                          fmt::format("the name has {} bytes, llama.cpp takes at most {}", target.name.size(), kLongestGgufName));
+    if (info(target.keptType).ggmlId >= 0)
+        return {};
+    const bool known = tensor.dtype != DType::Unknown;
+    return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
+                      fmt::format("GGUF has no type {}", known ? std::string(info(tensor.dtype).name) : escaped(tensor.unknownDtype, 40)));
 }
 
-/// One target per tensor, in checkpoint order; derived buffers left out.
-Result<std::vector<GgufTarget>> targetsOf(const Checkpoint& checkpoint)
+/// A tensor that is not there, or not wholly.
+tl::unexpected<Error> failIncomplete(const Checkpoint& checkpoint, std::size_t tensor)
 {
+    const auto view = checkpoint.view(tensor);
+    Error error = view ? Error{ErrorCode::MissingTensor, "not there"} : view.error();
+    error.detail += "; an export needs every tensor";
+    return tl::unexpected<Error>(std::move(error));
+}
+
+/// One target per tensor, in checkpoint order; derived buffers and tensors without elements left out.
+Result<std::vector<GgufTarget>> targetsOf(const Checkpoint& checkpoint, std::vector<std::string>& notes)
+{
+    const bool fromGguf = checkpoint.format() == CheckpointFormat::Gguf;
     std::vector<GgufTarget> targets;
     targets.reserve(checkpoint.tensors().size());
     for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         const TensorInfo& tensor = checkpoint.tensors()[i];
         if (isDerivedBuffer(tensor.name))
             continue;
-        if (tensor.state != TensorState::Ok) {
-            const auto view = checkpoint.view(i);
-            return view ? failTensor(ErrorCode::MissingTensor, checkpoint, tensor, "is not there") : passOn(view);
+        if (tensor.state != TensorState::Ok)
+            return failIncomplete(checkpoint, i);
+        if (tensor.elements() == 0) {
+            notes.push_back(fmt::format("{}: not written, its shape {} holds no elements and GGUF has no such tensors",
+                                        escaped(tensor.name), toString(tensor.shape)));
+            continue;
         }
-        const bool fromGguf = checkpoint.format() == CheckpointFormat::Gguf;
         auto name = fromGguf ? std::optional(tensor.name) : ggufNameOf(tensor.name);
         if (!name)
             return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor, "no tensor of a llama-like GGUF has this meaning");
         GgufTarget target{.tensor = i, .name = std::move(*name), .role = placeOf(tensor.name).role};
         target.vector = isVector(tensor, target.name);
-        const auto kept = keptTypeOf(checkpoint, tensor, target.vector);
-        if (!kept)
-            return passOn(kept);
-        target.keptType = *kept;
+        target.keptType = keptType(checkpoint, i);
+        if (auto holdable = checkHoldable(checkpoint, tensor, target); !holdable)
+            return passOn(std::move(holdable));
         targets.push_back(std::move(target));
+    }
+    // A split GGUF has no list of what its files hold: the tensors of an absent one are not even known.
+    for (std::size_t i = 0; i < checkpoint.shardCount(); ++i) {
+        if (checkpoint.shard(i) == nullptr)
+            return fail(ErrorCode::MissingShard, Where{checkpoint.shardPath(i).string(), {}, {}},
+                        "the file is missing: put it beside the others and open the model again; an export needs every tensor");
     }
     return targets;
 }
@@ -419,12 +436,23 @@ void addInputs(const Checkpoint& checkpoint, std::vector<fs::path>& inputs)
 
 }  // namespace
 
+DType keptType(const Checkpoint& checkpoint, std::size_t tensor)
+{
+    const TensorInfo& source = checkpoint.tensors()[tensor];
+    const bool isReal = source.dtype == DType::F64 || source.dtype == DType::F32 || source.dtype == DType::F16
+                        || source.dtype == DType::BF16;
+    if (checkpoint.format() == CheckpointFormat::Gguf || !isReal)
+        return source.dtype;
+    const bool vector = isVector(source, ggufNameOf(source.name).value_or(std::string()));
+    return vector || source.dtype == DType::F64 ? DType::F32 : source.dtype;
+}
+
 Result<GgufSource> ggufSourceOf(const Checkpoint& checkpoint, const Checkpoint* templateGguf)
 {
     if (templateGguf != nullptr && templateGguf->format() != CheckpointFormat::Gguf)
         return fail(ErrorCode::InvalidOption, Where{templateGguf->path().string(), {}, {}}, "a template must be a GGUF file");
     GgufSource source;
-    auto targets = targetsOf(checkpoint);
+    auto targets = targetsOf(checkpoint, source.notes);
     if (!targets)
         return passOn(std::move(targets));
     source.targets = std::move(*targets);

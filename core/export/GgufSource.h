@@ -40,6 +40,7 @@ struct GgufSource {
     std::vector<GgufExtra> extras;     ///< behind them
     bool tiedEmbeddings = false;       ///< the output is the embedding: neither may be corrected on its own
     std::vector<std::filesystem::path> inputs;  ///< files an export must not touch
+    std::vector<std::string> notes;    ///< tensors left out because they hold nothing, one line each
 };
 
 /// NotRepresentable for what GGUF or llama.cpp cannot carry, MissingTensor, Truncated, ShapeMismatch for checkpoints

@@ -249,18 +249,6 @@ Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::s
     return metricFor(plan.metric == MetricKind::Plain ? MetricKind::DiagonalRms : plan.metric, calibration, name, cols);
 }
 
-DType keptType(const Checkpoint& checkpoint, std::size_t tensor)
-{
-    const TensorInfo& source = checkpoint.tensors()[tensor];
-    const bool isReal = source.dtype == DType::F64 || source.dtype == DType::F32 || source.dtype == DType::F16
-        || source.dtype == DType::BF16;
-    if (checkpoint.format() == CheckpointFormat::Gguf || !isReal)
-        return source.dtype;
-    const bool isVector
-        = source.shape.size() <= 1 || ggufNameOf(source.name).value_or(std::string()).ends_with("_norm.weight");
-    return isVector || source.dtype == DType::F64 ? DType::F32 : source.dtype;
-}
-
 Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
                                    const Imatrix* calibration, std::uint64_t seed, ComputeBackend& backend,
                                    const JobContext& job)

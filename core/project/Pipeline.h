@@ -65,9 +65,6 @@ struct LayerOutcome {
 [[nodiscard]] std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan,
                                                     const Imatrix* calibration);
 
-/// Type a tensor has in the exported file when it is kept: of a GGUF as it is; from HF norms, vectors and F64 as F32.
-[[nodiscard]] DType keptType(const Checkpoint& checkpoint, std::size_t tensor);
-
 struct RunOptions {
     /// Called after each layer, from the job's thread.
     std::function<void(const TensorResult&)> onLayer{};
