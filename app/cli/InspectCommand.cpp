@@ -69,10 +69,10 @@ public:
             return passOn(reports);
         printWarnings(**checkpoint);
         for (const TensorReport& report : *reports) {
-            if (!report.note.empty())
-                printWarning(report.note);
+            if (report.problem)
+                printWarning(report.problem->detail);
         }
-        return m_json ? json(*reports, options) : tables(**checkpoint, *reports);
+        return m_json ? json(**checkpoint, *reports, options) : tables(**checkpoint, *reports);
     }
 
 private:
@@ -108,12 +108,14 @@ private:
         return reports;
     }
 
-    static std::string json(const std::vector<TensorReport>& reports, const InspectOptions& options)
+    static std::string json(const Checkpoint& checkpoint, const std::vector<TensorReport>& reports,
+                            const InspectOptions& options)
     {
         Json object;
         object["tensors"] = Json::array();
         for (const TensorReport& report : reports)
             object["tensors"].push_back(toJson(report, options));
+        object["warnings"] = warningsJson(checkpoint, reports);
         return dumpJson(object, 2) + '\n';
     }
 
@@ -138,6 +140,7 @@ private:
                             checkpoint.tensors().size(), grouped(checkpoint.totalElements()),
                             formatBytes(checkpoint.totalBytes()), checkpoint.shardCount(),
                             checkpoint.shardCount() == 1 ? "" : "s");
+        text += notesText(reports);
         for (const TensorReport& report : reports)
             text += histogramText(report) + spectrumText(report);
         return text;

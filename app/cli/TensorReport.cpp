@@ -95,6 +95,10 @@ Status analyse(TensorReport& report, const TensorView& view, const InspectOption
     if (!stats)
         return passOn(stats);
     report.stats = *stats;
+    auto notes = tensorNotes(view, *stats, job);
+    if (!notes)
+        return passOn(notes);
+    report.notes = std::move(*notes);
     if (options.histogram && stats->finite > 0) {
         auto histogram = histogramOf(view, *stats, options.bins, job);
         if (!histogram)
@@ -145,7 +149,7 @@ Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t ten
     if (!view) {
         if (mustWork)
             return passOn(view);
-        report.note = view.error().detail;
+        report.problem = view.error();
         return report;
     }
     if (!info(view->dtype).decodable) {
@@ -153,11 +157,13 @@ Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t ten
                           fmt::format("{} is not decoded by this version: listed only", dtypeName(*report.tensor))};
         if (mustWork && (options.histogram || options.spectrumCount > 0))
             return failIn(checkpoint, *report.tensor, error);
-        report.note = failIn(checkpoint, *report.tensor, error).value().detail;
+        report.problem = failIn(checkpoint, *report.tensor, error).value();
         return report;
     }
     if (const Status same = checkpoint.checkUnchanged(tensor); !same)
         return passOn(same);
+    if (view->elements() == 0)
+        report.notes.push_back(shapeNote(view->shape).value());
     const Status analysed = view->elements() == 0 ? Status() : analyse(report, *view, options, backend, job);
     // Asked first: zeros laid over vanished pages look like values.
     if (const Status same = checkpoint.checkUnchanged(tensor); !same)
@@ -166,7 +172,7 @@ Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t ten
         const tl::unexpected<Error> error = failIn(checkpoint, *report.tensor, analysed.error());
         if (mustWork || error.value().code == ErrorCode::Cancelled)
             return error;
-        report.note = error.value().detail;
+        report.problem = error.value();
     }
     return report;
 }
@@ -202,6 +208,37 @@ Json toJson(const TensorReport& report, const InspectOptions& options)
     if (options.spectrumCount > 0)
         json["spectrum"] = report.spectrum ? spectrumJson(*report.spectrum) : Json();
     return json;
+}
+
+Json warningsJson(const Checkpoint& checkpoint, const std::vector<TensorReport>& reports)
+{
+    Json warnings = Json::array();
+    const auto add = [&](Json tensor, std::string_view code, const std::string& text) {
+        Json warning;
+        warning["tensor"] = std::move(tensor);
+        warning["code"] = code;
+        warning["text"] = text;
+        warnings.push_back(std::move(warning));
+    };
+    for (const CheckpointWarning& warning : checkpoint.warnings())
+        add({}, id(warning.code), warning.detail);
+    for (const TensorReport& report : reports) {
+        for (const TensorNote& note : report.notes)
+            add(report.tensor->name, id(note.kind), note.text);
+        if (report.problem)
+            add(report.tensor->name, id(report.problem->code), report.problem->detail);
+    }
+    return warnings;
+}
+
+std::string notesText(const std::vector<TensorReport>& reports)
+{
+    std::string text;
+    for (const TensorReport& report : reports) {
+        for (const TensorNote& note : report.notes)
+            text += fmt::format("{}  {}: {}\n", text.empty() ? "Notes:\n" : "", escaped(report.tensor->name), note.text);
+    }
+    return text;
 }
 
 std::string histogramText(const TensorReport& report)

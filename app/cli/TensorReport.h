@@ -6,11 +6,13 @@
 #include "core/calibration/Imatrix.h"
 #include "core/checkpoint/Checkpoint.h"
 #include "core/compute/ComputeBackend.h"
+#include "core/compute/TensorNotes.h"
 #include "core/grid/Grid.h"
 #include "core/lowrank/Spectrum.h"
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sigmascope::cli
 {
@@ -31,13 +33,14 @@ struct SpectrumReport {
     double weightEnergy = 0; ///< ||W S||_F^2
 };
 
-/// Everything `inspect` found out about one tensor. What does not exist is absent, `note` says why.
+/// Everything `inspect` found out about one tensor. What does not exist is absent, `problem` says why.
 struct TensorReport {
     const TensorInfo* tensor = nullptr;
     std::optional<TensorStats> stats{};
     std::optional<Histogram> histogram{};
     std::optional<SpectrumReport> spectrum{};
-    std::string note{};
+    std::vector<TensorNote> notes{}; ///< odd, but looked at
+    std::optional<Error> problem{};
 };
 
 /// @param mustWork  the tensor was named by the user: what cannot be analysed is an error, not a note.
@@ -48,6 +51,11 @@ struct TensorReport {
 
 /// One element of product.md's `tensors`.
 [[nodiscard]] Json toJson(const TensorReport& report, const InspectOptions& options);
+/// Elements of `warnings`: what the checkpoint and the reports have to say. `tensor` is null for the checkpoint's own,
+/// whose text names file, tensor and offset itself.
+[[nodiscard]] Json warningsJson(const Checkpoint& checkpoint, const std::vector<TensorReport>& reports);
+/// The notes of all reports under a heading; empty if there are none.
+[[nodiscard]] std::string notesText(const std::vector<TensorReport>& reports);
 [[nodiscard]] std::string histogramText(const TensorReport& report);
 [[nodiscard]] std::string spectrumText(const TensorReport& report);
 

@@ -6,6 +6,7 @@
 #include <QTemporaryDir>
 #include <QTest>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -81,6 +82,8 @@ private slots:
     void oneChangedWeightChangesItsTensorOnly();
     void outputDoesNotDependOnTheLocale();
     void tableShowsEveryTensor();
+    void oddTensorsAreExplained();
+    void whatCannotBeLookedAtIsAWarning();
 
 private:
     [[nodiscard]] QString path(const char* name) const { return m_folder.filePath(name); }
@@ -111,7 +114,7 @@ void TestCliInspect::jsonHasExactlyTheDocumentedKeys()
     const QStringList base{"name", "shape",  "dtype",    "bytes", "min", "max",
                            "mean", "stddev", "kurtosis", "zeros", "nan", "inf"};
     const QJsonObject plain = cli({"inspect", path("tiny.safetensors"), "--json"}).json();
-    QCOMPARE(keysOf(plain), QStringList{"tensors"});
+    QCOMPARE(keysOf(plain), (QStringList{"tensors", "warnings"}));
     QCOMPARE(plain[u"tensors"].toArray().size(), 6);
     QCOMPARE(keysOf(tensorNamed(plain, "values")), sorted(base));
     const QJsonObject full
@@ -324,6 +327,60 @@ void TestCliInspect::tableShowsEveryTensor()
     QVERIFY(lines.size() > 8);
     for (int i = 2; i < 8; ++i)
         QVERIFY(lines[i].size() <= lines[1].size());
+}
+
+void TestCliInspect::oddTensorsAreExplained()
+{
+    // Ordinary weights, and the same with each value's bytes the other way round.
+    std::vector<float> weights;
+    for (int i = 0; i < 4096; ++i)
+        weights.push_back(static_cast<float>(0.02 * std::sin(1.7 * i) + 0.01 * std::cos(0.3 * i * i)));
+    std::string swapped = rawBytes(weights);
+    for (std::size_t at = 0; at < swapped.size(); at += 4)
+        std::reverse(swapped.data() + at, swapped.data() + at + 4);
+    std::vector<float> outlier(64, 1e-5F);
+    outlier[40] = 1e38F;
+    const QString file = path("odd.safetensors");
+    writeFile(file.toStdString(),
+              safetensorsBytes({floats("good", {64, 64}, weights),
+                                {"swapped", "F32", {64, 64}, swapped},
+                                floats("deep", {1, 2, 1, 2, 1, 1, 1, 1, 3}, {3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0}),
+                                floats("hollow", {3, 0, 5}, {}),
+                                floats("outlier", {8, 8}, outlier)}));
+    const CliRun run = cli({"inspect", file, "--spectrum", "9", "--tensor", "deep", "--json"});
+    const QJsonArray folded = tensorNamed(run.json(), "deep")[u"spectrum"][u"singular_values"].toArray();
+    QCOMPARE(folded.size(), 3); // of a 4 x 3 matrix
+    QVERIFY(isNear(folded[0].toDouble(), 4, 1e-6) && isNear(folded[1].toDouble(), 3, 1e-6));
+
+    const QStringList expected{"swapped: exponent-spread", "deep: flattened", "hollow: no-elements"};
+    const CliRun whole = cli({"inspect", file, "--json"});
+    QStringList found;
+    for (const QJsonValue& warning : whole.json()[u"warnings"].toArray()) {
+        QCOMPARE(keysOf(warning.toObject()), sorted({"tensor", "code", "text"}));
+        found << warning[u"tensor"].toString() + ": " + warning[u"code"].toString();
+    }
+    QCOMPARE(found, expected);
+    const QByteArray table = cli({"inspect", file}).out;
+    for (const char* text : {"Notes:\n  swapped: exponent spread: magnitudes from 2^-", "the bytes may be big-endian",
+                             "\n  deep: 9 dimensions: looked at as a matrix of 4 x 3",
+                             "\n  hollow: a dimension of [3, 0, 5] is 0: no elements"})
+        QVERIFY2(table.contains(text), table.constData());
+    QVERIFY(!table.contains("  good: ") && !table.contains("  outlier: "));
+    QVERIFY(!cli({"inspect", sampleFolder()}).out.contains("Notes:"));
+}
+
+void TestCliInspect::whatCannotBeLookedAtIsAWarning()
+{
+    const QString file = path("unknown.safetensors");
+    writeFile(file.toStdString(), safetensorsBytes({{"future", "I24", {1}, "abc"}}) + "tail");
+    const QJsonArray warnings = cli({"inspect", file, "--json"}).json()[u"warnings"].toArray();
+    QCOMPARE(warnings.size(), 2);
+    QVERIFY(warnings[0][u"tensor"].isNull());
+    QCOMPARE(warnings[0][u"code"].toString(), QString("uncovered-bytes"));
+    QCOMPARE(warnings[1][u"tensor"].toString(), QString("future"));
+    QCOMPARE(warnings[1][u"code"].toString(), QString("unknown-type"));
+    for (const QJsonValue& warning : warnings)
+        QVERIFY(warning[u"text"].toString().contains("unknown.safetensors"));
 }
 
 QTEST_GUILESS_MAIN(TestCliInspect)
