@@ -2,7 +2,9 @@
 #include "core/tensor/Decode.h"
 
 #include "core/base/Half.h"
+#include "core/tensor/decoders/Decoders.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
@@ -61,97 +63,29 @@ std::array<float, 256> tableOf(float (*convert)(std::uint8_t))
     return table;
 }
 
-// GGUF blocks of 32 (formats.md §2.3): element e < 16 is the low nibble of byte e, element e + 16 its high one.
-constexpr std::size_t kBlock = 32;
-constexpr std::size_t kHalfBlock = 16;
+struct BlockDecoder {
+    DType type;
+    decoders::Decoder decode;
+};
 
-void decodeQ8_0(const std::byte* in, std::span<float> out)
-{
-    constexpr std::size_t kSize = 34;
-    for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
-        const float d = f16ToFloat(loadAt<std::uint16_t>(in));
-        float* to = out.data() + b * kBlock;
-        for (std::size_t e = 0; e < kBlock; ++e)
-            to[e] = static_cast<float>(loadAt<std::int8_t>(in + 2 + e)) * d;
-    }
-}
-
-void decodeQ4_0(const std::byte* in, std::span<float> out)
-{
-    constexpr std::size_t kSize = 18;
-    for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
-        const float d = f16ToFloat(loadAt<std::uint16_t>(in));
-        float* to = out.data() + b * kBlock;
-        for (std::size_t e = 0; e < kHalfBlock; ++e) {
-            const int pair = loadAt<std::uint8_t>(in + 2 + e);
-            to[e] = static_cast<float>((pair & 15) - 8) * d;
-            to[e + kHalfBlock] = static_cast<float>((pair >> 4) - 8) * d;
-        }
-    }
-}
-
-void decodeQ4_1(const std::byte* in, std::span<float> out)
-{
-    constexpr std::size_t kSize = 20;
-    for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
-        const float d = f16ToFloat(loadAt<std::uint16_t>(in));
-        const float m = f16ToFloat(loadAt<std::uint16_t>(in + 2));
-        float* to = out.data() + b * kBlock;
-        for (std::size_t e = 0; e < kHalfBlock; ++e) {
-            const int pair = loadAt<std::uint8_t>(in + 4 + e);
-            to[e] = static_cast<float>(pair & 15) * d + m;
-            to[e + kHalfBlock] = static_cast<float>(pair >> 4) * d + m;
-        }
-    }
-}
-
-/// The fifth bits of a block: bit e of `high` belongs to element e.
-int fiveBits(int nibble, std::uint32_t high, std::size_t e)
-{
-    return nibble | static_cast<int>((high >> e) & 1U) << 4;
-}
-
-void decodeQ5_0(const std::byte* in, std::span<float> out)
-{
-    constexpr std::size_t kSize = 22;
-    for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
-        const float d = f16ToFloat(loadAt<std::uint16_t>(in));
-        const auto high = loadAt<std::uint32_t>(in + 2);
-        float* to = out.data() + b * kBlock;
-        for (std::size_t e = 0; e < kHalfBlock; ++e) {
-            const int pair = loadAt<std::uint8_t>(in + 6 + e);
-            to[e] = static_cast<float>(fiveBits(pair & 15, high, e) - 16) * d;
-            to[e + kHalfBlock] = static_cast<float>(fiveBits(pair >> 4, high, e + kHalfBlock) - 16) * d;
-        }
-    }
-}
-
-void decodeQ5_1(const std::byte* in, std::span<float> out)
-{
-    constexpr std::size_t kSize = 24;
-    for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
-        const float d = f16ToFloat(loadAt<std::uint16_t>(in));
-        const float m = f16ToFloat(loadAt<std::uint16_t>(in + 2));
-        const auto high = loadAt<std::uint32_t>(in + 4);
-        float* to = out.data() + b * kBlock;
-        for (std::size_t e = 0; e < kHalfBlock; ++e) {
-            const int pair = loadAt<std::uint8_t>(in + 8 + e);
-            to[e] = static_cast<float>(fiveBits(pair & 15, high, e)) * d + m;
-            to[e + kHalfBlock] = static_cast<float>(fiveBits(pair >> 4, high, e + kHalfBlock)) * d + m;
-        }
-    }
-}
+/// Every GGUF block type whose row in DType.cpp says that it is decodable (tst_decode holds the two together).
+constexpr std::array kBlockDecoders{
+    BlockDecoder{DType::Q4_0, decoders::q4_0},     BlockDecoder{DType::Q4_1, decoders::q4_1},
+    BlockDecoder{DType::Q5_0, decoders::q5_0},     BlockDecoder{DType::Q5_1, decoders::q5_1},
+    BlockDecoder{DType::Q8_0, decoders::q8_0},     BlockDecoder{DType::Q2_K, decoders::q2_K},
+    BlockDecoder{DType::Q3_K, decoders::q3_K},     BlockDecoder{DType::Q4_K, decoders::q4_K},
+    BlockDecoder{DType::Q5_K, decoders::q5_K},     BlockDecoder{DType::Q6_K, decoders::q6_K},
+    BlockDecoder{DType::IQ4_NL, decoders::iq4_NL}, BlockDecoder{DType::IQ4_XS, decoders::iq4_XS},
+    BlockDecoder{DType::MXFP4, decoders::mxfp4},   BlockDecoder{DType::NVFP4, decoders::nvfp4},
+    BlockDecoder{DType::TQ1_0, decoders::tq1_0},   BlockDecoder{DType::TQ2_0, decoders::tq2_0},
+    BlockDecoder{DType::Q1_0, decoders::q1_0},     BlockDecoder{DType::Q2_0, decoders::q2_0},
+};
 
 void decodeBlocks(DType dtype, const std::byte* in, std::span<float> out)
 {
-    switch (dtype) {
-    case DType::Q8_0: return decodeQ8_0(in, out);
-    case DType::Q4_0: return decodeQ4_0(in, out);
-    case DType::Q4_1: return decodeQ4_1(in, out);
-    case DType::Q5_0: return decodeQ5_0(in, out);
-    case DType::Q5_1: return decodeQ5_1(in, out);
-    default: assert(false && "decode() of a type that is not decodable");
-    }
+    const auto* const row = std::ranges::find(kBlockDecoders, dtype, &BlockDecoder::type);
+    assert(row != kBlockDecoders.end() && "decode() of a type that is not decodable");
+    row->decode(in, out);
 }
 
 void decodeEightBit(const std::array<float, 256>& table, const std::byte* in, std::span<float> out)

@@ -187,8 +187,8 @@ private slots:
 
     void undecodableTypesAreRefused()
     {
-        const std::vector<std::byte> bytes(66);
-        QCOMPARE(codeCounts(TensorView{DType::TQ2_0, {256}, bytes}, {}).error().code, ErrorCode::UnsupportedType);
+        const std::vector<std::byte> bytes(74);
+        QCOMPARE(codeCounts(TensorView{DType::IQ2_XS, {256}, bytes}, {}).error().code, ErrorCode::UnsupportedType);
     }
 };
 
