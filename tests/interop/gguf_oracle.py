@@ -3,6 +3,7 @@
 
 write FOLDER OUT.gguf   a BF16 GGUF of a Hugging Face llama folder, by gguf's writer and numpy alone
 read FILE.gguf OUT.f32  JSON of keys and tensors on stdout, all values decoded to OUT.f32 in listing order
+raw FILE.gguf OUT       JSON of tensors on stdout, their bytes as stored in OUT in listing order
 """
 import json
 import pathlib
@@ -95,5 +96,15 @@ def read(path, out):
     json.dump({"keys": keys, "tensors": tensors}, sys.stdout)
 
 
+def raw(path, out):
+    tensors = []
+    with open(out, "wb") as stored:
+        for tensor in gguf.GGUFReader(path).tensors:
+            stored.write(tensor.data.tobytes())
+            tensors.append({"name": tensor.name, "type": tensor.tensor_type.name,
+                            "shape": [int(n) for n in reversed(tensor.shape)]})
+    json.dump({"tensors": tensors}, sys.stdout)
+
+
 if __name__ == "__main__":
-    {"write": write, "read": read}[sys.argv[1]](*sys.argv[2:])
+    {"write": write, "read": read, "raw": raw}[sys.argv[1]](*sys.argv[2:])
