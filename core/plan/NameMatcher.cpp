@@ -26,7 +26,8 @@ std::optional<std::string> exactName(std::string_view pattern)
     std::string name;
     for (std::size_t i = 0; i < pattern.size(); ++i) {
         if (pattern[i] == '\\') {
-            if (++i == pattern.size() || kMeta.find(pattern[i]) == std::string_view::npos)
+            ++i;
+            if (i == pattern.size() || kMeta.find(pattern[i]) == std::string_view::npos)
                 return std::nullopt;
         } else if (kMeta.find(pattern[i]) != std::string_view::npos) {
             return std::nullopt;
@@ -126,6 +127,17 @@ std::optional<std::size_t> NameMatcher::firstMatch(std::string_view name) const
     if (exact == SIZE_MAX)
         return std::nullopt;
     return exact;
+}
+
+std::optional<PatternFault> faultOf(std::string_view pattern)
+{
+    const auto compiled = NameMatcher::compile({std::string(pattern)});
+    if (compiled)
+        return std::nullopt;
+    PatternFault fault{.at = std::min(pattern.size(), kLongestPattern), .detail = compiled.error().detail};
+    while (fault.at > 0 && !NameMatcher::compile({std::string(pattern.substr(0, fault.at))}))
+        --fault.at;
+    return fault;
 }
 
 std::string exactPattern(std::string_view name)

@@ -36,6 +36,14 @@ private:
     std::vector<Search> m_searches;                        // ascending index
 };
 
+/// Where a pattern breaks: the longest beginning that is a pattern by itself ends before this byte.
+struct PatternFault {
+    std::size_t at = 0;
+    std::string detail;  ///< as compile() says it
+};
+/// Nothing if compile() takes the pattern.
+[[nodiscard]] std::optional<PatternFault> faultOf(std::string_view pattern);
+
 /// The pattern that matches this name and no other.
 [[nodiscard]] std::string exactPattern(std::string_view name);
 

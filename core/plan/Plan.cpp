@@ -99,12 +99,30 @@ struct Coverage {
     std::vector<char> byDefault;
 };
 
-Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+constexpr std::size_t kNames = 256;  ///< a task's share of the names
+
+/// Index of the first rule found in each name, SIZE_MAX for none.
+Result<std::vector<std::size_t>> rulesFor(const Recipe& recipe, const Checkpoint& checkpoint)
 {
     std::vector<std::string> patterns;
+    patterns.reserve(recipe.rules.size() + 1);
     for (const RecipeRule& rule : recipe.rules)
         patterns.push_back(rule.match);
     const auto rules = NameMatcher::compile(patterns);
+    if (!rules)
+        return passOn(rules);
+    const std::size_t count = checkpoint.tensors().size();
+    std::vector<std::size_t> found(count, SIZE_MAX);
+    parallelFor((count + kNames - 1) / kNames, [&](std::size_t chunk) {
+        for (std::size_t i = chunk * kNames; i < std::min(count, (chunk + 1) * kNames); ++i)
+            found[i] = rules->firstMatch(checkpoint.tensors()[i].name).value_or(SIZE_MAX);
+    });
+    return found;
+}
+
+Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+{
+    auto rules = rulesFor(recipe, checkpoint);
     if (!rules)
         return passOn(rules);
     const bool narrowed = !recipe.defaults.match.empty();
@@ -113,12 +131,10 @@ Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, 
         return passOn(defaults);
 
     const std::size_t count = checkpoint.tensors().size();
-    Coverage coverage{std::vector<std::size_t>(count, SIZE_MAX), std::vector<char>(count, 0)};
-    constexpr std::size_t kNames = 256;
+    Coverage coverage{std::move(*rules), std::vector<char>(count, 0)};
     parallelFor((count + kNames - 1) / kNames, [&](std::size_t chunk) {
         for (std::size_t i = chunk * kNames; i < std::min(count, (chunk + 1) * kNames); ++i) {
             const std::string& name = checkpoint.tensors()[i].name;
-            coverage.rule[i] = rules->firstMatch(name).value_or(SIZE_MAX);
             coverage.byDefault[i] = topology.isQuantizable(i) && (!narrowed || defaults->firstMatch(name)) ? 1 : 0;
         }
     });
@@ -156,6 +172,11 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
         resolved.plan.layers[i].pinned = pins.contains(tensor.name);
     }
     return resolved;
+}
+
+Result<std::vector<std::size_t>> decidingRules(const Recipe& recipe, const Checkpoint& checkpoint)
+{
+    return rulesFor(recipe, checkpoint);
 }
 
 std::string_view methodOf(const LayerPlan& layer, const Metric& metric)

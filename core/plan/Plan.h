@@ -94,9 +94,18 @@ struct ResolvedPlan {
 };
 [[nodiscard]] Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology);
 
+/// The rule that decides each tensor: the first whose pattern is found in its name; SIZE_MAX where none is and the
+/// default decides. InvalidRecipe for a pattern that is none.
+[[nodiscard]] Result<std::vector<std::size_t>> decidingRules(const Recipe& recipe, const Checkpoint& checkpoint);
+
 /// The recipe that reproduces a plan on this checkpoint: defaults of the most frequent layer plan, one rule
 /// (exact, anchored name) per tensor that differs.
 [[nodiscard]] Recipe recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology);
+
+/// The same built on a recipe that the plan grew out of: @p base with its default and rules as they are, before them one
+/// exact rule per tensor that was changed since, and the plan's pins. Fails as resolve(base) does.
+[[nodiscard]] Result<Recipe> recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology,
+                                      const Recipe& base);
 
 /// The method that really runs for a layer: "l2qer", "lqer", "rtn", "keep".
 [[nodiscard]] std::string_view methodOf(const LayerPlan& layer, const Metric& metric);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace sigmascope {
@@ -187,6 +188,7 @@ Status checkMeaning(const Recipe& recipe)
     if (const auto intents = intentsOf(recipe); !intents)
         return passOn(intents);
     std::vector<std::string> patterns;
+    patterns.reserve(recipe.rules.size() + 1);
     for (const RecipeRule& rule : recipe.rules)
         patterns.push_back(rule.match);
     if (!recipe.defaults.match.empty())
@@ -304,6 +306,35 @@ Recipe recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, cons
         RecipeRule rule = ruleOf(layer);
         rule.match = exactPattern(name);
         recipe.rules.push_back(std::move(rule));
+    }
+    return recipe;
+}
+
+Result<Recipe> recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology,
+                        const Recipe& base)
+{
+    const auto resolved = resolve(base, checkpoint, topology);
+    if (!resolved)
+        return passOn(resolved);
+    Recipe recipe{.seed = plan.seed, .target = plan.target, .defaults = base.defaults};
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+        const LayerPlan& layer = plan.layers[i];
+        const std::string& name = checkpoint.tensors()[i].name;
+        if (layer.pinned)
+            recipe.pins.push_back(name);
+        if (keyOf(layer) == keyOf(resolved->plan.layers[i]))
+            continue;
+        RecipeRule rule = ruleOf(layer);
+        rule.match = exactPattern(name);
+        recipe.rules.push_back(std::move(rule));
+    }
+    // The exact rules stand first: the first match wins. One of the base's for the same name can no longer be reached.
+    std::set<std::string> exact;
+    for (const RecipeRule& rule : recipe.rules)
+        exact.insert(rule.match);
+    for (const RecipeRule& rule : base.rules) {
+        if (!exact.contains(rule.match))
+            recipe.rules.push_back(rule);
     }
     return recipe;
 }

@@ -57,4 +57,10 @@ Status checkRepresentable(std::string_view target, const Grid& grid)
                                                          nearestWidth(grid.bits()).grid));
 }
 
+bool needsFusedAlike(std::string_view target)
+{
+    // vLLM and its kin load these formats into fused projections.
+    return target == "compressed-tensors" || target == "gptq" || target == "awq";
+}
+
 }  // namespace sigmascope

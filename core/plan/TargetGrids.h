@@ -19,4 +19,8 @@ namespace sigmascope {
 /// NotRepresentable naming the nearest grid if the target has no such type.
 [[nodiscard]] Status checkRepresentable(std::string_view target, const Grid& grid);
 
+/// True if the target's runtimes merge q/k/v and gate/up into one matrix each, so that their members need the same
+/// grid and rank. llama.cpp keeps them apart. False for words that are no target.
+[[nodiscard]] bool needsFusedAlike(std::string_view target);
+
 }  // namespace sigmascope
