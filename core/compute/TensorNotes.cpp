@@ -72,9 +72,12 @@ bool isSixteenBit(const CodeCounts& codes)
 std::string_view id(TensorNoteKind kind)
 {
     switch (kind) {
-    case TensorNoteKind::NoElements: return "no-elements";
-    case TensorNoteKind::Flattened: return "flattened";
-    case TensorNoteKind::ExponentSpread: break;
+    case TensorNoteKind::NoElements:
+        return "no-elements";
+    case TensorNoteKind::Flattened:
+        return "flattened";
+    case TensorNoteKind::ExponentSpread:
+        break;
     }
     return "exponent-spread";
 }
@@ -83,13 +86,15 @@ std::optional<TensorNote> shapeNote(std::span<const std::uint64_t> shape)
 {
     const auto elements = checkedElementCount(shape);
     if (elements && *elements == 0)
-        return TensorNote{TensorNoteKind::NoElements,
-                          fmt::format("a dimension of {} is 0: no elements, left out of every operation", toString(shape))};
+        return TensorNote{
+            TensorNoteKind::NoElements,
+            fmt::format("a dimension of {} is 0: no elements, left out of every operation", toString(shape))};
     if (!elements || shape.size() <= kToldApart)
         return std::nullopt;
-    return TensorNote{TensorNoteKind::Flattened,
-                      fmt::format("{} dimensions: looked at as a matrix of {} x {}, all but the last of them folded into rows",
-                                  shape.size(), *elements / shape.back(), shape.back())};
+    return TensorNote{
+        TensorNoteKind::Flattened,
+        fmt::format("{} dimensions: looked at as a matrix of {} x {}, all but the last of them folded into rows",
+                    shape.size(), *elements / shape.back(), shape.back())};
 }
 
 bool ExponentSpread::isAbsurd() const
@@ -119,11 +124,14 @@ ExponentSpread exponentSpread(const CodeCounts& codes)
 bool maySpread(DType type, const TensorStats& stats)
 {
     switch (type) {
-    case DType::F16: return stats.absmax() >= 0x1p8;
+    case DType::F16:
+        return stats.absmax() >= 0x1p8;
     case DType::BF16:
     case DType::F32:
-    case DType::F64: return stats.absmax() >= 0x1p16;
-    default: return false;  // integers, and types of which every byte is a value or a block
+    case DType::F64:
+        return stats.absmax() >= 0x1p16;
+    default:
+        return false;  // integers, and types of which every byte is a value or a block
     }
 }
 
@@ -134,10 +142,10 @@ std::optional<TensorNote> exponentNote(DType type, const TensorStats& stats, con
     const ExponentSpread spread = exponentSpread(codes);
     if (!spread.isAbsurd())
         return std::nullopt;
-    std::string text = fmt::format(
-        "exponent spread: magnitudes from 2^{} to 2^{}, at most {:.0f} % of them within {} neighbouring powers of two, where "
-        "trained weights have nearly all",
-        spread.lowest, spread.highest, 100 * spread.fullest, spread.window);
+    std::string text = fmt::format("exponent spread: magnitudes from 2^{} to 2^{}, at most {:.0f} % of them within {} "
+                                   "neighbouring powers of two, where "
+                                   "trained weights have nearly all",
+                                   spread.lowest, spread.highest, 100 * spread.fullest, spread.window);
     if (spread.fullestSwapped >= 2 * kLeastShare)
         text += fmt::format("; with the bytes of each value swapped {:.0f} % are: the producer was big-endian",
                             100 * spread.fullestSwapped);

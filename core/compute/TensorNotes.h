@@ -14,8 +14,8 @@
 namespace sigmascope {
 
 enum class TensorNoteKind {
-    NoElements,      ///< a dimension is 0: there is nothing to analyse, quantize or store
-    Flattened,       ///< more dimensions than analyses tell apart
+    NoElements,  ///< a dimension is 0: there is nothing to analyse, quantize or store
+    Flattened,  ///< more dimensions than analyses tell apart
     ExponentSpread,  ///< magnitudes all over the type's range: probably not these bytes' meaning
 };
 
@@ -33,10 +33,10 @@ struct TensorNote {
 
 /// The magnitudes of a tensor in powers of two.
 struct ExponentSpread {
-    std::uint64_t values = 0;   ///< finite and not zero
+    std::uint64_t values = 0;  ///< finite and not zero
     int lowest = 0, highest = 0;  ///< floor(log2 |x|) of the smallest and the largest of them
-    int window = 0;             ///< so many neighbouring powers of two ...
-    double fullest = 0;         ///< ... hold at most this share of the values, wherever they are laid
+    int window = 0;  ///< so many neighbouring powers of two ...
+    double fullest = 0;  ///< ... hold at most this share of the values, wherever they are laid
     double fullestSwapped = 0;  ///< the same with the bytes of each value swapped; 0 if the counts are no exact codes
 
     /// Trained weights are spread about as a Gaussian: 99 % of them within 8 powers of two, and few tensors, however

@@ -103,7 +103,8 @@ private slots:
         QVERIFY2(text.find("exponent spread: magnitudes from 2^-") == 0, text.c_str());
         // Two bytes can be turned round exactly, so the note knows; wider ones leave the question open.
         const bool knows = dtype == DType::F16 || dtype == DType::BF16;
-        QVERIFY2(text.find(knows ? "the producer was big-endian" : "may be big-endian") != std::string::npos, text.c_str());
+        QVERIFY2(text.find(knows ? "the producer was big-endian" : "may be big-endian") != std::string::npos,
+                 text.c_str());
     }
 
     void oddWeightsAreNotAbsurd_data()
@@ -134,7 +135,8 @@ private slots:
                 QVERIFY2(note.kind == TensorNoteKind::NoElements && values.empty(), note.text.c_str());
         }
         const auto bits = stored(DType::F32, values, false);
-        for (const DType type : {DType::I32, DType::U8, DType::F8E4M3, DType::F8E5M2}) {  // any bytes are ordinary there
+        for (const DType type :
+             {DType::I32, DType::U8, DType::F8E4M3, DType::F8E5M2}) {  // any bytes are ordinary there
             const std::size_t count = bits.size() / (info(type).blockBits / 8);
             const TensorView view{type, {count}, bits};
             const auto stats = m_backend->statistics(view, {});
@@ -192,8 +194,10 @@ private slots:
         QVERIFY(kindOf({1, 2, 1, 2, 1, 2, 1, 2}).empty());
         QCOMPARE(kindOf({3, 0, 5}),
                  std::string("no-elements: a dimension of [3, 0, 5] is 0: no elements, left out of every operation"));
-        QCOMPARE(kindOf({1, 2, 1, 2, 1, 1, 1, 1, 3}),
-                 std::string("flattened: 9 dimensions: looked at as a matrix of 4 x 3, all but the last of them folded into rows"));
+        QCOMPARE(
+            kindOf({1, 2, 1, 2, 1, 1, 1, 1, 3}),
+            std::string(
+                "flattened: 9 dimensions: looked at as a matrix of 4 x 3, all but the last of them folded into rows"));
         QVERIFY(kindOf({1, 1, 1, 1, 1, 1, 1, 1, 1, 0}).starts_with("no-elements"));
         QVERIFY(kindOf(Shape(9, 1ULL << 40)).empty());  // no such tensor opens; nothing overflows here
     }

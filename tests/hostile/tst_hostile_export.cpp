@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Odd models on their way out: items 11, 26, 30, 36, 41 and 64 of the list of bad inputs. What the target cannot hold is
-// refused before the run, naming file, tensor and offset, and leaves no file; what it can is copied byte for byte.
+// Odd models on their way out: items 11, 26, 30, 36, 41 and 64 of the list of bad inputs. What the target cannot hold
+// is refused before the run, naming file, tensor and offset, and leaves no file; what it can is copied byte for byte.
 
 #include "cli/CliRun.h"
 #include "core/project/Pipeline.h"
@@ -75,7 +75,8 @@ private:
     /// The command line fails saying all of it, and writes nothing.
     void expectCliRefusal(const fs::path& model, const std::vector<std::string>& parts)
     {
-        const CliRun run = cli({"quantize", qpath(model), "--preset", "rtn-w4", "--to", "gguf", "-o", qpath(m_out / "m.gguf")});
+        const CliRun run
+            = cli({"quantize", qpath(model), "--preset", "rtn-w4", "--to", "gguf", "-o", qpath(m_out / "m.gguf")});
         QCOMPARE(run.crashed, false);
         QCOMPARE(run.exitCode, 1);
         for (const std::string& part : parts)
@@ -94,7 +95,8 @@ private:
         writeFile(m_folder / "two.safetensors", second);
         std::string map;
         for (auto tensor = tensors.begin(); tensor != tensors.end(); ++tensor)
-            map += (map.empty() ? "\"" : ",\"") + tensor->name + (tensor < middle ? R"(":"one.safetensors")" : R"(":"two.safetensors")");
+            map += (map.empty() ? "\"" : ",\"") + tensor->name
+                + (tensor < middle ? R"(":"one.safetensors")" : R"(":"two.safetensors")");
         writeFile(m_folder / "model.safetensors.index.json", R"({"weight_map":{)" + map + "}}");
         return second.size();
     }
@@ -118,9 +120,9 @@ private slots:
         fs::remove(m_folder / "two.safetensors");
         openModel();
         QVERIFY(m_model->isIncomplete());
-        const std::vector<std::string> parts{(m_folder / "two.safetensors").native(), "model.layers.0.mlp.down_proj.weight",
-                                             "is missing: put it beside the others and open the model again",
-                                             "an export needs every tensor"};
+        const std::vector<std::string> parts{
+            (m_folder / "two.safetensors").native(), "model.layers.0.mlp.down_proj.weight",
+            "is missing: put it beside the others and open the model again", "an export needs every tensor"};
         expectRefusal(refusalOf(request(keepAll(*m_model))), ErrorCode::MissingShard, parts);
         QVERIFY(!estimateGguf(request(keepAll(*m_model))));
         expectCliRefusal(m_folder, parts);
@@ -135,7 +137,9 @@ private slots:
     {
         const auto split = [](std::uint16_t number, const char* tensor) {
             GgufBytes file;
-            file.text("general.architecture", "llama").key("split.no", 2, le(number)).key("split.count", 2, le<std::uint16_t>(2));
+            file.text("general.architecture", "llama")
+                .key("split.no", 2, le(number))
+                .key("split.count", 2, le<std::uint16_t>(2));
             file.key("split.tensors.count", 5, le<std::int32_t>(2)).tensor(tensor, {8}, 0, 0).withData(32);
             return file.bytes();
         };
@@ -162,8 +166,8 @@ private slots:
         fs::resize_file(m_folder / "two.safetensors", whole - 1);
         openModel();
         QVERIFY(m_model->isIncomplete());
-        QVERIFY(m_model->warnings()[0].detail.find("incomplete, " + std::to_string(whole - 1) + " of " + std::to_string(whole)
-                                                   + " bytes")
+        QVERIFY(m_model->warnings()[0].detail.find("incomplete, " + std::to_string(whole - 1) + " of "
+                                                   + std::to_string(whole) + " bytes")
                 != std::string::npos);
         const std::vector<std::string> parts{"two.safetensors", "lm_head.weight", offsetOf("lm_head.weight"),
                                              "its data end at byte " + std::to_string(whole) + ", the file has "
@@ -189,7 +193,9 @@ private slots:
         QFETCH(QString, dtype);
         QFETCH(int, bytesPerRow);
         auto tensors = tinyLlama();
-        named(tensors, "o_proj") = {kOutput, dtype.toStdString(), {kEmbedding, kEmbedding},
+        named(tensors, "o_proj") = {kOutput,
+                                    dtype.toStdString(),
+                                    {kEmbedding, kEmbedding},
                                     bytesOf(1, kEmbedding * static_cast<std::size_t>(bytesPerRow))};
         m_model = writeFolder(m_folder, tensors);
         QVERIFY(m_model);
@@ -218,7 +224,8 @@ private slots:
             const auto view = copy->view(*at);
             QVERIFY(view);
             QCOMPARE(view->dtype, m_model->tensors()[i].dtype);
-            QVERIFY2(std::string(reinterpret_cast<const char*>(view->bytes.data()), view->bytes.size()) == every.data[i],
+            QVERIFY2(std::string(reinterpret_cast<const char*>(view->bytes.data()), view->bytes.size())
+                         == every.data[i],
                      every.names[i].c_str());
             QCOMPARE(result->tensors[i].method, std::string("keep"));
         }
@@ -232,7 +239,8 @@ private slots:
         QVERIFY(m_model);
         const std::string name("model.layers.0.odd\0name.weight", 30);
         QVERIFY(m_model->find(name));
-        const std::vector<std::string> parts{"model.safetensors", "tensor 'model.layers.0.odd\\x00name.weight'", "at byte"};
+        const std::vector<std::string> parts{"model.safetensors", "tensor 'model.layers.0.odd\\x00name.weight'",
+                                             "at byte"};
         expectRefusal(refusalOf(request(keepAll(*m_model))), ErrorCode::NotRepresentable, parts);
         expectCliRefusal(m_folder, parts);
         const CliRun shown = cli({"inspect", qpath(m_folder)});
@@ -245,8 +253,10 @@ private slots:
         QTest::addColumn<QByteArray>("name");
         QTest::addColumn<QString>("shown");
         QTest::addColumn<QString>("reason");
-        QTest::newRow("11 NUL") << QByteArray("blk.0.a\0b.weight", 16) << "'blk.0.a\\x00b.weight'" << "NUL";
-        QTest::newRow("64 bytes") << QByteArray(64, 'n') << QString(64, 'n') << "has 64 bytes, llama.cpp takes at most 63";
+        QTest::newRow("11 NUL") << QByteArray("blk.0.a\0b.weight", 16) << "'blk.0.a\\x00b.weight'"
+                                << "NUL";
+        QTest::newRow("64 bytes") << QByteArray(64, 'n') << QString(64, 'n')
+                                  << "has 64 bytes, llama.cpp takes at most 63";
     }
 
     void namesOfAGgufThatLlamaCppWouldCutAreNotExported()
@@ -261,8 +271,8 @@ private slots:
         QVERIFY2(opened, opened ? "" : opened.error().detail.c_str());
         m_model = *opened;
         QCOMPARE(m_model->warnings().size(), std::size_t{1});
-        const std::vector<std::string> parts{"odd.gguf", shown.toStdString(), "at byte " + std::to_string(file.dataStart()),
-                                             reason.toStdString()};
+        const std::vector<std::string> parts{"odd.gguf", shown.toStdString(),
+                                             "at byte " + std::to_string(file.dataStart()), reason.toStdString()};
         expectRefusal(refusalOf(request(keepAll(*m_model))), ErrorCode::NotRepresentable, parts);
         expectCliRefusal(m_folder / "odd.gguf", parts);
     }
@@ -289,7 +299,8 @@ private slots:
         QVERIFY(looked && looked->plan.layers.back().keep);
         QCOMPARE(looked->fallbacks.size(), std::size_t{1});
         QVERIFY(looked->fallbacks[0].detail.find("no elements") != std::string::npos);
-        const CliRun run = cli({"quantize", qpath(m_folder), "--preset", "rtn-w4", "--to", "gguf", "-o", qpath(m_out / "cli.gguf")});
+        const CliRun run
+            = cli({"quantize", qpath(m_folder), "--preset", "rtn-w4", "--to", "gguf", "-o", qpath(m_out / "cli.gguf")});
         QCOMPARE(run.exitCode, 0);
         QVERIFY2(run.err.contains("not written, its shape [3, 0, 64]"), run.err.constData());
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Weights that no encoder expects, through the whole pipeline: items 68 to 75, 78 and 79 of the list of bad inputs.
+// Weights that no encoder expects, through the whole pipeline: items 67 to 76, 78 and 79 of the list of bad inputs.
 
 #include "cli/TinyModel.h"
 #include "core/project/Pipeline.h"
+#include "support/FileBuilders.h"
 
 #include <QTemporaryDir>
 #include <QTest>
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 using namespace sigmascope;
@@ -59,6 +61,10 @@ private slots:
     void minusZeroIsZeroEverywhere();
     void thinAndUndividedMatricesRunOrSayWhy_data();
     void thinAndUndividedMatricesRunOrSayWhy();
+    void scalesOfBlocksThatAreNotFiniteAreCountedAndKept_data();
+    void scalesOfBlocksThatAreNotFiniteAreCountedAndKept();
+    void calibrationThatCannotBeUsedIsPlainAndListed_data();
+    void calibrationThatCannotBeUsedIsPlainAndListed();
     void impossibleRanksAndWidthsAreRefusedBeforeTheRun_data();
     void impossibleRanksAndWidthsAreRefusedBeforeTheRun();
 
@@ -96,7 +102,8 @@ void HostileValuesTest::nonFiniteWeightsAreCountedAndNamed_data()
 {
     QTest::addColumn<std::vector<float>>("values");
     QTest::addColumn<QString>("found");
-    QTest::newRow("68 all NaN") << std::vector<float>(kRows * kCols, kNan) << "non-finite values: 384, first at row 0, column 0";
+    QTest::newRow("68 all NaN") << std::vector<float>(kRows * kCols, kNan)
+                                << "non-finite values: 384, first at row 0, column 0";
     QTest::newRow("69 one NaN") << with(3 * kCols + 17, kNan) << "non-finite values: 1, first at row 3, column 17";
     QTest::newRow("70 +Inf") << with(5 * kCols + 63, kInf) << "non-finite values: 1, first at row 5, column 63";
     QTest::newRow("70 -Inf") << with(0, -kInf) << "non-finite values: 1, first at row 0, column 0";
@@ -109,17 +116,20 @@ void HostileValuesTest::nonFiniteWeightsAreCountedAndNamed()
     const auto checkpoint = opened(values);
     const auto stats = m_backend->statistics(*checkpoint->view(0), {});
     QVERIFY(stats);
-    const auto count = static_cast<std::uint64_t>(std::ranges::count_if(values, [](float v) { return !std::isfinite(v); }));
+    const auto count
+        = static_cast<std::uint64_t>(std::ranges::count_if(values, [](float v) { return !std::isfinite(v); }));
     QCOMPARE(stats->nan + stats->inf, count);
     for (const char* grid : {"q4_0", "q8_0", "int4-g32"}) {
         const auto outcome = quantizeLayer(*checkpoint, 0, planOf(grid), nullptr, 0, *m_backend, {});
         QVERIFY(!outcome);
         QCOMPARE(outcome.error().code, ErrorCode::NonFinite);
-        for (const std::string& part : {std::string("model.safetensors"), std::string(kName), offsetOf(*checkpoint), found.toStdString()})
+        for (const std::string& part :
+             {std::string("model.safetensors"), std::string(kName), offsetOf(*checkpoint), found.toStdString()})
             QVERIFY2(outcome.error().detail.find(part) != std::string::npos, outcome.error().detail.c_str());
         const std::string reason = keptBecause(*checkpoint, grid);
         // The tensor's index goes with the reason; the element is what the reason has to name.
-        const std::string element = fmt::format("non-finite values: {}, first at element {}: kept as F32", count, *stats->firstNonFinite);
+        const std::string element
+            = fmt::format("non-finite values: {}, first at element {}: kept as F32", count, *stats->firstNonFinite);
         QVERIFY2(reason.find(element) != std::string::npos, reason.c_str());
     }
 }
@@ -168,10 +178,12 @@ void HostileValuesTest::outlierThatFitsNoF16IsNamedAndKept()
         const auto outcome = quantizeLayer(*checkpoint, 0, planOf(grid), nullptr, 0, *m_backend, {});
         QVERIFY(!outcome);
         QCOMPARE(outcome.error().code, ErrorCode::ScaleOutOfRange);
-        for (const std::string& part : {std::string("model.safetensors"), std::string(kName), std::string("row 4, column"), offsetOf(*checkpoint)})
+        for (const std::string& part : {std::string("model.safetensors"), std::string(kName),
+                                        std::string("row 4, column"), offsetOf(*checkpoint)})
             QVERIFY2(outcome.error().detail.find(part) != std::string::npos, outcome.error().detail.c_str());
         const std::string reason = keptBecause(*checkpoint, grid);
-        QVERIFY2(reason.find("row 4, column") != std::string::npos && reason.find("kept as F32") != std::string::npos, reason.c_str());
+        QVERIFY2(reason.find("row 4, column") != std::string::npos && reason.find("kept as F32") != std::string::npos,
+                 reason.c_str());
     }
 }
 
@@ -228,19 +240,112 @@ void HostileValuesTest::thinAndUndividedMatricesRunOrSayWhy()
     }
 }
 
+/// Item 67: one block whose scale is no number, one whose scale is the smallest there is.
+void HostileValuesTest::scalesOfBlocksThatAreNotFiniteAreCountedAndKept_data()
+{
+    QTest::addColumn<int>("type");
+    QTest::addColumn<int>("scaleAt");
+    QTest::addColumn<quint16>("scale");
+    for (const auto& [type, at] :
+         {std::pair{DType::Q8_0, 0}, {DType::Q4_0, 0}, {DType::Q4_K, 0}, {DType::Q5_K, 0}, {DType::Q6_K, 208}}) {
+        QTest::addRow("%s NaN", std::string(info(type).name).c_str())
+            << static_cast<int>(type) << at << quint16{0x7E01};
+        QTest::addRow("%s Inf", std::string(info(type).name).c_str())
+            << static_cast<int>(type) << at << quint16{0x7C00};
+    }
+}
+
+void HostileValuesTest::scalesOfBlocksThatAreNotFiniteAreCountedAndKept()
+{
+    QFETCH(int, type);
+    QFETCH(int, scaleAt);
+    QFETCH(quint16, scale);
+    const DTypeInfo& dtype = info(static_cast<DType>(type));
+    const std::size_t blockBytes = dtype.blockBits / 8;
+    std::string block(blockBytes, '\x11');
+    const auto withScale = [&](std::uint16_t value) {
+        std::memcpy(block.data() + scaleAt, &value, sizeof value);
+        return block;
+    };
+    GgufBytes file;
+    file.tensor("blk.0.ffn_up.weight", {2ULL * dtype.blockElements, 1}, static_cast<std::uint32_t>(dtype.ggmlId), 0);
+    file.data = withScale(0x0001) + withScale(scale);
+    file.data.resize((file.data.size() + 31) / 32 * 32, '\0');
+    const std::filesystem::path path = m_folder.filePath("blocks.gguf").toStdString();
+    writeFile(path, file.bytes());
+    const auto opened = Checkpoint::open(path, {.strict = true});
+    QVERIFY2(opened, opened ? "" : opened.error().detail.c_str());
+    const auto stats = m_backend->statistics(*(*opened)->view(0), {});
+    QVERIFY(stats);
+    QCOMPARE(stats->nan + stats->inf, std::uint64_t{dtype.blockElements});
+    QCOMPARE(stats->firstNonFinite.value_or(0), std::uint64_t{dtype.blockElements});
+    // The subnormal scale, 6e-8, is worth something; the minima that Q4_K and Q5_K have beside it are 6e-4 times 17.
+    QVERIFY(stats->absmax() > 0 && stats->absmax() < 0.02);
+    const std::string reason = keptBecause(**opened, "q4_1");
+    const std::string expected
+        = fmt::format("non-finite values: {0}, first at element {0}: kept as {1}", dtype.blockElements, dtype.name);
+    QVERIFY2(reason.find(expected) != std::string::npos, reason.c_str());
+}
+
+/// Item 76: what the reader lists as unusable the layer does without, and says so.
+void HostileValuesTest::calibrationThatCannotBeUsedIsPlainAndListed_data()
+{
+    QTest::addColumn<float>("value");
+    QTest::addColumn<QString>("reason");
+    QTest::newRow("NaN") << kNan << "column 5 is not finite";
+    QTest::newRow("Inf") << kInf << "column 5 is not finite";
+    QTest::newRow("negative") << -1.0F << "column 5 is negative";
+    QTest::newRow("all zero") << 0.0F << "all columns are zero";
+}
+
+void HostileValuesTest::calibrationThatCannotBeUsedIsPlainAndListed()
+{
+    QFETCH(float, value);
+    QFETCH(QString, reason);
+    const std::string name = "blk.0.ffn_up.weight";
+    std::vector<float> squares(kCols, value == 0 ? 0.0F : 1.0F);
+    squares[5] = value;
+    const std::filesystem::path path = m_folder.filePath("imatrix.dat").toStdString();
+    writeFile(path,
+              le<std::int32_t>(1) + le(static_cast<std::int32_t>(name.size())) + name + le<std::int32_t>(1)
+                  + le(static_cast<std::int32_t>(kCols)) + rawBytes(squares));
+    const auto imatrix = readImatrix(path);
+    QVERIFY2(imatrix, imatrix ? "" : imatrix.error().detail.c_str());
+    const auto checkpoint = opened(ordinary());
+    LayerPlan plan = planOf("q4_0");
+    plan.metric = MetricKind::DiagonalRms;
+    const auto listed = metricFallbacks(*checkpoint, {.layers = {plan}}, &*imatrix);
+    QCOMPARE(listed.size(), std::size_t{1});
+    QCOMPARE(listed[0].tensor, std::size_t{0});
+    QVERIFY2(listed[0].detail.find(reason.toStdString()) != std::string::npos, listed[0].detail.c_str());
+    const auto with = quantizeLayer(*checkpoint, 0, plan, &*imatrix, 0, *m_backend, {});
+    const auto without = quantizeLayer(*checkpoint, 0, planOf("q4_0"), nullptr, 0, *m_backend, {});
+    QVERIFY(with && without);
+    QCOMPARE(with->layer.quantized->codes, without->layer.quantized->codes);
+    QCOMPARE(*with->result.weightError, *without->result.weightError);
+    QVERIFY(!with->result.metricError);
+}
+
 /// Item 78.
 void HostileValuesTest::impossibleRanksAndWidthsAreRefusedBeforeTheRun_data()
 {
     QTest::addColumn<QString>("option");
     QTest::addColumn<QString>("named");
-    QTest::newRow("rank over min(rows, cols)") << R"("rank":7)" << "rank 7 is over min(rows, cols) = 6";
+    QTest::newRow("rank over min(rows, cols)") << R"("rank":7)"
+                                               << "rank 7 is over min(rows, cols) = 6";
     QTest::newRow("rank of 2^32 - 1") << R"("rank":4294967295)" << kName;
-    QTest::newRow("bits 0") << R"("bits":0)" << "0 bits";
-    QTest::newRow("bits 1") << R"("bits":1)" << "1 bits";
-    QTest::newRow("bits 9") << R"("bits":9)" << "9 bits";
-    QTest::newRow("bits 16") << R"("bits":16)" << "16 bits";
-    QTest::newRow("group 12") << R"("grid":"int4-g12")" << "int4-g12";
-    QTest::newRow("grid of 1 bit") << R"("grid":"int1-g128")" << "nearest: int2-g128";
+    QTest::newRow("bits 0") << R"("bits":0)"
+                            << "0 bits";
+    QTest::newRow("bits 1") << R"("bits":1)"
+                            << "1 bits";
+    QTest::newRow("bits 9") << R"("bits":9)"
+                            << "9 bits";
+    QTest::newRow("bits 16") << R"("bits":16)"
+                             << "16 bits";
+    QTest::newRow("group 12") << R"("grid":"int4-g12")"
+                              << "int4-g12";
+    QTest::newRow("grid of 1 bit") << R"("grid":"int1-g128")"
+                                   << "nearest: int2-g128";
 }
 
 void HostileValuesTest::impossibleRanksAndWidthsAreRefusedBeforeTheRun()

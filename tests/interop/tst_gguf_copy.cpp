@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// A GGUF of every type the library knows, K- and IQ-types among them, run through the pipeline as it is: the reference GGUF
-// library finds the same names, types, shapes and bytes in the copy.
+// A GGUF of every type the library knows, K- and IQ-types among them, run through the pipeline as it is: the reference
+// GGUF library finds the same names, types, shapes and bytes in the copy.
 #include "core/project/Pipeline.h"
 #include "support/FileBuilders.h"
 #include "support/Oracles.h"
@@ -50,7 +50,8 @@ std::string fileOf(const std::vector<Stored>& tensors)
     GgufBytes file;
     file.text("general.architecture", "llama");
     for (const Stored& tensor : tensors) {
-        file.tensor(tensor.name, {2ULL * tensor.type->blockElements, 2}, static_cast<std::uint32_t>(tensor.type->ggmlId), file.data.size());
+        file.tensor(tensor.name, {2ULL * tensor.type->blockElements, 2},
+                    static_cast<std::uint32_t>(tensor.type->ggmlId), file.data.size());
         file.data += tensor.bytes;
         file.data.resize((file.data.size() + 31) / 32 * 32, '\0');
     }
@@ -81,8 +82,8 @@ private slots:
 
         const fs::path raw = folder.filePath("raw").toStdString();
         std::string problem;
-        const auto listing =
-            runPython({SIGMASCOPE_SOURCE_DIR "/tests/interop/gguf_oracle.py", "raw", out.string(), raw.string()}, problem);
+        const auto listing = runPython(
+            {SIGMASCOPE_SOURCE_DIR "/tests/interop/gguf_oracle.py", "raw", out.string(), raw.string()}, problem);
         QVERIFY2(listing, problem.c_str());
         const QJsonArray found = QJsonDocument::fromJson(QByteArray::fromStdString(*listing))[u"tensors"].toArray();
         QCOMPARE(static_cast<std::size_t>(found.size()), tensors.size());
@@ -93,7 +94,8 @@ private slots:
             const QJsonObject tensor = found[static_cast<qsizetype>(i)].toObject();
             QCOMPARE(tensor[u"name"].toString().toStdString(), tensors[i].name);
             QCOMPARE(tensor[u"type"].toString().toStdString(), std::string(tensors[i].type->name));
-            QCOMPARE(tensor[u"shape"].toArray(), (QJsonArray{2, static_cast<qint64>(2 * tensors[i].type->blockElements)}));
+            QCOMPARE(tensor[u"shape"].toArray(),
+                     (QJsonArray{2, static_cast<qint64>(2 * tensors[i].type->blockElements)}));
             QVERIFY2(bytes.substr(at, tensors[i].bytes.size()) == tensors[i].bytes, tensors[i].name.c_str());
             at += tensors[i].bytes.size();
         }

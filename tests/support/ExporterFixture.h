@@ -34,7 +34,7 @@ inline std::string config(const std::string& more = {})
 {
     return R"({"architectures":["LlamaForCausalLM"],"hidden_size":64,"intermediate_size":96,"num_hidden_layers":1,
         "num_attention_heads":2,"num_key_value_heads":1,"max_position_embeddings":128,"rms_norm_eps":1e-5,"vocab_size":300)"
-           + more + "}";
+        + more + "}";
 }
 
 inline TinyTensor random(const std::string& name, const std::vector<std::uint64_t>& shape)
@@ -67,7 +67,8 @@ inline std::vector<TinyTensor> tinyLlama()
 
 inline TinyTensor& named(std::vector<TinyTensor>& tensors, const std::string& part)
 {
-    return *std::find_if(tensors.begin(), tensors.end(), [&](const TinyTensor& t) { return t.name.find(part) != std::string::npos; });
+    return *std::find_if(tensors.begin(), tensors.end(),
+                         [&](const TinyTensor& t) { return t.name.find(part) != std::string::npos; });
 }
 
 inline std::shared_ptr<const Checkpoint> writeFolder(const fs::path& folder, const std::vector<TinyTensor>& tensors,
@@ -105,7 +106,8 @@ inline QuantizationPlan quantizeBlock(const Checkpoint& checkpoint, const std::s
     return plan;
 }
 
-/// The layer as the plan wants it, by nearest codes; factors of @p rank (the planned one unless told) with known values.
+/// The layer as the plan wants it, by nearest codes; factors of @p rank (the planned one unless told) with known
+/// values.
 inline QuantizedLayer layerOf(const ExportRequest& request, std::size_t tensor, std::optional<std::size_t> rank = {},
                               FactorType type = FactorType::F16)
 {
