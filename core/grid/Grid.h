@@ -16,6 +16,25 @@ namespace sigmascope {
 /// How the scales of an INT group are stored; codes are chosen after the scale is rounded to it.
 enum class ScaleType { F16, F32, F64 };
 
+/// The freedom of a grid's scales: how far each group's range reaches. A narrower range clips the outermost weights
+/// and brings the levels closer together for all others. Rows are coded on the calling thread.
+class ClipRange {
+public:
+    virtual ~ClipRange() = default;
+
+    /// What a group of a row loses when it is coded with @p reach of the range that encode() gives it:
+    /// sum of importance * (weight - stored value)^2, in double. Infinite if the scale does not fit its storage.
+    /// @param importance  one per weight, >= 0; empty: all 1. @pre a whole group of finite weights, reach > 0.
+    [[nodiscard]] virtual double clippedError(std::span<const float> group, std::span<const double> importance,
+                                              double reach) const = 0;
+    /// Codes groups of a row anew, each with its reach; those with reach 1 keep what encode() gave them.
+    /// @param row  weights, @param reach one per group, @param coded the bytes that encode() made of the row.
+    /// @pre every clippedError() of these reaches is finite.
+    virtual void recode(std::span<const float> row, std::span<const double> reach, std::span<std::byte> coded) const = 0;
+    /// Widest reach that can be of use: over 1 where a grid has more levels on one side of 0 than on the other.
+    [[nodiscard]] virtual double widestReach() const { return 1; }
+};
+
 /// A row-wise number format with all its parameters fixed: what a weight matrix is stored as.
 /// Stateless and thread-safe: same input, same bytes. A row is coded on its own, so row permutation
 /// commutes with encoding.
@@ -23,7 +42,8 @@ class Grid {
 public:
     virtual ~Grid() = default;
 
-    /// "q4_0", "int4-g128", "int3-g64-asym", "int4-row-f32", "bf16": what recipes, `--grid` and JSON say.
+    /// "q4_0", "int4-g128", "int3-g64-asym", "int4-row-f32", "mxint4-b32", "nf4-g64-dq": what recipes, `--grid` and
+    /// JSON say.
     [[nodiscard]] virtual std::string id() const = 0;
     /// Width of a code: 4 for q4_0 and q4_1.
     [[nodiscard]] virtual int bits() const = 0;
@@ -44,8 +64,10 @@ public:
                                         std::span<std::byte> out) const = 0;
     /// @pre codes.size() == rows * rowBytes(cols), out.size() == rows * cols.
     virtual void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols, std::span<float> out) const = 0;
+    /// Null if the scales leave no choice, or if one group's would change another's codes.
+    [[nodiscard]] virtual const ClipRange* clipRange() const { return nullptr; }
 
-    /// Values of all codes divided by the group's scale, ascending: -8…7 for q4_0. For asymmetric grids the
+    /// Values of all codes divided by the group's scale, ascending: -8…7 for q4_0, -1…1 for nf4. For asymmetric grids the
     /// zero point of a group shifts them (see groupScales). Empty for formats without codes (bf16).
     [[nodiscard]] virtual std::vector<double> levels() const = 0;
     struct GroupScale {
@@ -71,7 +93,7 @@ struct QuantizedTensor {
 
 /// One family of grids as the combo box and `methods` list it.
 struct GridFamily {
-    std::string_view id;                ///< "q4_0"; "int-g128" and "int-g128-asym" for the INT families
+    std::string_view id;                ///< "q4_0"; "int-g128" and "int-g128-asym", "mxint-b32", "nf-g64" for families
     std::string_view title;             ///< "GGUF Q4_0", "INT, symmetric, group 128"
     std::string_view source;            ///< where the format is defined
     std::vector<int> bits;              ///< widths it has: {4}, {2,3,4,5,6,8}

@@ -39,6 +39,39 @@ constexpr std::array kIntRows{
     IntRow{"int-row-asym", "INT, asymmetric, one scale and zero point per row", 0, true},
 };
 
+struct MxRow {
+    std::string_view id;
+    std::string_view title;
+    std::string_view source;
+    std::uint64_t block;
+    bool blockFloat;
+};
+
+constexpr std::string_view kQeraSource = "QERA (Zhang et al., ICLR 2025, arXiv 2410.06040), mxint";
+constexpr std::string_view kLqerSource = "LQER (Zhang et al., ICML 2024, arXiv 2402.02446), block_fp";
+
+constexpr std::array kMxRows{
+    MxRow{"mxint-b16", "MXINT, blocks of 16", kQeraSource, 16, false},
+    MxRow{"mxint-b32", "MXINT, blocks of 32", kQeraSource, 32, false},
+    MxRow{"bfp-b16", "MXINT of LQER (block_fp), blocks of 16", kLqerSource, 16, true},
+    MxRow{"bfp-b32", "MXINT of LQER (block_fp), blocks of 32", kLqerSource, 32, true},
+};
+
+struct NormalFloatRow {
+    std::string_view id;
+    std::string_view title;
+    std::uint64_t group;
+    bool doubleQuantized;
+};
+
+constexpr std::string_view kNormalFloatSource = "QLoRA (Dettmers et al., NeurIPS 2023, arXiv 2305.14314); 3 bit by the same rule";
+
+constexpr std::array kNormalFloatRows{
+    NormalFloatRow{"nf-g64", "NormalFloat, group 64", 64, false},
+    NormalFloatRow{"nf-g128", "NormalFloat, group 128", 128, false},
+    NormalFloatRow{"nf-g64-dq", "NormalFloat, group 64, scales in 8 bit", 64, true},
+};
+
 struct GgufRow {
     std::string_view id;
     std::string_view title;
@@ -63,6 +96,16 @@ public:
         }
         for (const IntRow& row : kIntRows)
             addInt(row);
+        for (const MxRow& row : kMxRows) {
+            m_families.push_back({row.id, row.title, row.source, {2, 3, 4, 5, 6, 7, 8}});
+            for (const int bits : m_families.back().bits)
+                own(makeMxInt(bits, row.block, row.blockFloat));
+        }
+        for (const NormalFloatRow& row : kNormalFloatRows) {
+            m_families.push_back({row.id, row.title, kNormalFloatSource, {3, 4}});
+            for (const int bits : m_families.back().bits)
+                own(makeNormalFloat(bits, row.group, row.doubleQuantized));
+        }
     }
 
     std::span<const GridFamily> families() const { return m_families; }
@@ -100,14 +143,18 @@ private:
         m_entries.push_back({&grid, family, grid.id()});
         m_byId.emplace(m_entries.back().id, m_entries.back());
     }
+    /// A grid of the newest family.
+    void own(std::unique_ptr<const Grid> grid)
+    {
+        m_owned.push_back(std::move(grid));
+        add(*m_owned.back(), m_families.size() - 1);
+    }
     void addInt(const IntRow& row)
     {
         m_families.push_back({row.id, row.title, kIntSource, {2, 3, 4, 5, 6, 7, 8}});
         for (const ScaleType scale : {ScaleType::F16, ScaleType::F32, ScaleType::F64}) {
-            for (const int bits : m_families.back().bits) {
-                m_owned.push_back(makeIntGroup({bits, row.group, row.asymmetric, scale}));
-                add(*m_owned.back(), m_families.size() - 1);
-            }
+            for (const int bits : m_families.back().bits)
+                own(makeIntGroup({bits, row.group, row.asymmetric, scale}));
         }
     }
 

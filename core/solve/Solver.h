@@ -28,10 +28,12 @@ struct Solution {
 
 /// How codes and grid parameters are chosen. Never worse than nearest on its own objective.
 struct Solver {
-    std::string_view id;               ///< "nearest"
+    std::string_view id;               ///< "nearest", "clip-search"
     std::string_view title;
     std::string_view source;
     Result<Solution> (*solve)(const SolveProblem& problem, const JobContext& job);
+    bool (*accepts)(const Grid& grid); ///< false: solve() would answer NotRepresentable, plans are refused with it
+    bool usesMetric = false;           ///< another metric, other codes
 };
 
 /// Explicit rows, core/solve/SolverRegistry.cpp.

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
+#include <string>
 #include <vector>
 
 using namespace sigmascope;
@@ -61,20 +63,29 @@ std::uint64_t groupLength(const Grid& grid, std::uint64_t cols)
     return grid.groupSize() == 0 ? cols : grid.groupSize();
 }
 
-/// Furthest that a stored value may lie from the weight, for one group: half a step, and what storage takes away:
-/// a parameter rounded to f16 moves by 2^-11 of itself (2^-25 below the normal range), the scale's share growing
-/// with the code. Q4_0 and Q5_0 put the value of largest magnitude at their lowest code -8 or -16, and have one
-/// level less on the other side: there a whole step may be missing.
-double boundOf(const Grid& grid, const Grid::GroupScale& group)
+/// Furthest that a stored value may lie from the weight, for one group: half of the widest gap between levels, and what
+/// storage takes away: a parameter rounded to f16 moves by 2^-11 of itself (2^-25 below the normal range), the scale's
+/// share growing with the code. Q4_0 and Q5_0 put the value of largest magnitude at their lowest code -8 or -16, and
+/// have one level less on the other side: there a whole step may be missing. So it may where the scale is a power of
+/// two, since the range then ends up to a step above the highest level.
+/// @param rowScale  largest scale of the row: coded scales lie within half of 1/255 of it.
+double boundOf(const Grid& grid, const Grid::GroupScale& group, double rowScale)
 {
     const auto levels = grid.levels();
     const double codes = std::max(std::abs(levels.front()), std::abs(levels.back()));
     const double range = levels.back() - levels.front();
-    const bool lopsided = grid.ggufType() && levels.front() < 0 && -levels.front() != levels.back();
+    double gap = 0;
+    for (std::size_t i = 0; i + 1 < levels.size(); ++i)
+        gap = std::max(gap, levels[i + 1] - levels[i]);
+    const bool isLopsided = grid.ggufType() && levels.front() < 0 && -levels.front() != levels.back();
+    const bool isPowerOfTwo = grid.id().starts_with("mxint") || grid.id().starts_with("bfp");
+    const bool hasCodedScales = grid.id().ends_with("-dq");
     const auto rounding = [](double value) { return std::max(std::abs(value) * 0x1.0p-11, 0x1.0p-25); };
-    const double stored = std::max(codes, range) * rounding(group.scale) + (group.offset != 0 ? rounding(group.offset) : 0);
+    const double stored = std::max(codes, range) * rounding(group.scale) + (group.offset != 0 ? rounding(group.offset) : 0)
+                          + (hasCodedScales ? codes * rowScale / 510 : 0);
     // 1e-6: decode rounds its product to float once.
-    return std::abs(group.scale) * (lopsided ? 1.0 : 0.5) + stored * (1 + 0x1.0p-11) + 1e-6 * codes * std::abs(group.scale);
+    return std::abs(group.scale) * gap * (isLopsided || isPowerOfTwo ? 1.0 : 0.5) + stored * (1 + 0x1.0p-11)
+           + 1e-6 * codes * std::abs(group.scale);
 }
 
 void compareWithinBound(const Grid& grid, const std::vector<float>& weights, std::uint64_t rows)
@@ -87,9 +98,10 @@ void compareWithinBound(const Grid& grid, const std::vector<float>& weights, std
     const std::uint64_t perRow = (cols + length - 1) / length;
     QCOMPARE(scales.size(), static_cast<std::size_t>(rows * perRow));
     std::vector<double> bounds;
-    for (const auto& group : scales) {
-        QVERIFY(std::isfinite(group.scale) && std::isfinite(group.offset));
-        bounds.push_back(boundOf(grid, group));
+    for (std::size_t i = 0; i < scales.size(); ++i) {
+        QVERIFY(std::isfinite(scales[i].scale) && std::isfinite(scales[i].offset));
+        const auto row = std::span(scales).subspan(i / perRow * perRow, perRow);
+        bounds.push_back(boundOf(grid, scales[i], std::ranges::max(row, {}, &Grid::GroupScale::scale).scale));
     }
     for (std::size_t i = 0; i < weights.size(); ++i) {
         const std::size_t group = i / cols * perRow + i % cols / length;
@@ -130,27 +142,40 @@ private slots:
     void oddRowsGiveFiniteScales();
     void codesTakeTheirWidthAndScalesTheRest_data() { everyGrid(); }
     void codesTakeTheirWidthAndScalesTheRest();
+    void clippedRangesLoseWhatTheySay_data() { everyGrid(); }
+    void clippedRangesLoseWhatTheySay();
+    void everyOptionChangesTheResult();
     void wrongIdsNameTheNearest_data();
     void wrongIdsNameTheNearest();
 
 private:
     void everyGrid();
+    static std::vector<const Grid*> allGrids();
 };
+
+std::vector<const Grid*> GridConformanceTest::allGrids()
+{
+    std::vector<const Grid*> grids;
+    for (const GridFamily& family : gridFamilies()) {
+        for (const int bits : family.bits) {
+            const auto first = gridOf(family.id, bits);
+            if (!first)
+                qFatal("%s", first.error().detail.c_str());
+            grids.push_back(*first);
+            for (const char* storage : {"-f32", "-f64"}) {
+                if (const auto other = findGrid((*first)->id() + storage))
+                    grids.push_back(*other);
+            }
+        }
+    }
+    return grids;
+}
 
 void GridConformanceTest::everyGrid()
 {
     QTest::addColumn<const Grid*>("grid");
-    for (const GridFamily& family : gridFamilies()) {
-        for (const int bits : family.bits) {
-            const auto first = gridOf(family.id, bits);
-            QVERIFY2(first, std::string(family.id).c_str());
-            QTest::newRow((*first)->id().c_str()) << *first;
-            for (const char* storage : {"-f32", "-f64"}) {
-                if (const auto other = findGrid((*first)->id() + storage))
-                    QTest::newRow((*other)->id().c_str()) << *other;
-            }
-        }
-    }
+    for (const Grid* grid : allGrids())
+        QTest::newRow(grid->id().c_str()) << grid;
 }
 
 void GridConformanceTest::idsLeadToGridsAndBack()
@@ -221,8 +246,8 @@ void GridConformanceTest::decodedValuesAreLevelsOfTheirGroup()
     for (std::size_t i = 0; i < values.size(); ++i) {
         const auto& group = scales[i / cols * perRow + i % cols / length];
         const double level = (static_cast<double>(values[i]) - group.offset) / group.scale;
-        QVERIFY(std::abs(level - std::nearbyint(level)) < 1e-3);
-        QVERIFY(std::ranges::find(levels, std::nearbyint(level)) != levels.end());
+        const double nearest = *std::ranges::min_element(levels, {}, [&](double known) { return std::abs(level - known); });
+        QVERIFY(std::abs(level - nearest) < 1e-3);
     }
 }
 
@@ -340,6 +365,67 @@ void GridConformanceTest::codesTakeTheirWidthAndScalesTheRest()
     QVERIFY(overhead <= (64 + 16) * (128.0 / static_cast<double>(std::min<std::uint64_t>(128, length))) + 16);
 }
 
+/// What ClipRange foretells is what a decoder then reads; groups that keep their range keep their bytes.
+void GridConformanceTest::clippedRangesLoseWhatTheySay()
+{
+    QFETCH(const Grid*, grid);
+    const ClipRange* clip = grid->clipRange();
+    QCOMPARE(clip == nullptr, grid->id() == "q4_1" || grid->id() == "q5_1" || grid->id().ends_with("-dq"));
+    if (clip == nullptr)
+        return;
+    QVERIFY(clip->widestReach() >= 1);
+    const std::uint64_t cols = 160;
+    const auto weights = gaussian(1, cols);
+    const std::size_t length = groupLength(*grid, cols);
+    std::vector<double> importance(cols);
+    for (std::size_t i = 0; i < cols; ++i)
+        importance[i] = static_cast<double>(i % 7);
+    const auto whole = coded(*grid, weights, 1);
+    std::vector<double> reach((cols + length - 1) / length, 1.0);
+    auto bytes = whole;
+    clip->recode(weights, reach, bytes);
+    QCOMPARE(bytes, whole);
+
+    for (const double narrowed : {1.05, 0.95, 0.7, 0.31}) {
+        for (std::size_t g = 0; g < reach.size(); ++g)
+            reach[g] = g % 2 == 0 ? narrowed : 1.0;
+        bytes = whole;
+        clip->recode(weights, reach, bytes);
+        const auto values = decoded(*grid, bytes, 1, cols);
+        const auto before = decoded(*grid, whole, 1, cols);
+        for (std::size_t g = 0; g < reach.size(); ++g) {
+            const std::size_t begin = g * length;
+            const std::size_t count = std::min<std::size_t>(length, cols - begin);
+            double lost = 0;
+            for (std::size_t i = begin; i < begin + count; ++i) {
+                const double error = static_cast<double>(weights[i]) - values[i];
+                lost += importance[i] * (error * error);
+                QVERIFY(reach[g] != 1 || values[i] == before[i]);
+            }
+            const auto group = std::span(weights).subspan(begin, count);
+            const double foretold = clip->clippedError(group, std::span(importance).subspan(begin, count), reach[g]);
+            if (reach[g] != 1)
+                QCOMPARE(foretold, lost);
+        }
+    }
+}
+
+/// Width, group, symmetry, storage of the scale, variant: no two grids store the same values.
+void GridConformanceTest::everyOptionChangesTheResult()
+{
+    const std::uint64_t cols = 512;
+    auto weights = gaussian(4, cols);
+    weights[3] = 0.125F;  // a power of two as the largest of its group: there the two MXINT differ
+    std::map<std::vector<float>, std::string> seen;
+    for (const Grid* grid : allGrids()) {
+        // Decoded to float, a scale of 64 bits times 0 or 1 is one of 32.
+        if (grid->bits() == 2 && grid->id().ends_with("-f64"))
+            continue;
+        const auto [other, isNew] = seen.emplace(decoded(*grid, coded(*grid, weights, 4), 4, cols), grid->id());
+        QVERIFY2(isNew, (grid->id() + " stores what " + other->second + " stores").c_str());
+    }
+}
+
 void GridConformanceTest::wrongIdsNameTheNearest_data()
 {
     QTest::addColumn<QString>("id");
@@ -353,6 +439,9 @@ void GridConformanceTest::wrongIdsNameTheNearest_data()
     QTest::newRow("case") << "Q4_0" << "q4_0";
     QTest::newRow("typo") << "q4_00" << "q4_0";
     QTest::newRow("storage") << "int4-row-f31" << "int4-row-f32";
+    QTest::newRow("MXINT block") << "mxint4-b64" << "mxint4-b16";
+    QTest::newRow("MXINT width") << "mxint9-b32" << "mxint8-b32";
+    QTest::newRow("NormalFloat width") << "nf2-g64" << "nf3-g64";
     QTest::newRow("empty") << "" << "";
     QTest::newRow("control characters") << "q4_0\n" << "q4_0";
     QTest::newRow("a megabyte") << QString(1 << 20, QLatin1Char('x')) << "";

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/base/Half.h"
 #include "core/compute/ops/BlockEncode.h"
+#include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
 #include "core/tensor/Decode.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cctype>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace sigmascope {
 
@@ -15,8 +19,9 @@ namespace {
 
 constexpr std::uint64_t kBlock = 32;
 
-/// One GGUF block type of 32 elements: the scale, for Q4_1 and Q5_1 the minimum, then the codes.
-class GgufBlock final : public Grid {
+/// One GGUF block type of 32 elements: the scale, for Q4_1 and Q5_1 the minimum, then the codes. The range of a block
+/// without a minimum can be clipped.
+class GgufBlock final : public Grid, public ClipRange {
 public:
     /// @param lowest, highest  codes that occur, as multiples of the scale
     GgufBlock(DType type, int bits, int lowest, int highest, bool hasMinimum)
@@ -74,7 +79,73 @@ public:
         return scales;
     }
 
+    [[nodiscard]] const ClipRange* clipRange() const override { return m_hasMinimum ? nullptr : this; }
+    [[nodiscard]] double clippedError(std::span<const float> group, std::span<const double> importance,
+                                      double reach) const override
+    {
+        const float scale = clippedScale(group, reach);
+        if (!std::isfinite(scale))
+            return std::numeric_limits<double>::infinity();
+        double sum = 0;
+        for (std::size_t i = 0; i < group.size(); ++i) {
+            const float value = static_cast<float>(nearestCode(group[i], scale)) * scale;  // as decode() does
+            const double lost = static_cast<double>(group[i]) - value;
+            sum += importance.empty() ? lost * lost : importance[i] * (lost * lost);
+        }
+        return sum;
+    }
+    void recode(std::span<const float> row, std::span<const double> reach, std::span<std::byte> coded) const override
+    {
+        assert(!m_hasMinimum && reach.size() == row.size() / kBlock);
+        for (std::size_t block = 0; block < reach.size(); ++block) {
+            if (reach[block] != 1)
+                storeBlock(row.subspan(block * kBlock, kBlock), reach[block], coded.subspan(block * blockBytes(), blockBytes()));
+        }
+    }
+    /// Q4_0 and Q5_0 have one level more on the side of their largest weight.
+    [[nodiscard]] double widestReach() const override
+    {
+        return m_lowest == -m_highest ? 1.0 : static_cast<double>(m_lowest) / -m_highest;
+    }
+
 private:
+    /// The value of largest magnitude, or what is kept of it, takes the lowest code (Q8_0: the highest).
+    [[nodiscard]] float clippedScale(std::span<const float> block, double reach) const
+    {
+        const float largest = *std::ranges::max_element(block, {}, [](float w) { return std::abs(w); });
+        const double outermost = m_lowest == -m_highest ? m_highest : m_lowest;
+        const double extreme = m_lowest == -m_highest ? std::abs(largest) : largest;
+        return f16ToFloat(floatToF16(static_cast<float>(extreme * reach / outermost)));
+    }
+    [[nodiscard]] int nearestCode(float weight, float scale) const
+    {
+        if (scale == 0)
+            return 0;
+        return static_cast<int>(std::clamp<double>(roundEven(static_cast<double>(weight) / scale), m_lowest, m_highest));
+    }
+    void storeBlock(std::span<const float> weights, double reach, std::span<std::byte> out) const
+    {
+        const float scale = clippedScale(weights, reach);
+        const std::uint16_t half = floatToF16(scale);
+        std::array<unsigned, kBlock> codes{};
+        std::uint32_t fifth = 0;
+        for (std::size_t e = 0; e < kBlock; ++e) {
+            // Q4_0 and Q5_0 store the code less the lowest one, Q8_0 the code itself.
+            codes[e] = static_cast<unsigned>(nearestCode(weights[e], scale) - (m_bits == 8 ? 0 : m_lowest));
+            fifth |= ((codes[e] >> 4) & 1U) << e;
+        }
+        std::memcpy(out.data(), &half, sizeof half);
+        if (m_bits == 8) {
+            for (std::size_t e = 0; e < kBlock; ++e)
+                out[2 + e] = static_cast<std::byte>(codes[e] & 0xFFU);
+            return;
+        }
+        if (m_bits == 5)
+            std::memcpy(out.data() + 2, &fifth, sizeof fifth);
+        const std::size_t nibbles = m_bits == 5 ? 6 : 2;
+        for (std::size_t e = 0; e < kBlock / 2; ++e)
+            out[nibbles + e] = static_cast<std::byte>((codes[e] & 15U) | (codes[e + kBlock / 2] & 15U) << 4);
+    }
     [[nodiscard]] std::size_t blockBytes() const { return info(m_type).blockBits / 8; }
     static float halfAt(std::span<const std::byte> bytes)
     {

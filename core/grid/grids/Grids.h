@@ -21,6 +21,12 @@ struct IntGroupOptions {
 /// "int4-g128-asym-f32" and its like (grids/IntGroup.cpp).
 [[nodiscard]] std::unique_ptr<const Grid> makeIntGroup(const IntGroupOptions& options);
 
+/// "mxint4-b32" (QERA's variant) or, with @p blockFloat, "bfp4-b16" (LQER's); 2 to 8 bits (grids/MxInt.cpp).
+[[nodiscard]] std::unique_ptr<const Grid> makeMxInt(int bits, std::uint64_t block, bool blockFloat);
+
+/// "nf4-g64", "nf3-g64-dq"; 3 or 4 bits (grids/NormalFloat.cpp). @param group  elements per scale; 0 = the row.
+[[nodiscard]] std::unique_ptr<const Grid> makeNormalFloat(int bits, std::uint64_t group, bool doubleQuantized);
+
 /// The grid of a GGUF block type: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 (grids/GgufBlock.cpp). Lives for the process.
 /// @pre one of these five.
 [[nodiscard]] const Grid& ggufBlockGrid(DType type);

@@ -19,15 +19,13 @@
 // (f16: 2^-24): every code then stays within half a step.
 
 #include "core/base/Half.h"
-#include "core/base/Parallel.h"
 #include "core/grid/BitPacking.h"
-#include "core/grid/FiniteCheck.h"
+#include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -36,13 +34,6 @@
 namespace sigmascope {
 
 namespace {
-
-/// Nearest integer, ties to even, for |value| < 2^51; a call of nearbyint per element costs five times as much.
-double roundEven(double value)
-{
-    constexpr double kShift = 0x1.8p52;
-    return (value + kShift) - kShift;
-}
 
 std::size_t scaleBytes(ScaleType type)
 {
@@ -110,78 +101,53 @@ double loadScale(ScaleType type, const std::byte* in)
     return value;
 }
 
-class IntGroupGrid final : public Grid {
+class IntGroupGrid final : public RowGrid {
 public:
-    explicit IntGroupGrid(const IntGroupOptions& options) : m_options(options)
+    explicit IntGroupGrid(const IntGroupOptions& options)
+        : RowGrid(options.bits, options.group),
+          m_asymmetric(options.asymmetric),
+          m_scale(options.scale),
+          m_topCode(options.asymmetric ? (1 << options.bits) - 1 : (1 << options.bits) - 2)
     {
         assert(options.bits >= 2 && options.bits <= 8);
-        m_topCode = options.asymmetric ? (1 << options.bits) - 1 : (1 << options.bits) - 2;
     }
 
     std::string id() const override
     {
-        return fmt::format("int{}-{}{}{}", m_options.bits,
-                           m_options.group == 0 ? "row" : fmt::format("g{}", m_options.group),
-                           m_options.asymmetric ? "-asym" : "", scaleSuffix(m_options.scale));
+        return fmt::format("int{}-{}{}{}", bits(), groupSize() == 0 ? "row" : fmt::format("g{}", groupSize()),
+                           m_asymmetric ? "-asym" : "", scaleSuffix(m_scale));
     }
-    int bits() const override { return m_options.bits; }
-    std::uint64_t groupSize() const override { return m_options.group; }
-    bool accepts(std::uint64_t cols) const override { return cols > 0; }
-    std::optional<DType> ggufType() const override { return std::nullopt; }
-    std::size_t rowBytes(std::uint64_t cols) const override
+    std::vector<double> levels() const override
     {
-        return codesAt(cols) + packedBytes(cols, m_options.bits);
+        std::vector<double> values(static_cast<std::size_t>(m_topCode) + 1);
+        const int first = m_asymmetric ? 0 : -m_topCode / 2;
+        for (std::size_t i = 0; i < values.size(); ++i)
+            values[i] = first + static_cast<int>(i);
+        return values;
     }
 
-    Status encode(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
-                  std::span<std::byte> out) const override;
-    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
-                std::span<float> out) const override;
-    std::vector<double> levels() const override;
-    std::vector<GroupScale> groupScales(std::span<const std::byte> codes, std::uint64_t rows,
-                                        std::uint64_t cols) const override;
+protected:
+    Group fitted(std::span<const float> group, double reach) const override;
+    void code(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const override;
+    void restore(std::span<const std::uint8_t> codes, const Group& group, std::span<float> values) const override;
+    std::size_t parameterBytes(std::size_t groups) const override
+    {
+        return groups * scaleBytes(m_scale) + (m_asymmetric ? packedBytes(groups, bits()) : 0);
+    }
+    void store(std::span<const Group> groups, std::span<std::byte> out) const override;
+    void load(std::span<const std::byte> in, std::span<Group> groups) const override;
+    float offsetOf(const Group& group) const override
+    {
+        return m_asymmetric ? static_cast<float>(-group.scale * group.zero) : 0.0F;
+    }
 
 private:
-    struct GroupParameters {
-        double scale = 0;
-        int zero = 0;  ///< code of the value 0: the zero point, or qmax
-    };
-    struct Scratch {
-        std::vector<std::uint8_t> zeros;
-        std::vector<std::uint8_t> codes;
-    };
-
-    std::uint64_t groupLength(std::uint64_t cols) const { return m_options.group == 0 ? cols : m_options.group; }
-    std::uint64_t groupCount(std::uint64_t cols) const
-    {
-        return (cols + groupLength(cols) - 1) / groupLength(cols);
-    }
-    std::size_t zerosAt(std::uint64_t cols) const { return groupCount(cols) * scaleBytes(m_options.scale); }
-    std::size_t codesAt(std::uint64_t cols) const
-    {
-        return zerosAt(cols) + (m_options.asymmetric ? packedBytes(groupCount(cols), m_options.bits) : 0);
-    }
-    std::size_t rowsPerChunk(std::uint64_t cols) const
-    {
-        return std::max<std::size_t>(1, static_cast<std::size_t>(kReductionChunk / cols));
-    }
-    Scratch scratchFor(std::uint64_t cols) const
-    {
-        return {std::vector<std::uint8_t>(groupCount(cols)), std::vector<std::uint8_t>(cols)};
-    }
-
-    GroupParameters parametersOf(std::span<const float> group) const;
-    /// First column of a group whose scale does not fit its storage.
-    std::optional<std::uint64_t> encodeRow(std::span<const float> row, std::span<std::byte> out, Scratch& scratch) const;
-    void decodeRow(std::span<const std::byte> coded, std::span<float> row, Scratch& scratch) const;
-    template <class Body>
-    void forEachRow(std::uint64_t rows, std::uint64_t cols, const Body& body) const;
-
-    IntGroupOptions m_options;
-    int m_topCode = 0;
+    bool m_asymmetric;
+    ScaleType m_scale;
+    int m_topCode;
 };
 
-IntGroupGrid::GroupParameters IntGroupGrid::parametersOf(std::span<const float> group) const
+RowGrid::Group IntGroupGrid::fitted(std::span<const float> group, double reach) const
 {
     float low = 0;
     float high = 0;
@@ -189,138 +155,58 @@ IntGroupGrid::GroupParameters IntGroupGrid::parametersOf(std::span<const float> 
         low = std::min(low, value);
         high = std::max(high, value);
     }
-    if (!m_options.asymmetric) {
+    if (!m_asymmetric) {
         const int qmax = m_topCode / 2;
-        return {roundedScale(m_options.scale, static_cast<double>(std::max(high, -low)) / qmax), qmax};
+        return {roundedScale(m_scale, static_cast<double>(std::max(high, -low)) * reach / qmax), qmax};
     }
-    const double range = static_cast<double>(high) - low;
-    const double scale = roundedScale(m_options.scale, range / m_topCode);
+    const double range = (static_cast<double>(high) - low) * reach;
+    const double scale = roundedScale(m_scale, range / m_topCode);
     if (scale == 0 || !std::isfinite(scale))
         return {scale, 0};
-    const double zero = roundEven(-static_cast<double>(low) / scale);
+    const double zero = roundEven(-static_cast<double>(low) * reach / scale);
     return {scale, static_cast<int>(std::clamp<double>(zero, 0, m_topCode))};
 }
 
-std::optional<std::uint64_t> IntGroupGrid::encodeRow(std::span<const float> row, std::span<std::byte> out,
-                                                     Scratch& scratch) const
+void IntGroupGrid::code(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const
 {
-    const std::uint64_t length = groupLength(row.size());
-    const std::size_t groups = groupCount(row.size());
-    for (std::size_t g = 0; g < groups; ++g) {
-        const std::size_t begin = g * length;
-        const auto group = row.subspan(begin, std::min<std::size_t>(length, row.size() - begin));
-        const GroupParameters parameters = parametersOf(group);
-        if (!std::isfinite(parameters.scale))
-            return begin;
-        storeScale(m_options.scale, parameters.scale, out.data() + g * scaleBytes(m_options.scale));
-        scratch.zeros[g] = static_cast<std::uint8_t>(parameters.zero);
-        const double divisor = parameters.scale == 0 ? 1 : parameters.scale;
-        for (std::size_t i = 0; i < group.size(); ++i) {
-            const double code = roundEven(static_cast<double>(group[i]) / divisor) + parameters.zero;
-            scratch.codes[begin + i] = static_cast<std::uint8_t>(std::clamp<double>(code, 0, m_topCode));
-        }
+    const double divisor = group.scale == 0 ? 1 : group.scale;
+    const double top = m_topCode;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        const double nearest = roundEven(static_cast<double>(weights[i]) / divisor) + group.zero;
+        codes[i] = static_cast<std::uint8_t>(static_cast<int>(std::clamp(nearest, 0.0, top)));
     }
-    if (m_options.asymmetric)
-        packBits(scratch.zeros, m_options.bits, out.subspan(zerosAt(row.size()), packedBytes(groups, m_options.bits)));
-    packBits(scratch.codes, m_options.bits, out.subspan(codesAt(row.size())));
-    return std::nullopt;
 }
 
-void IntGroupGrid::decodeRow(std::span<const std::byte> coded, std::span<float> row, Scratch& scratch) const
+void IntGroupGrid::restore(std::span<const std::uint8_t> codes, const Group& group, std::span<float> values) const
 {
-    const std::uint64_t length = groupLength(row.size());
-    const std::size_t groups = groupCount(row.size());
-    if (m_options.asymmetric)
-        unpackBits(coded.subspan(zerosAt(row.size()), packedBytes(groups, m_options.bits)), m_options.bits, scratch.zeros);
-    else
-        std::ranges::fill(scratch.zeros, static_cast<std::uint8_t>(m_topCode / 2));
-    unpackBits(coded.subspan(codesAt(row.size())), m_options.bits, scratch.codes);
     // qmax times a scale that was rounded up can pass the largest float by half a unit in its last place.
     constexpr double kLargest = std::numeric_limits<float>::max();
-    for (std::size_t g = 0; g < groups; ++g) {
-        const double scale = loadScale(m_options.scale, coded.data() + g * scaleBytes(m_options.scale));
-        const int zero = scratch.zeros[g];
-        const std::size_t end = std::min<std::size_t>((g + 1) * length, row.size());
-        for (std::size_t i = g * length; i < end; ++i)
-            row[i] = static_cast<float>(std::clamp(scale * (scratch.codes[i] - zero), -kLargest, kLargest));
-    }
+    for (std::size_t i = 0; i < codes.size(); ++i)
+        values[i] = static_cast<float>(std::clamp(group.scale * (codes[i] - group.zero), -kLargest, kLargest));
 }
 
-template <class Body>
-void IntGroupGrid::forEachRow(std::uint64_t rows, std::uint64_t cols, const Body& body) const
+void IntGroupGrid::store(std::span<const Group> groups, std::span<std::byte> out) const
 {
-    const std::size_t perChunk = rowsPerChunk(cols);
-    const std::size_t chunks = (static_cast<std::size_t>(rows) + perChunk - 1) / perChunk;
-    parallelFor(chunks, [&](std::size_t chunk) {
-        Scratch scratch = scratchFor(cols);
-        const std::size_t end = std::min<std::size_t>((chunk + 1) * perChunk, rows);
-        for (std::size_t row = chunk * perChunk; row < end; ++row)
-            body(row, chunk, scratch);
-    });
+    for (std::size_t g = 0; g < groups.size(); ++g)
+        storeScale(m_scale, groups[g].scale, out.data() + g * scaleBytes(m_scale));
+    if (!m_asymmetric)
+        return;
+    std::vector<std::uint8_t> zeros(groups.size());
+    for (std::size_t g = 0; g < groups.size(); ++g)
+        zeros[g] = static_cast<std::uint8_t>(groups[g].zero);
+    packBits(zeros, bits(), out.subspan(groups.size() * scaleBytes(m_scale)));
 }
 
-Status IntGroupGrid::encode(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
-                            std::span<std::byte> out) const
+void IntGroupGrid::load(std::span<const std::byte> in, std::span<Group> groups) const
 {
-    assert(weights.size() == rows * cols && out.size() == rows * rowBytes(cols));
-    if (Status finite = checkFinite(weights, cols); !finite)
-        return finite;
-    struct Misfit {
-        std::size_t row = 0;
-        std::uint64_t column = 0;
-    };
-    const std::size_t coded = rowBytes(cols);
-    const std::size_t perChunk = rowsPerChunk(cols);
-    std::vector<std::optional<Misfit>> misfits((rows + perChunk - 1) / perChunk);
-    forEachRow(rows, cols, [&](std::size_t row, std::size_t chunk, Scratch& scratch) {
-        const auto misfit = encodeRow(weights.subspan(row * cols, cols), out.subspan(row * coded, coded), scratch);
-        if (misfit && !misfits[chunk])
-            misfits[chunk] = Misfit{row, *misfit};
-    });
-    const auto first = std::ranges::find_if(misfits, [](const auto& misfit) { return misfit.has_value(); });
-    if (first == misfits.end())
-        return {};
-    return fail(ErrorCode::ScaleOutOfRange,
-                fmt::format("row {}, column {}: the scale of this group of {} is over 65504 and does not fit f16",
-                            (*first)->row, (*first)->column, id()));
-}
-
-void IntGroupGrid::decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
-                          std::span<float> out) const
-{
-    assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);
-    const std::size_t coded = rowBytes(cols);
-    forEachRow(rows, cols, [&](std::size_t row, std::size_t, Scratch& scratch) {
-        decodeRow(codes.subspan(row * coded, coded), out.subspan(row * cols, cols), scratch);
-    });
-}
-
-std::vector<double> IntGroupGrid::levels() const
-{
-    std::vector<double> values(static_cast<std::size_t>(m_topCode) + 1);
-    const int first = m_options.asymmetric ? 0 : -m_topCode / 2;
-    for (std::size_t i = 0; i < values.size(); ++i)
-        values[i] = first + static_cast<int>(i);
-    return values;
-}
-
-std::vector<Grid::GroupScale> IntGroupGrid::groupScales(std::span<const std::byte> codes, std::uint64_t rows,
-                                                        std::uint64_t cols) const
-{
-    const std::size_t coded = rowBytes(cols);
-    const std::size_t groups = groupCount(cols);
-    std::vector<GroupScale> scales(rows * groups);
-    std::vector<std::uint8_t> zeros(groups, 0);
-    for (std::size_t row = 0; row < rows; ++row) {
-        const auto line = codes.subspan(row * coded, coded);
-        if (m_options.asymmetric)
-            unpackBits(line.subspan(zerosAt(cols), packedBytes(groups, m_options.bits)), m_options.bits, zeros);
-        for (std::size_t g = 0; g < groups; ++g) {
-            const double scale = loadScale(m_options.scale, line.data() + g * scaleBytes(m_options.scale));
-            scales[row * groups + g] = {static_cast<float>(scale), static_cast<float>(-scale * zeros[g])};
-        }
-    }
-    return scales;
+    for (std::size_t g = 0; g < groups.size(); ++g)
+        groups[g] = {loadScale(m_scale, in.data() + g * scaleBytes(m_scale)), m_topCode / 2};
+    if (!m_asymmetric)
+        return;
+    std::vector<std::uint8_t> zeros(groups.size());
+    unpackBits(in.subspan(groups.size() * scaleBytes(m_scale)), bits(), zeros);
+    for (std::size_t g = 0; g < groups.size(); ++g)
+        groups[g].zero = zeros[g];
 }
 
 }  // namespace

@@ -11,4 +11,9 @@ namespace sigmascope {
 /// NonFinite, ScaleOutOfRange, Cancelled, or what the device says; the caller adds the tensor's name.
 [[nodiscard]] Result<Solution> solveNearest(const SolveProblem& problem, const JobContext& job);
 
+/// A range for each group under the metric (solvers/ClipSearch.cpp), on the CPU. As solveNearest(); NotRepresentable
+/// where canClip() says no.
+[[nodiscard]] Result<Solution> solveClipSearch(const SolveProblem& problem, const JobContext& job);
+[[nodiscard]] bool canClip(const Grid& grid);
+
 }  // namespace sigmascope
