@@ -85,6 +85,8 @@ void NumbersTest::unitsFollowANarrowSpace()
     QCOMPARE(percent(1), QStringLiteral("100\u202F%"));
     QCOMPARE(percent(5.2e-7), QStringLiteral("5.20·10⁻⁵\u202F%"));
     QCOMPARE(fileSize(4690000000ULL), QStringLiteral("4.69\u202FGB"));
+    QCOMPARE(bounded(percent(0.0312), true), QStringLiteral("≤\u202F3.12\u202F%"));
+    QCOMPARE(bounded(percent(0.0312), false), percent(0.0312));
 }
 
 void NumbersTest::filesCountInThousandsAndMemoryIn1024()

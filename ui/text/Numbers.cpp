@@ -22,14 +22,6 @@ QString withTrueMinus(QString text)
     return text.replace(QLatin1Char('-'), kMinus);
 }
 
-/// Power of ten of the first digit once three are kept: 9.996 is written 10.0.
-int leadingPower(double magnitude)
-{
-    const int power = static_cast<int>(std::floor(std::log10(magnitude)));
-    const double unit = std::pow(10.0, power - 2);
-    return std::round(magnitude / unit) >= 1000 ? power + 1 : power;
-}
-
 QString scaled(double value, double step, std::span<const char* const> units)
 {
     std::size_t unit = 0;
@@ -51,12 +43,12 @@ QString number3(double value)
         return value < 0 ? kMinus + QStringLiteral("∞") : QStringLiteral("∞");
     if (value == 0)
         return QStringLiteral("0");
-    const int power = leadingPower(std::fabs(value));
+    // "5.20e-05": the power of ten of the first digit once three are kept; 9.996 has become 1.00e+01.
+    const QString rounded = QString::number(value, 'e', 2);
+    const int power = rounded.section(QLatin1Char('e'), 1).toInt();
     if (power >= -4 && power < 6)
         return decimals(value, std::max(0, 2 - power));
-    // In two steps: 10⁻³²⁰ itself has too few bits to divide by.
-    const double mantissa = value / std::pow(10.0, power / 2) / std::pow(10.0, power - power / 2);
-    return decimals(mantissa, 2) + QStringLiteral("·10") + superscript(power);
+    return decimals(rounded.section(QLatin1Char('e'), 0, 0).toDouble(), 2) + QStringLiteral("·10") + superscript(power);
 }
 
 QString decimals(double value, int count)
@@ -81,6 +73,11 @@ QString superscript(int value)
 QString percent(double ratio)
 {
     return number3(100 * ratio) + kNarrow + QLatin1Char('%');
+}
+
+QString bounded(const QString& figure, bool isUpperBound)
+{
+    return isUpperBound ? QStringLiteral("≤") + kNarrow + figure : figure;
 }
 
 QString fileSize(Bytes bytes)

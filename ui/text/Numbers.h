@@ -23,6 +23,8 @@ namespace sigmascope::ui {
 
 /// "2.21 %" from 0.0221.
 [[nodiscard]] QString percent(double ratio);
+/// "≤ 2.21 %": a figure that the truth lies at or below.
+[[nodiscard]] QString bounded(const QString& figure, bool isUpperBound);
 /// "4.69 GB": powers of ten, for files and budgets. Whole bytes below 1,000.
 [[nodiscard]] QString fileSize(Bytes bytes);
 /// "39.1 MiB": powers of two, for memory and single tensors.
