@@ -155,10 +155,12 @@ Result<MemoryPool::Piece> MemoryPool::reserve(const VkMemoryRequirements& needs,
 
 Result<std::size_t> MemoryPool::allocate(Bytes size, std::uint32_t type, bool mapped)
 {
-    if (size > m_device.memoryBudget() - std::min(m_allocated, m_device.memoryBudget()))
+    const std::uint32_t heap = m_device.memory().memoryTypes[type].heapIndex;
+    const Bytes left = m_device.memoryLeft(heap, m_allocatedOf[heap]);
+    if (size > left || m_device.faults().failsThisAllocation())
         return fail(ErrorCode::OutOfMemory,
-                    fmt::format("{}: {} more bytes are over the budget of {}", m_device.info().id, size,
-                                m_device.memoryBudget()));
+                    fmt::format("{}: out of memory: {} more bytes wanted, {} may be had", m_device.info().id, size,
+                                std::min(left, size - 1)));
     VkMemoryAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
     info.allocationSize = size;
@@ -180,6 +182,7 @@ Result<std::size_t> MemoryPool::allocate(Bytes size, std::uint32_t type, bool ma
         block.mapped = static_cast<std::byte*>(address);
     }
     m_allocated += size;
+    m_allocatedOf[heap] += size;
     const auto hole = std::find_if(m_blocks.begin(), m_blocks.end(), [](const Block& b) { return b.size == 0; });
     if (hole != m_blocks.end()) {
         *hole = std::move(block);
@@ -213,6 +216,7 @@ void MemoryPool::trim()
         if (!unused)
             continue;
         m_allocated -= block.size;
+        m_allocatedOf[m_device.memory().memoryTypes[block.type].heapIndex] -= block.size;
         block = Block{};
     }
 }

@@ -82,6 +82,7 @@ private:
     void release(std::size_t block, Bytes offset, Bytes size);
 
     Device& m_device;
+    std::map<std::uint32_t, Bytes> m_allocatedOf;  // heap -> bytes
     std::vector<Block> m_blocks;  // a trimmed block stays as an empty entry: pieces name blocks by index
     Bytes m_allocated = 0;
 };

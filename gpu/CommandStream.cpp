@@ -9,7 +9,6 @@ namespace sigmascope::gpu {
 
 namespace {
 
-constexpr std::uint32_t kBindings = 2;
 
 constexpr VkPipelineStageFlags kTransfer = VK_PIPELINE_STAGE_TRANSFER_BIT;
 constexpr VkPipelineStageFlags kCompute = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
@@ -44,10 +43,10 @@ Status CommandStream::open()
     if (const VkResult r = api.vkAllocateCommandBuffers(m_device->handle(), &commands, &m_commands); r != VK_SUCCESS)
         return vulkanError(r, "vkAllocateCommandBuffers");
 
-    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, kBindings};
+    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, kMaxBindings * kMaxPasses};
     VkDescriptorPoolCreateInfo descriptors{};
     descriptors.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
-    descriptors.maxSets = 1;
+    descriptors.maxSets = kMaxPasses;
     descriptors.poolSizeCount = 1;
     descriptors.pPoolSizes = &size;
     VkDescriptorPool descriptorPool = VK_NULL_HANDLE;
@@ -87,12 +86,10 @@ Status CommandStream::wait()
     return waited;
 }
 
-Result<VkDescriptorSet> CommandStream::boundSet(const RoundTrip& trip)
+Result<VkDescriptorSet> CommandStream::boundSet(const Pass& pass)
 {
     const VolkDeviceTable& api = m_device->api();
-    if (const VkResult r = api.vkResetDescriptorPool(m_device->handle(), m_descriptors.get(), 0); r != VK_SUCCESS)
-        return vulkanError(r, "vkResetDescriptorPool");
-    const VkDescriptorSetLayout layout = trip.kernel->setLayout();
+    const VkDescriptorSetLayout layout = pass.kernel->setLayout();
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
     info.descriptorPool = m_descriptors.get();
@@ -101,11 +98,11 @@ Result<VkDescriptorSet> CommandStream::boundSet(const RoundTrip& trip)
     VkDescriptorSet set = VK_NULL_HANDLE;
     if (const VkResult r = api.vkAllocateDescriptorSets(m_device->handle(), &info, &set); r != VK_SUCCESS)
         return vulkanError(r, "vkAllocateDescriptorSets");
-    const std::array<VkDescriptorBufferInfo, kBindings> buffers{
-        VkDescriptorBufferInfo{trip.input->handle(), 0, trip.input->size()},
-        VkDescriptorBufferInfo{trip.output->handle(), 0, trip.output->size()}};
-    std::array<VkWriteDescriptorSet, kBindings> writes{};
-    for (std::uint32_t i = 0; i < kBindings; ++i) {
+    std::array<VkDescriptorBufferInfo, kMaxBindings> buffers{};
+    std::array<VkWriteDescriptorSet, kMaxBindings> writes{};
+    const std::uint32_t bindings = pass.kernel->row().bindings;
+    for (std::uint32_t i = 0; i < bindings; ++i) {
+        buffers[i] = {pass.buffers[i]->handle(), 0, pass.buffers[i]->size()};
         writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
         writes[i].dstSet = set;
         writes[i].dstBinding = i;
@@ -113,7 +110,7 @@ Result<VkDescriptorSet> CommandStream::boundSet(const RoundTrip& trip)
         writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
         writes[i].pBufferInfo = &buffers[i];
     }
-    api.vkUpdateDescriptorSets(m_device->handle(), kBindings, writes.data(), 0, nullptr);
+    api.vkUpdateDescriptorSets(m_device->handle(), bindings, writes.data(), 0, nullptr);
     return set;
 }
 
@@ -122,21 +119,25 @@ Status CommandStream::record(const RoundTrip& trip)
     const VolkDeviceTable& api = m_device->api();
     if (const VkResult r = api.vkResetCommandPool(m_device->handle(), m_pool.get(), 0); r != VK_SUCCESS)
         return vulkanError(r, "vkResetCommandPool");
+    if (const VkResult r = api.vkResetDescriptorPool(m_device->handle(), m_descriptors.get(), 0); r != VK_SUCCESS)
+        return vulkanError(r, "vkResetDescriptorPool");
     VkCommandBufferBeginInfo begin{};
     begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
     begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
     if (const VkResult r = api.vkBeginCommandBuffer(m_commands, &begin); r != VK_SUCCESS)
         return vulkanError(r, "vkBeginCommandBuffer");
     if (trip.inputBytes != 0) {
-        const VkBufferCopy up{0, 0, trip.inputBytes};
+        const VkBufferCopy up{0, trip.inputOffset, trip.inputBytes};
         api.vkCmdCopyBuffer(m_commands, trip.upload->handle(), trip.input->handle(), 1, &up);
     }
     if (trip.clearBytes != 0)
         api.vkCmdFillBuffer(m_commands, trip.output->handle(), 0, trip.clearBytes, 0);
-    if (const Status recorded = recordWork(trip); !recorded)
+    if (trip.copyBytes != 0)
+        recordCopy(trip);
+    if (const Status recorded = recordPasses(trip.passes); !recorded)
         return recorded;
     if (trip.outputBytes != 0) {
-        const VkBufferCopy down{0, 0, trip.outputBytes};
+        const VkBufferCopy down{trip.outputOffset, 0, trip.outputBytes};
         api.vkCmdCopyBuffer(m_commands, trip.output->handle(), trip.readback->handle(), 1, &down);
         recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     }
@@ -145,31 +146,36 @@ Status CommandStream::record(const RoundTrip& trip)
     return {};
 }
 
-Status CommandStream::recordWork(const RoundTrip& trip)
+void CommandStream::recordCopy(const RoundTrip& trip)
+{
+    recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer,
+                  VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+    const VkBufferCopy across{0, 0, trip.copyBytes};
+    m_device->api().vkCmdCopyBuffer(m_commands, trip.input->handle(), trip.output->handle(), 1, &across);
+    recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
+}
+
+Status CommandStream::recordPasses(std::span<const Pass> passes)
 {
     const VolkDeviceTable& api = m_device->api();
-    if (trip.kernel == nullptr) {
-        if (trip.copyBytes == 0)
-            return {};
-        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer,
-                      VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
-        const VkBufferCopy across{0, 0, trip.copyBytes};
-        api.vkCmdCopyBuffer(m_commands, trip.input->handle(), trip.output->handle(), 1, &across);
-        recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
-        return {};
+    assert(passes.size() <= kMaxPasses);
+    for (const Pass& pass : passes) {
+        const auto set = boundSet(pass);
+        if (!set)
+            return passOn(set);
+        // Also orders this dispatch behind those of earlier submissions that wrote what it reads (accumulators).
+        recordBarrier(kTransfer | kCompute, VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT, kCompute,
+                      VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+        api.vkCmdBindPipeline(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.kernel->pipeline());
+        api.vkCmdBindDescriptorSets(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, pass.kernel->layout(), 0, 1, &*set, 0,
+                                    nullptr);
+        api.vkCmdPushConstants(m_commands, pass.kernel->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                               pass.kernel->row().pushBytes, pass.push.data());
+        if (!m_device->faults().skipsThisDispatch())
+            api.vkCmdDispatch(m_commands, pass.groupsX, pass.groupsY, 1);
     }
-    const auto set = boundSet(trip);
-    if (!set)
-        return passOn(set);
-    recordBarrier(kTransfer, VK_ACCESS_TRANSFER_WRITE_BIT, kCompute,
-                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-    api.vkCmdBindPipeline(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->pipeline());
-    api.vkCmdBindDescriptorSets(m_commands, VK_PIPELINE_BIND_POINT_COMPUTE, trip.kernel->layout(), 0, 1, &*set, 0,
-                                nullptr);
-    api.vkCmdPushConstants(m_commands, trip.kernel->layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                           static_cast<std::uint32_t>(trip.push.size()), trip.push.data());
-    api.vkCmdDispatch(m_commands, trip.workgroups, 1, 1);
-    recordBarrier(kCompute, VK_ACCESS_SHADER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
+    if (!passes.empty())
+        recordBarrier(kCompute, VK_ACCESS_SHADER_WRITE_BIT, kTransfer, VK_ACCESS_TRANSFER_READ_BIT);
     return {};
 }
 

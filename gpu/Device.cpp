@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 namespace sigmascope::gpu {
 
@@ -16,15 +15,15 @@ constexpr std::uint64_t kPatienceNanoseconds = 60'000'000'000ULL;
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> Device::create(int index, bool validation, const VulkanLimits& limits)
+Result<std::unique_ptr<Device>> Device::create(int index, bool validation, Faults& faults)
 {
-    std::unique_ptr<Device> device(new Device);
-    if (const Status opened = device->open(index, validation, limits); !opened)
+    std::unique_ptr<Device> device(new Device(faults));
+    if (const Status opened = device->open(index, validation); !opened)
         return passOn(opened);
     return device;
 }
 
-Status Device::open(int index, bool validation, const VulkanLimits& limits)
+Status Device::open(int index, bool validation)
 {
     auto instance = Instance::create(validation);
     if (!instance)
@@ -52,6 +51,9 @@ Status Device::open(int index, bool validation, const VulkanLimits& limits)
     create.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     create.queueCreateInfoCount = 1;
     create.pQueueCreateInfos = &queue;
+    const char* const budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    create.enabledExtensionCount = m_physical.tellsBudget ? 1 : 0;
+    create.ppEnabledExtensionNames = &budget;
     if (const VkResult result = vkCreateDevice(m_physical.handle, &create, nullptr, &m_device); result != VK_SUCCESS) {
         m_device = VK_NULL_HANDLE;
         return fail(ErrorCode::DeviceUnavailable,
@@ -63,10 +65,8 @@ Status Device::open(int index, bool validation, const VulkanLimits& limits)
 
     const VkPhysicalDeviceLimits& own = m_physical.properties.limits;
     m_maxBinding = std::min<Bytes>(own.maxStorageBufferRange, m_physical.maxBufferSize);
-    if (limits.bindingBytes != 0)
-        m_maxBinding = std::min(m_maxBinding, limits.bindingBytes);
-    m_memoryBudget = limits.memoryBytes != 0 ? limits.memoryBytes : std::numeric_limits<Bytes>::max();
-    m_losesDeviceAt = limits.losesDeviceAt;
+    if (const Bytes limit = m_faults.limits().bindingBytes; limit != 0)
+        m_maxBinding = std::min(m_maxBinding, limit);
     return {};
 }
 
@@ -81,10 +81,28 @@ std::uint32_t Device::maxWorkgroups() const
     return m_physical.properties.limits.maxComputeWorkGroupCount[0];
 }
 
+std::uint32_t Device::maxWorkgroupsY() const
+{
+    return m_physical.properties.limits.maxComputeWorkGroupCount[1];
+}
+
+Bytes Device::memoryLeft(std::uint32_t heap, Bytes allocated) const
+{
+    const auto rest = [](Bytes all, Bytes used) { return all - std::min(all, used); };
+    if (const Bytes limit = m_faults.limits().memoryBytes; limit != 0)
+        return rest(limit, allocated);
+    if (!m_physical.tellsBudget)
+        return rest(m_physical.memory.memoryHeaps[heap].size / 5 * 4, allocated);
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{};
+    budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
+    VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget, {}};
+    vkGetPhysicalDeviceMemoryProperties2(m_physical.handle, &memory);
+    return rest(budget.heapBudget[heap], budget.heapUsage[heap]);
+}
+
 Status Device::submit(VkCommandBuffer commands, VkFence fence)
 {
-    ++m_submissions;
-    if (m_lost || m_submissions == m_losesDeviceAt)
+    if (m_lost || m_faults.losesDeviceNow())
         return lost(VK_ERROR_DEVICE_LOST, "vkQueueSubmit");
     VkSubmitInfo info{};
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace sigmascope::gpu {
 
@@ -14,6 +15,7 @@ namespace {
 constexpr std::uint64_t kBlock = 32;
 constexpr Bytes kPairInput = 2 * kBlock * sizeof(float);
 constexpr Bytes kHeader = 16;
+constexpr std::uint64_t kSpotBlocks = 64;
 
 // Bits of the header's first word, as in exact.glsl.
 constexpr std::uint32_t kMetTiny = 1;
@@ -37,22 +39,25 @@ public:
     [[nodiscard]] TileWork work()
     {
         TileWork work;
-        work.kernel = &m_kernel;
         work.units = (blocks() + 1) / 2;
         work.inputPerUnit = kPairInput;
         work.outputPerUnit = 2 * m_blockBytes;
         work.outputHeader = kHeader;
-        work.unitsPerWorkgroup = m_kernel.row().workgroup;
+        work.maxUnits = std::uint64_t{m_context.device.maxWorkgroups()} * m_kernel.row().workgroup;
         work.subject = m_kernel.row().name;
         work.fill = [this](std::span<std::byte> upload, std::uint64_t first, std::uint64_t count) {
             const auto part = m_weights.subspan(2 * first * kBlock, blocksOf(first, count) * kBlock);
             std::memcpy(upload.data(), part.data(), part.size_bytes());
             return Bytes{part.size_bytes()};
         };
-        work.push = [this](std::span<std::byte> push, std::uint64_t first, std::uint64_t count) {
-            const auto inSlice = static_cast<std::uint32_t>(blocksOf(first, count));
-            std::memcpy(push.data(), &inSlice, sizeof inSlice);
-            return sizeof inSlice;
+        work.passes = [this](std::span<Pass> passes, const Slice& slice) {
+            Pass& pass = passes[0];
+            pass.kernel = &m_kernel;
+            pass.buffers = {slice.input, slice.output};
+            pass.tell({static_cast<std::uint32_t>(blocksOf(slice.first, slice.count))});
+            const std::uint32_t workgroup = m_kernel.row().workgroup;
+            pass.groupsX = static_cast<std::uint32_t>((slice.count + workgroup - 1) / workgroup);
+            return std::size_t{1};
         };
         work.take = [this](std::span<const std::byte> output, std::uint64_t first, std::uint64_t count) {
             return take(output, 2 * first, blocksOf(first, count));
@@ -74,9 +79,7 @@ private:
         std::array<std::uint32_t, 2> header{};
         std::memcpy(header.data(), output.data(), sizeof header);
         if (header[1] != count)
-            return fail(ErrorCode::DeviceFailed,
-                        fmt::format("{}: kernel '{}' did {} of {} blocks", m_context.device.info().id,
-                                    m_kernel.row().name, header[1], count));
+            return m_context.notWritten(m_kernel.row().name, count, header[1]);
         std::memcpy(m_out.data() + first * m_blockBytes, output.data() + kHeader, count * m_blockBytes);
         m_metTrouble = m_metTrouble || (header[0] & kMetTrouble) != 0;
         return (header[0] & kMetTiny) != 0 ? encodeTiny(first, count) : Status{};
@@ -131,8 +134,31 @@ Status encode(OpContext& context, DType type, std::span<const float> weights, st
         return done;
     if (slices.metTrouble()) {
         context.usedReference = true;
-        return context.reference.encode(type, weights, rows, cols, out, job);
+        return context.reference.encode(type, weights, rows, cols, out, {.stop = job.stop});
     }
+    return spotCheckCodes(context, CodeFormat{.block = type}, weights, rows, cols, out);
+}
+
+Status spotCheckCodes(OpContext& context, const CodeFormat& format, std::span<const float> weights, std::uint64_t rows,
+                      std::uint64_t cols, std::span<const std::byte> out)
+{
+    // Blocks stand on their own: some of them are as good as a row, which may be the whole matrix.
+    const std::uint64_t length = format.block ? std::min<std::uint64_t>(cols, kSpotBlocks * kBlock) : cols;
+    const std::uint64_t spots = format.block ? weights.size() / length : rows;
+    const std::uint64_t spot = spotOf(weights.size(), spots);
+    const std::uint64_t bytes = format.rowBytes(length);
+    std::vector<std::byte> expected(bytes);
+    const auto done
+        = context.reference.encodeMeasured(format, weights.subspan(spot * length, length), 1, length, {}, expected, {});
+    if (!done)
+        return passOn(done);
+    const auto found = out.subspan(spot * bytes, bytes);
+    std::uint64_t wrong = 0;
+    for (std::size_t i = 0; i < found.size(); ++i)
+        wrong += found[i] == expected[i] ? 0U : 1U;
+    if (wrong > bytes / 1000)
+        return context.wrongResult(
+            "encode", fmt::format("element {}: {} of {} bytes differ", spot * length, wrong, bytes));
     return {};
 }
 

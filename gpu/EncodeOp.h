@@ -15,4 +15,9 @@ namespace sigmascope::gpu {
 [[nodiscard]] Status encode(OpContext& context, DType type, std::span<const float> weights, std::uint64_t rows,
                             std::uint64_t cols, std::span<std::byte> out, const JobContext& job);
 
+/// How the reference's codes of a few rows must compare with @p out, the device's: equal but for at most one byte in
+/// a thousand (a device need not divide exactly).
+[[nodiscard]] Status spotCheckCodes(OpContext& context, const CodeFormat& format, std::span<const float> weights,
+                                    std::uint64_t rows, std::uint64_t cols, std::span<const std::byte> out);
+
 }  // namespace sigmascope::gpu

@@ -101,6 +101,18 @@ std::optional<std::uint32_t> computeFamily(VkPhysicalDevice device)
     return found;
 }
 
+bool hasDeviceExtension(VkPhysicalDevice device, std::string_view name)
+{
+    std::uint32_t count = 0;
+    vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
+    std::vector<VkExtensionProperties> extensions(count);
+    if (count == 0 || vkEnumerateDeviceExtensionProperties(device, nullptr, &count, extensions.data()) < VK_SUCCESS)
+        return false;
+    return std::any_of(extensions.begin(), extensions.end(), [name](const VkExtensionProperties& extension) {
+        return name == static_cast<const char*>(extension.extensionName);
+    });
+}
+
 PhysicalDevice described(VkPhysicalDevice handle)
 {
     PhysicalDevice device;
@@ -134,12 +146,19 @@ PhysicalDevice described(VkPhysicalDevice handle)
     VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &limits, {}};
     vkGetPhysicalDeviceProperties2(handle, &all);
     device.maxBufferSize = limits.maxMemoryAllocationSize;
+    device.tellsBudget = hasDeviceExtension(handle, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    const std::string denied = denialReason(
+        {driver.driverID, static_cast<const char*>(driver.driverName), driver.conformanceVersion, namesDriver},
+        info.name);
     if (namesDriver)
         info.driver += fmt::format(", {} {}", escaped(static_cast<const char*>(driver.driverName)),
                                    escaped(static_cast<const char*>(driver.driverInfo)));
     if (!family) {
         info.usable = false;
         info.reason = "has no compute queue";
+    } else if (!denied.empty()) {
+        info.usable = false;
+        info.reason = denied;
     } else if (info.kind == "software") {
         info.reason = "software device: slower than the native CPU code, used only when asked for";
     }
@@ -147,6 +166,25 @@ PhysicalDevice described(VkPhysicalDevice handle)
 }
 
 }  // namespace
+
+std::string denialReason(const DriverIdentity& driver, std::string_view deviceName)
+{
+    const char* const listed = std::getenv("SIGMASCOPE_VK_DENY");
+    const std::string_view word = listed == nullptr ? std::string_view() : std::string_view(listed);
+    if (!word.empty()
+        && (deviceName.find(word) != std::string_view::npos || driver.name.find(word) != std::string::npos))
+        return fmt::format("denied by SIGMASCOPE_VK_DENY={}", escaped(word));
+    if (!driver.isKnown)
+        return {};
+    // Vulkan on top of Direct3D 12; its own authors call it incomplete, and it is a second copy of a device that
+    // has a driver of its own.
+    if (driver.id == VK_DRIVER_ID_MESA_DOZEN)
+        return "driver on the deny-list: Vulkan over Direct3D 12 (Dozen) is not complete";
+    const VkConformanceVersion& tested = driver.conformance;
+    if (tested.major == 0 && tested.minor == 0 && tested.subminor == 0 && tested.patch == 0)
+        return "driver on the deny-list: it reports that it passed no conformance test";
+    return {};
+}
 
 void MessageLog::add(std::string message)
 {
@@ -264,7 +302,9 @@ std::vector<PhysicalDevice> Instance::devices() const
     for (VkPhysicalDevice handle : handles)
         devices.push_back(described(handle));
     std::stable_sort(devices.begin(), devices.end(), [](const PhysicalDevice& a, const PhysicalDevice& b) {
-        return kindOf(a.properties.deviceType).rank < kindOf(b.properties.deviceType).rank;
+        const int rankA = kindOf(a.properties.deviceType).rank;
+        const int rankB = kindOf(b.properties.deviceType).rank;
+        return rankA != rankB ? rankA < rankB : a.info.memoryBytes > b.info.memoryBytes;
     });
     for (std::size_t i = 0; i < devices.size(); ++i)
         devices[i].info.id = fmt::format("vulkan:{}", i);

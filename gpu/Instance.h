@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sigmascope::gpu {
@@ -30,8 +31,21 @@ struct PhysicalDevice {
     VkPhysicalDeviceMemoryProperties memory{};
     VkDeviceSize maxBufferSize = 0;
     std::uint32_t queueFamily = 0;
+    bool tellsBudget = false;  ///< has VK_EXT_memory_budget
     DeviceInfo info;
 };
+
+/// What a driver says of itself, for the deny-list.
+struct DriverIdentity {
+    VkDriverId id{};
+    std::string name;
+    VkConformanceVersion conformance{};
+    bool isKnown = false;  ///< before Vulkan 1.2 drivers do not say
+};
+
+/// Why a driver is not used: one known to give wrong results or to be unfinished, or one whose device or driver name
+/// contains what SIGMASCOPE_VK_DENY in the environment names. Empty if nothing speaks against it.
+[[nodiscard]] std::string denialReason(const DriverIdentity& driver, std::string_view deviceName);
 
 /// The loader and one Vulkan instance, with the validation layer if asked for.
 class Instance {
@@ -42,7 +56,7 @@ public:
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
 
-    /// Discrete, integrated, virtual, software; the driver's order within a kind. The index is the N of "vulkan:N".
+    /// Discrete, integrated, virtual, software; the larger memory within a kind. The index is the N of "vulkan:N".
     [[nodiscard]] std::vector<PhysicalDevice> devices() const;
     /// True when the layer is loaded and its messages arrive in messages().
     [[nodiscard]] bool isValidating() const { return m_messenger != VK_NULL_HANDLE; }

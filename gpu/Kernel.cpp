@@ -3,17 +3,19 @@
 
 #include "gpu/VulkanError.h"
 
+#include <array>
+#include <tuple>
 #include <vector>
 
 namespace sigmascope::gpu {
 
-Result<Kernel> Kernel::create(Device& device, const KernelRow& row)
+Result<Kernel> Kernel::create(Device& device, const KernelRow& row, VkPipelineCache cache)
 {
     Kernel kernel;
     kernel.m_row = &row;
     if (const Status made = kernel.makeLayouts(device); !made)
         return passOn(made);
-    if (const Status made = kernel.makePipeline(device); !made)
+    if (const Status made = kernel.makePipeline(device, cache); !made)
         return passOn(made);
     return kernel;
 }
@@ -47,7 +49,7 @@ Status Kernel::makeLayouts(Device& device)
     return {};
 }
 
-Status Kernel::makePipeline(Device& device)
+Status Kernel::makePipeline(Device& device, VkPipelineCache cache)
 {
     const VolkDeviceTable& api = device.api();
     VkShaderModuleCreateInfo code{};
@@ -59,19 +61,21 @@ Status Kernel::makePipeline(Device& device)
         return vulkanError(r, "vkCreateShaderModule");
     const Owned<VkShaderModule> owned(device.handle(), module, api.vkDestroyShaderModule);
 
-    const std::uint32_t constant = m_row->storedType.value_or(0);
-    const VkSpecializationMapEntry entry{0, 0, sizeof constant};
-    const VkSpecializationInfo specialization{1, &entry, sizeof constant, &constant};
+    std::array<VkSpecializationMapEntry, std::tuple_size_v<decltype(KernelRow::constants)>> entries{};
+    for (std::uint32_t i = 0; i < entries.size(); ++i)
+        entries[i] = {i, static_cast<std::uint32_t>(i * sizeof(std::uint32_t)), sizeof(std::uint32_t)};
+    const VkSpecializationInfo specialization{static_cast<std::uint32_t>(entries.size()), entries.data(),
+                                              sizeof m_row->constants, m_row->constants.data()};
     VkComputePipelineCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
     info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
     info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
     info.stage.module = module;
     info.stage.pName = "main";
-    info.stage.pSpecializationInfo = m_row->storedType ? &specialization : nullptr;
+    info.stage.pSpecializationInfo = &specialization;
     info.layout = m_layout.get();
     VkPipeline pipeline = VK_NULL_HANDLE;
-    const VkResult r = api.vkCreateComputePipelines(device.handle(), VK_NULL_HANDLE, 1, &info, nullptr, &pipeline);
+    const VkResult r = api.vkCreateComputePipelines(device.handle(), cache, 1, &info, nullptr, &pipeline);
     if (r != VK_SUCCESS)
         return vulkanError(r, "vkCreateComputePipelines");
     m_pipeline = {device.handle(), pipeline, api.vkDestroyPipeline};

@@ -10,7 +10,9 @@ namespace sigmascope::gpu {
 /// A row of the table made ready on a device.
 class Kernel {
 public:
-    [[nodiscard]] static Result<Kernel> create(Device& device, const KernelRow& row);
+    /// @param cache may be null.
+    [[nodiscard]] static Result<Kernel> create(Device& device, const KernelRow& row,
+                                               VkPipelineCache cache = VK_NULL_HANDLE);
 
     [[nodiscard]] const KernelRow& row() const { return *m_row; }
     [[nodiscard]] VkDescriptorSetLayout setLayout() const { return m_setLayout.get(); }
@@ -20,7 +22,7 @@ public:
 private:
     Kernel() = default;
     [[nodiscard]] Status makeLayouts(Device& device);
-    [[nodiscard]] Status makePipeline(Device& device);
+    [[nodiscard]] Status makePipeline(Device& device, VkPipelineCache cache);
 
     const KernelRow* m_row = nullptr;
     Owned<VkDescriptorSetLayout> m_setLayout;

@@ -20,21 +20,42 @@ constexpr std::uint32_t kEncodeQ4_0[] = {
 constexpr std::uint32_t kEncodeQ8_0[] = {
 #include "kernels/encode_q8_0.spv.inc"
 };
+constexpr std::uint32_t kGroupScales[] = {
+#include "kernels/group_scales.spv.inc"
+};
+constexpr std::uint32_t kGroupCodes[] = {
+#include "kernels/group_codes.spv.inc"
+};
+constexpr std::uint32_t kErrorSums[] = {
+#include "kernels/error_sums.spv.inc"
+};
+constexpr std::uint32_t kDecode[] = {
+#include "kernels/decode.spv.inc"
+};
+constexpr std::uint32_t kHistogram[] = {
+#include "kernels/histogram.spv.inc"
+};
+constexpr std::uint32_t kBins[] = {
+#include "kernels/bins.spv.inc"
+};
+constexpr std::uint32_t kProduct[] = {
+#include "kernels/product.spv.inc"
+};
 
-// Values of kType in decode.glsl.
-constexpr std::uint32_t kF32 = 0;
-constexpr std::uint32_t kBf16 = 1;
-constexpr std::uint32_t kF16 = 2;
-
+// Push bytes, bindings, workgroup, constants.
 constexpr std::array kRows{
-    KernelRow{KernelId::StatisticsF32, "statistics f32", kStatistics, 4, 2, 128, kF32},
-    KernelRow{KernelId::StatisticsBf16, "statistics bf16", kStatistics, 4, 2, 128, kBf16},
-    KernelRow{KernelId::StatisticsF16, "statistics f16", kStatistics, 4, 2, 128, kF16},
-    KernelRow{KernelId::OutliersF32, "outliers f32", kOutliers, 20, 2, 128, kF32},
-    KernelRow{KernelId::OutliersBf16, "outliers bf16", kOutliers, 20, 2, 128, kBf16},
-    KernelRow{KernelId::OutliersF16, "outliers f16", kOutliers, 20, 2, 128, kF16},
+    KernelRow{KernelId::Statistics, "statistics", kStatistics, 4, 2, 128},
+    KernelRow{KernelId::Outliers, "outliers", kOutliers, 20, 2, 128},
     KernelRow{KernelId::EncodeQ4_0, "encode q4_0", kEncodeQ4_0, 4, 2, 64},
     KernelRow{KernelId::EncodeQ8_0, "encode q8_0", kEncodeQ8_0, 4, 2, 64},
+    KernelRow{KernelId::GroupScales, "group scales", kGroupScales, 28, 2, 64},
+    KernelRow{KernelId::GroupCodes, "group codes", kGroupCodes, 32, 2, 64},
+    KernelRow{KernelId::ErrorSums, "error sums", kErrorSums, 52, 4, 128},
+    KernelRow{KernelId::Decode, "decode", kDecode, 12, 2, 256},
+    KernelRow{KernelId::Histogram, "histogram", kHistogram, 4, 2, 256},
+    KernelRow{KernelId::Bins, "bins", kBins, 8, 3, 256},
+    KernelRow{KernelId::ProductRows, "residual times panel, rows", kProduct, 72, 5, 128, {0, 1}},
+    KernelRow{KernelId::ProductCols, "residual times panel, columns", kProduct, 72, 5, 128, {0, 0}},
 };
 
 }  // namespace
@@ -49,32 +70,52 @@ const KernelRow& kernelRow(KernelId id)
     return *std::find_if(kRows.begin(), kRows.end(), [id](const KernelRow& row) { return row.id == id; });
 }
 
-std::optional<KernelId> statisticsKernel(DType type)
+KernelRow variantOf(KernelId id, std::uint32_t constant)
+{
+    KernelRow row = kernelRow(id);
+    row.constants[0] = constant;
+    return row;
+}
+
+std::optional<std::uint32_t> storedType(DType type)
 {
     switch (type) {
     case DType::F32:
-        return KernelId::StatisticsF32;
+        return 0;
     case DType::BF16:
-        return KernelId::StatisticsBf16;
+        return 1;
     case DType::F16:
-        return KernelId::StatisticsF16;
+        return 2;
     default:
         return std::nullopt;
     }
 }
 
-std::optional<KernelId> outliersKernel(DType type)
+std::optional<std::uint32_t> codedKind(DType type)
 {
     switch (type) {
-    case DType::F32:
-        return KernelId::OutliersF32;
-    case DType::BF16:
-        return KernelId::OutliersBf16;
-    case DType::F16:
-        return KernelId::OutliersF16;
+    case DType::Q8_0:
+        return 1;
+    case DType::Q4_0:
+        return 2;
+    case DType::Q4_1:
+        return 4;
+    case DType::Q5_0:
+        return 5;
+    case DType::Q5_1:
+        return 6;
     default:
         return std::nullopt;
     }
+}
+
+std::optional<std::uint32_t> codedKind(const std::optional<CodeFormat>& format)
+{
+    constexpr std::uint32_t kDense = 0;
+    constexpr std::uint32_t kGroups = 3;
+    if (!format)
+        return kDense;
+    return format->block ? codedKind(*format->block) : std::optional(kGroups);
 }
 
 std::optional<KernelId> encodeKernel(DType type)

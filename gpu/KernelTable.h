@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/compute/Coded.h"
 #include "core/tensor/DType.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -10,15 +12,20 @@
 
 namespace sigmascope::gpu {
 
+/// Kernels by source; a variant is one with the constants of its row.
 enum class KernelId {
-    StatisticsF32,
-    StatisticsBf16,
-    StatisticsF16,
-    OutliersF32,
-    OutliersBf16,
-    OutliersF16,
+    Statistics,
+    Outliers,
     EncodeQ4_0,
-    EncodeQ8_0
+    EncodeQ8_0,
+    GroupScales,
+    GroupCodes,
+    ErrorSums,
+    Decode,
+    Histogram,
+    Bins,
+    ProductRows,
+    ProductCols
 };
 
 /// What the host must know of a kernel; its bindings are storage buffers 0, 1, … of set 0.
@@ -29,15 +36,21 @@ struct KernelRow {
     std::uint32_t pushBytes;
     std::uint32_t bindings;
     std::uint32_t workgroup;  ///< invocations
-    std::optional<std::uint32_t> storedType{};  ///< specialization constant 0 of decode.glsl
+    std::array<std::uint32_t, 2> constants{};  ///< specialization constants 0 and 1; 0 is set by variantOf()
 };
 
 [[nodiscard]] std::span<const KernelRow> kernelTable();
 [[nodiscard]] const KernelRow& kernelRow(KernelId id);
+/// The row with specialization constant 0: a StoredType of decode.glsl, a kind of coded.glsl.
+[[nodiscard]] KernelRow variantOf(KernelId id, std::uint32_t constant);
 
-/// The kernel of an op for a stored type; nothing where there is none.
-[[nodiscard]] std::optional<KernelId> statisticsKernel(DType type);
-[[nodiscard]] std::optional<KernelId> outliersKernel(DType type);
+/// Values of kType in decode.glsl; nothing where the type has no loader.
+[[nodiscard]] std::optional<std::uint32_t> storedType(DType type);
+/// Values of kKind in coded.glsl; nothing where the type has no loader.
+[[nodiscard]] std::optional<std::uint32_t> codedKind(DType type);
+[[nodiscard]] std::optional<std::uint32_t> codedKind(const std::optional<CodeFormat>& format);
+
+/// The kernel that encodes to a block type; nothing where there is none.
 [[nodiscard]] std::optional<KernelId> encodeKernel(DType type);
 
 }  // namespace sigmascope::gpu

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <optional>
@@ -74,17 +75,10 @@ template <class Record> Record recordAt(std::span<const std::byte> output, std::
     return record;
 }
 
-tl::unexpected<Error> notRun(const OpContext& context, const Kernel& kernel, std::uint64_t chunk)
-{
-    return fail(
-        ErrorCode::DeviceFailed,
-        fmt::format("{}: kernel '{}' left no record of chunk {}", context.device.info().id, kernel.row().name, chunk));
-}
-
-TileWork workOver(const ChunkList& list, const Kernel& kernel, Bytes recordBytes)
+TileWork workOver(const OpContext& context, const ChunkList& list, const Kernel& kernel, Bytes recordBytes)
 {
     TileWork work;
-    work.kernel = &kernel;
+    work.maxUnits = context.device.maxWorkgroups();
     work.units = list.picked.size();
     work.inputPerUnit = list.chunks.bytesOfWhole();
     work.outputPerUnit = recordBytes;
@@ -96,6 +90,29 @@ TileWork workOver(const ChunkList& list, const Kernel& kernel, Bytes recordBytes
     return work;
 }
 
+Pass passOver(const Kernel& kernel, const Slice& slice)
+{
+    Pass pass;
+    pass.kernel = &kernel;
+    pass.buffers = {slice.input, slice.output};
+    pass.groupsX = static_cast<std::uint32_t>(slice.count);
+    return pass;
+}
+
+/// The sums of one chunk, done again in double.
+Status spotCheck(OpContext& context, const Chunks& chunks, const std::vector<TensorStats>& parts)
+{
+    const std::uint64_t chunk = spotOf(chunks.count() * kChunkElements, parts.size());
+    const auto expected = context.reference.statistics(chunks.view(chunk), {});
+    if (!expected)
+        return passOn(expected);
+    const TensorStats& found = parts[chunk];
+    const bool close = found.finite == expected->finite && found.zeros == expected->zeros
+        && found.min == expected->min && found.max == expected->max
+        && std::fabs(found.m2 - expected->m2) <= 1e-4 * expected->m2;
+    return close ? Status() : context.wrongResult("statistics", fmt::format("chunk {}", chunk));
+}
+
 /// Parts of all chunks, in order.
 Result<std::vector<TensorStats>> chunkStatistics(OpContext& context, const Chunks& chunks, const Kernel& kernel,
                                                  const JobContext& job)
@@ -104,17 +121,17 @@ Result<std::vector<TensorStats>> chunkStatistics(OpContext& context, const Chunk
     std::iota(list.picked.begin(), list.picked.end(), 0U);
     std::vector<TensorStats> parts;
     parts.reserve(list.picked.size());
-    TileWork work = workOver(list, kernel, sizeof(MomentsRecord));
-    work.push = [&](std::span<std::byte> push, std::uint64_t first, std::uint64_t count) {
-        const std::uint32_t elements = list.elements(first, count);
-        std::memcpy(push.data(), &elements, sizeof elements);
-        return sizeof elements;
+    TileWork work = workOver(context, list, kernel, sizeof(MomentsRecord));
+    work.passes = [&](std::span<Pass> passes, const Slice& slice) {
+        passes[0] = passOver(kernel, slice);
+        passes[0].tell({list.elements(slice.first, slice.count)});
+        return std::size_t{1};
     };
     work.take = [&](std::span<const std::byte> output, std::uint64_t first, std::uint64_t count) -> Status {
         for (std::uint64_t i = 0; i < count; ++i) {
             const auto record = recordAt<MomentsRecord>(output, i);
             if (record.magic != kMomentsMagic || record.chunk != i || record.count != chunks.elements(first + i))
-                return notRun(context, kernel, first + i);
+                return context.notWritten(kernel.row().name, count, i);
             if (const auto part = momentsOf(record)) {
                 parts.push_back(*part);
                 continue;
@@ -130,6 +147,8 @@ Result<std::vector<TensorStats>> chunkStatistics(OpContext& context, const Chunk
     };
     if (const Status done = context.tiles.run(work, job); !done)
         return passOn(done);
+    if (const Status right = spotCheck(context, chunks, parts); !right)
+        return passOn(right);
     return parts;
 }
 
@@ -147,19 +166,19 @@ Result<std::optional<std::uint64_t>> outliers(OpContext& context, const Chunks& 
     std::uint64_t unsure = 0;
     if (list.picked.empty())
         return std::optional<std::uint64_t>(0);
-    TileWork work = workOver(list, kernel, sizeof(OutliersRecord));
-    work.push = [&](std::span<std::byte> push, std::uint64_t first, std::uint64_t count) {
-        const std::array<std::uint32_t, 5> values{limits.sureBelow, limits.insideFrom, limits.insideTo,
-                                                  limits.sureAbove, list.elements(first, count)};
-        std::memcpy(push.data(), values.data(), sizeof values);
-        return sizeof values;
+    TileWork work = workOver(context, list, kernel, sizeof(OutliersRecord));
+    work.passes = [&](std::span<Pass> passes, const Slice& slice) {
+        passes[0] = passOver(kernel, slice);
+        passes[0].tell({limits.sureBelow, limits.insideFrom, limits.insideTo, limits.sureAbove,
+                        list.elements(slice.first, slice.count)});
+        return std::size_t{1};
     };
     work.take = [&](std::span<const std::byte> output, std::uint64_t first, std::uint64_t count) -> Status {
         for (std::uint64_t i = 0; i < count; ++i) {
             const auto record = recordAt<OutliersRecord>(output, i);
             const std::uint64_t chunk = list.picked[first + i];
             if (record.magic != kOutliersMagic || record.count != chunks.elements(chunk))
-                return notRun(context, kernel, chunk);
+                return context.notWritten(kernel.row().name, count, i);
             sure += record.sure;
             unsure += record.unsure;
         }
@@ -174,16 +193,15 @@ Result<std::optional<std::uint64_t>> outliers(OpContext& context, const Chunks& 
 
 Result<TensorStats> statistics(OpContext& context, const TensorView& view, const JobContext& job)
 {
-    const auto sums = statisticsKernel(view.dtype);
-    const auto counts = outliersKernel(view.dtype);
-    if (!sums || !counts)
+    const auto type = storedType(view.dtype);
+    if (!type)
         return fail(
             ErrorCode::UnsupportedType,
             fmt::format("{} has no kernel for statistics of {}", context.device.info().id, info(view.dtype).name));
     const Chunks chunks(view);
     if (chunks.count() == 0)
         return TensorStats{};
-    const auto kernel = context.kernels.get(*sums);
+    const auto kernel = context.kernels.get(KernelId::Statistics, *type);
     if (!kernel)
         return passOn(kernel);
     const auto parts = chunkStatistics(context, chunks, **kernel, job);
@@ -194,7 +212,7 @@ Result<TensorStats> statistics(OpContext& context, const TensorView& view, const
         total = merged(total, part);
     if (!(total.m2 > 0))
         return total;
-    const auto counter = context.kernels.get(*counts);
+    const auto counter = context.kernels.get(KernelId::Outliers, *type);
     if (!counter)
         return passOn(counter);
     const auto found = outliers(context, chunks, **counter, *parts, total, job);
@@ -202,7 +220,7 @@ Result<TensorStats> statistics(OpContext& context, const TensorView& view, const
         return passOn(found);
     if (!*found) {
         context.usedReference = true;
-        return context.reference.statistics(view, job);
+        return context.reference.statistics(view, {.stop = job.stop});
     }
     total.outliers = **found;
     return total;

@@ -15,6 +15,12 @@ constexpr double kSliceSeconds = 0.05;
 constexpr Bytes kSlotBytes = Bytes{32} << 20;
 constexpr Bytes kFirstSliceBytes = Bytes{4} << 20;
 
+/// At least one grain.
+std::uint64_t inGrains(std::uint64_t units, std::uint64_t grain)
+{
+    return std::max<std::uint64_t>(1, units / grain) * grain;
+}
+
 double now()
 {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -22,9 +28,9 @@ double now()
 
 }  // namespace
 
-Tiles::Tiles(Device& device)
+Tiles::Tiles(Device& device, MemoryPool& memory)
     : m_device(device)
-    , m_memory(device)
+    , m_memory(memory)
     , m_slotBytes(kSlotBytes)
 {
 }
@@ -65,7 +71,8 @@ Status Tiles::slices(const TileWork& work, const JobContext& job)
         }
         if (begun == work.units)
             continue;
-        const std::uint64_t count = std::min({m_slice, m_capacity, work.units - begun});
+        const std::uint64_t count
+            = std::min({inGrains(m_slice, work.grain), m_capacity, work.units - begun});
         if (const Status started = start(slot, work, begun, count); !started)
             return started;
         begun += count;
@@ -76,10 +83,21 @@ Status Tiles::slices(const TileWork& work, const JobContext& job)
 std::uint64_t Tiles::mostUnits(const TileWork& work) const
 {
     const Bytes limit = std::min(m_slotBytes, m_device.maxBinding());
-    const std::uint64_t byInput = limit / work.inputPerUnit;
-    const std::uint64_t byOutput = (limit - std::min(limit, work.outputHeader)) / work.outputPerUnit;
-    const std::uint64_t byGroups = std::uint64_t{m_device.maxWorkgroups()} * work.unitsPerWorkgroup;
-    return std::min({byInput, byOutput, byGroups, work.units});
+    const auto fitting = [&](Bytes header, Bytes perUnit) {
+        return perUnit == 0 ? work.units : (limit - std::min(limit, header)) / perUnit;
+    };
+    const std::uint64_t most = std::min({fitting(0, work.inputPerUnit),
+                                         fitting(work.outputHeader, work.outputPerUnit), work.maxUnits, work.units});
+    return most == work.units ? most : most / work.grain * work.grain;
+}
+
+void Tiles::release()
+{
+    drain();
+    for (Slot& slot : m_slots)
+        for (Buffer* buffer : {&slot.upload, &slot.input, &slot.output, &slot.readback})
+            *buffer = Buffer();
+    m_memory.trim();
 }
 
 Status Tiles::prepare(const TileWork& work)
@@ -89,23 +107,23 @@ Status Tiles::prepare(const TileWork& work)
         if (units == 0) {
             m_slotBytes = kSlotBytes;  // another program may have given memory back by the next time
             return fail(ErrorCode::OutOfMemory,
-                        fmt::format("{}: no room for one step of '{}', {} bytes in and {} out", m_device.info().id,
-                                    work.kernel->row().name, work.inputPerUnit,
-                                    work.outputHeader + work.outputPerUnit));
+                        fmt::format("{}: out of memory: no room for one step of '{}', {} bytes in and {} out",
+                                    m_device.info().id, work.subject, work.grain * work.inputPerUnit,
+                                    work.outputHeader + work.grain * work.outputPerUnit));
         }
         const Status made = allocate(work, units);
         if (made) {
             m_capacity = units;
-            m_slice = std::clamp<std::uint64_t>(kFirstSliceBytes / work.inputPerUnit, 1, units);
+            const std::uint64_t wanted = work.firstUnits != 0 ? work.firstUnits
+                                                              : kFirstSliceBytes / std::max<Bytes>(1, work.inputPerUnit);
+            m_slice = inGrains(std::clamp<std::uint64_t>(wanted, 1, units), work.grain);
             return {};
         }
         if (made.error().code != ErrorCode::OutOfMemory)
             return made;
-        m_slotBytes = std::min(m_slotBytes, units * work.inputPerUnit) / 2;
-        for (Slot& slot : m_slots)
-            for (Buffer* buffer : {&slot.upload, &slot.input, &slot.output, &slot.readback})
-                *buffer = Buffer();
-        m_memory.trim();
+        const Bytes largest = std::max(units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit);
+        m_slotBytes = std::min(m_slotBytes, largest) / 2;
+        release();
     }
 }
 
@@ -113,13 +131,14 @@ Status Tiles::allocate(const TileWork& work, std::uint64_t units)
 {
     for (Slot& slot : m_slots)
         if (const Status made
-            = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit);
+            = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit,
+                       work.target != nullptr);
             !made)
             return made;
     return {};
 }
 
-Status Tiles::allocate(Slot& slot, Bytes input, Bytes output)
+Status Tiles::allocate(Slot& slot, Bytes input, Bytes output, bool isTargeted)
 {
     if (!slot.stream) {
         auto stream = CommandStream::create(m_device);
@@ -127,7 +146,8 @@ Status Tiles::allocate(Slot& slot, Bytes input, Bytes output)
             return passOn(stream);
         slot.stream = std::make_unique<CommandStream>(std::move(*stream));
     }
-    const auto fit = [this](Buffer& buffer, Bytes size, MemoryUse use) -> Status {
+    const auto fit = [this](Buffer& buffer, Bytes wanted, MemoryUse use) -> Status {
+        const Bytes size = alignUp(wanted, sizeof(std::uint32_t));  // cleared word by word
         // A buffer left from an earlier, larger work serves; one past the binding limit cannot exist.
         if (buffer.size() >= size)
             return {};
@@ -138,34 +158,33 @@ Status Tiles::allocate(Slot& slot, Bytes input, Bytes output)
         buffer = std::move(*made);
         return {};
     };
-    Status made = fit(slot.upload, input, MemoryUse::Upload);
-    if (made)
+    Status made = input == 0 ? Status() : fit(slot.upload, input, MemoryUse::Upload);
+    if (made && input != 0 && !isTargeted)
         made = fit(slot.input, input, MemoryUse::Kernel);
-    if (made)
+    if (made && output != 0)
         made = fit(slot.output, output, MemoryUse::Kernel);
-    if (made)
+    if (made && output != 0)
         made = fit(slot.readback, output, MemoryUse::Readback);
     return made;
 }
 
 Status Tiles::start(Slot& slot, const TileWork& work, std::uint64_t first, std::uint64_t count)
 {
-    std::array<std::byte, 128> push{};
-    const std::size_t pushed = work.push(push, first, count);
+    std::array<Pass, kMaxPasses> passes{};
     slot.first = first;
     slot.count = count;
     slot.outputBytes = work.outputHeader + count * work.outputPerUnit;
     RoundTrip trip;
-    trip.kernel = work.kernel;
-    trip.push = std::span<const std::byte>(push).first(pushed);
-    trip.workgroups = static_cast<std::uint32_t>((count + work.unitsPerWorkgroup - 1) / work.unitsPerWorkgroup);
     trip.upload = &slot.upload;
-    trip.input = &slot.input;
+    trip.input = work.target == nullptr ? &slot.input : work.target;
+    trip.inputOffset = work.target == nullptr ? 0 : first * work.inputPerUnit;
     trip.output = &slot.output;
     trip.readback = &slot.readback;
-    trip.inputBytes = work.fill(slot.upload.mapped(), first, count);
-    trip.clearBytes = work.clearsOutput ? slot.outputBytes : work.outputHeader;
+    trip.inputBytes = work.inputPerUnit == 0 ? 0 : work.fill(slot.upload.mapped(), first, count);
+    trip.clearBytes = work.clearsOutput ? alignUp(slot.outputBytes, sizeof(std::uint32_t)) : work.outputHeader;
     trip.outputBytes = slot.outputBytes;
+    if (work.passes)
+        trip.passes = std::span(passes).first(work.passes(passes, {first, count, &slot.input, &slot.output}));
     slot.submittedAt = now();
     return slot.stream->submit(trip);
 }
@@ -174,12 +193,18 @@ Status Tiles::finish(Slot& slot, const TileWork& work)
 {
     if (const Status waited = slot.stream->wait(); !waited)
         return waited;
-    return work.take(slot.readback.mapped().first(slot.outputBytes), slot.first, slot.count);
+    if (!work.take)
+        return {};
+    const auto output = slot.readback.mapped().first(slot.outputBytes);
+    if (m_device.faults().spoilsThisResult())
+        for (std::size_t at = work.outputHeader; at < output.size(); at += sizeof(std::uint32_t))
+            output[at] ^= std::byte{0x5A};
+    return work.take(output, slot.first, slot.count);
 }
 
 void Tiles::adapt(const Slot& slot)
 {
-    // Two slices are under way, so this is at most twice the slice's own time: it errs towards short ones.
+    // Other slices are under way, so this is at most kSlots times the slice's own time: it errs to short ones.
     const double seconds = now() - slot.submittedAt;
     if (seconds > kSliceSeconds)
         m_slice = std::max<std::uint64_t>(1, m_slice / 2);

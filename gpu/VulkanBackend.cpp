@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gpu/VulkanBackend.h"
 
-#include "gpu/Device.h"
+#include "gpu/CountOp.h"
+#include "gpu/DecodeOp.h"
 #include "gpu/EncodeOp.h"
+#include "gpu/MeasureOp.h"
 #include "gpu/OpContext.h"
+#include "gpu/Operand.h"
 #include "gpu/StatisticsOp.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
@@ -16,71 +21,261 @@ namespace {
 
 class VulkanBackend final : public ComputeBackend {
 public:
-    explicit VulkanBackend(std::unique_ptr<gpu::Device> device)
-        : m_device(std::move(device))
-        , m_kernels(*m_device)
-        , m_tiles(*m_device)
+    VulkanBackend(int index, const VulkanLimits& limits)
+        : m_index(index)
+        , m_faults(limits)
         , m_reference(makeCpuBackend())
     {
     }
 
-    [[nodiscard]] DeviceInfo device() const override { return m_device->info(); }
+    [[nodiscard]] Status open()
+    {
+        auto device = gpu::Device::create(m_index, gpu::validationWanted(), m_faults);
+        if (!device)
+            return passOn(device);
+        m_info = (*device)->info();
+        m_state = std::make_unique<gpu::DeviceState>(std::move(*device), m_faults.limits().cacheFolder);
+        return {};
+    }
+
+    [[nodiscard]] DeviceInfo device() const override { return m_info; }
 
     [[nodiscard]] Result<TensorStats> statistics(const TensorView& view, const JobContext& job) override
     {
-        const std::lock_guard lock(m_mutex);
-        gpu::OpContext context{*m_device, m_kernels, m_tiles, *m_reference};
-        auto result = gpu::statistics(context, view, job);
-        m_fallbacks += context.usedReference ? 1U : 0U;
-        return result;
+        return onDevice(Op::Statistics, job, [&](gpu::OpContext& on) { return gpu::statistics(on, view, job); });
     }
 
     [[nodiscard]] Status encode(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                                 std::span<std::byte> out, const JobContext& job) override
     {
-        const std::lock_guard lock(m_mutex);
-        gpu::OpContext context{*m_device, m_kernels, m_tiles, *m_reference};
-        Status result = gpu::encode(context, type, weights, rows, cols, out, job);
-        m_fallbacks += context.usedReference ? 1U : 0U;
-        return result;
+        return onDevice(Op::Encode, job, [&](gpu::OpContext& on) {
+            return gpu::encode(on, type, weights, rows, cols, out, job);
+        });
     }
+
+    [[nodiscard]] Result<ErrorSums> encodeMeasured(const CodeFormat& format, std::span<const float> weights,
+                                                   std::uint64_t rows, std::uint64_t cols,
+                                                   std::span<const float> scale, std::span<std::byte> out,
+                                                   const JobContext& job) override
+    {
+        return onDevice(Op::EncodeGroups, job, [&](gpu::OpContext& on) {
+            return gpu::encodeMeasured(on, format, weights, rows, cols, scale, out, job);
+        });
+    }
+
+    [[nodiscard]] Result<ErrorSums> errorSums(const ResidualSource& source, std::span<const float> scale,
+                                              const JobContext& job) override
+    {
+        if (!gpu::codedKind(source.format))
+            return unsupported(Op::Reduce, *source.format);
+        return onDevice(Op::Reduce, job,
+                        [&](gpu::OpContext& on) { return gpu::errorSums(on, source, scale, job); });
+    }
+
+    [[nodiscard]] Status decode(const TensorView& view, std::span<float> out, const JobContext& job) override
+    {
+        return onDevice(Op::Decode, job, [&](gpu::OpContext& on) { return gpu::decode(on, view, out, job); });
+    }
+
+    [[nodiscard]] Result<CodeCounts> histogram(const TensorView& view, const JobContext& job) override
+    {
+        return onDevice(Op::Histogram, job, [&](gpu::OpContext& on) { return gpu::histogram(on, view, job); });
+    }
+
+    [[nodiscard]] Result<std::vector<std::uint64_t>> binned(const TensorView& view, std::span<const float> edges,
+                                                            const JobContext& job) override
+    {
+        return onDevice(Op::Histogram, job, [&](gpu::OpContext& on) { return gpu::binned(on, view, edges, job); });
+    }
+
+    [[nodiscard]] Result<std::unique_ptr<MatrixProducts>> products(const ResidualSource& source,
+                                                                   const JobContext& job) override;
 
     [[nodiscard]] bool supports(Op op, DType type) const override
     {
-        return op == Op::Statistics ? gpu::statisticsKernel(type).has_value() : gpu::encodeKernel(type).has_value();
+        switch (op) {
+        case Op::Statistics:
+        case Op::Histogram:
+            return gpu::storedType(type).has_value();
+        case Op::Encode:
+            return gpu::encodeKernel(type).has_value();
+        case Op::Decode:
+            return gpu::canDecode(type);
+        case Op::Reduce:
+        case Op::Sketch:
+            return type == DType::F32 || type == DType::F16 || gpu::codedKind(type).has_value();
+        case Op::EncodeGroups:
+        case Op::Gram:
+            return true;
+        }
+        return false;
     }
-    [[nodiscard]] std::string deviceFor(Op, DType) const override { return m_device->info().id; }
+    [[nodiscard]] std::string deviceFor(Op, DType) const override { return m_info.id; }
     /// Ops of which the CPU did a part: values below 2^-100, or an element too near 6 stddev for float sums.
     [[nodiscard]] std::size_t fallbackCount() const override
     {
         return m_fallbacks;  // atomic: the status bar asks while an op runs
     }
-    [[nodiscard]] std::vector<std::string> diagnostics() const override { return m_device->messages(); }
+    [[nodiscard]] std::vector<std::string> diagnostics() const override
+    {
+        const std::lock_guard lock(m_mutex);
+        std::vector<std::string> all = m_earlierMessages;
+        if (m_state)
+            std::ranges::move(m_state->device->messages(), std::back_inserter(all));
+        return all;
+    }
 
 private:
+    friend class VulkanProducts;
+
+    [[nodiscard]] tl::unexpected<Error> unsupported(Op op, const CodeFormat& format) const
+    {
+        return fail(ErrorCode::UnsupportedType, fmt::format("{} has no {} of {}", m_info.id, id(op), format.id()));
+    }
+
+    /// Runs an op; begins it again once on a device that was lost and opened anew, or when a slice was not written
+    /// or wrong. What happened twice will happen again: the device is not asked any more.
+    template <class Run> [[nodiscard]] auto onDevice(Op op, const JobContext& job, const Run& run)
+        -> decltype(run(std::declval<gpu::OpContext&>()))
+    {
+        const std::lock_guard lock(m_mutex);
+        for (bool again = false;; again = true) {
+            if (const Status ready = usable(); !ready)
+                return passOn(ready);
+            gpu::OpContext context{*m_state->device, m_state->kernels, m_state->memory, m_state->tiles, *m_reference};
+            auto result = run(context);
+            m_fallbacks += context.usedReference ? 1U : 0U;
+            if (result) {
+                job.reportRan(id(op), m_info.id);
+                return result;
+            }
+            if (result.error().code != ErrorCode::DeviceFailed)
+                return result;
+            const bool wasLost = m_state->device->isLost();
+            if (wasLost)
+                close();
+            if (again || (wasLost && m_reopened)) {
+                m_failure = result.error();
+                return result;
+            }
+            m_reopened = m_reopened || wasLost;
+        }
+    }
+
+    /// Opens the device again after a loss.
+    [[nodiscard]] Status usable()
+    {
+        if (m_failure)
+            return fail(m_failure->code, fmt::format("{}; it is not used any more", m_failure->detail));
+        return m_state ? Status() : open();
+    }
+
+    void close()
+    {
+        std::ranges::move(m_state->device->messages(), std::back_inserter(m_earlierMessages));
+        m_state.reset();
+    }
+
     mutable std::mutex m_mutex;
-    std::unique_ptr<gpu::Device> m_device;  // first: everything below lives on it
-    gpu::KernelCache m_kernels;
-    gpu::Tiles m_tiles;
+    int m_index;
+    gpu::Faults m_faults;
+    DeviceInfo m_info;
+    std::unique_ptr<gpu::DeviceState> m_state;
     std::unique_ptr<ComputeBackend> m_reference;
+    std::vector<std::string> m_earlierMessages;  // of a device that was lost
+    std::optional<Error> m_failure;
+    bool m_reopened = false;
+    std::uint64_t m_products = 0;
     std::atomic<std::size_t> m_fallbacks{0};
 };
 
-}  // namespace
+/// The operand lies with the device's state, so that it goes when the device goes; it is sent again when missing.
+class VulkanProducts final : public MatrixProducts {
+public:
+    VulkanProducts(VulkanBackend& backend, const ResidualSource& source, std::uint64_t id)
+        : m_backend(backend)
+        , m_source(source)
+        , m_id(id)
+    {
+    }
+    VulkanProducts(const VulkanProducts&) = delete;
+    VulkanProducts& operator=(const VulkanProducts&) = delete;
+    ~VulkanProducts() override
+    {
+        const std::lock_guard lock(m_backend.m_mutex);
+        if (m_backend.m_state) {
+            m_backend.m_state->resident.erase(m_id);
+            m_backend.m_state->memory.trim();
+        }
+    }
 
-namespace gpu {
+    Status timesRows(std::span<const float> panel, std::uint64_t vectors, std::span<float> out,
+                     const JobContext& job) override
+    {
+        return times(true, panel, vectors, out, job);
+    }
+    Status timesCols(std::span<const float> panel, std::uint64_t vectors, std::span<float> out,
+                     const JobContext& job) override
+    {
+        return times(false, panel, vectors, out, job);
+    }
+    Status gram(const PanelPair& panels, std::span<double> out, const JobContext& job) override
+    {
+        const ResidualSource rows{panels.b, panels.rowsB, panels.length, std::nullopt, {}};
+        gpu::Operand none;
+        return m_backend.onDevice(Op::Gram, job, [&](gpu::OpContext& on) {
+            const gpu::Product product{
+                false, panels.a, panels.rowsA, [&](std::uint64_t vector, std::uint64_t row, float sum, float rest) {
+                    out[vector * panels.rowsB + row] = static_cast<double>(sum) + static_cast<double>(rest);
+                }};
+            return gpu::multiply(on, rows, none, product, job);
+        });
+    }
 
-Result<const Kernel*> KernelCache::get(KernelId id)
+private:
+    Status times(bool overRows, std::span<const float> panel, std::uint64_t vectors, std::span<float> out,
+                 const JobContext& job)
+    {
+        const std::uint64_t width = overRows ? m_source.cols : m_source.rows;
+        return m_backend.onDevice(Op::Sketch, job, [&](gpu::OpContext& on) -> Status {
+            const auto operand = kept(on, job);
+            if (!operand)
+                return passOn(operand);
+            const gpu::Product product{overRows, panel, vectors,
+                                       [&](std::uint64_t vector, std::uint64_t at, float sum, float rest) {
+                                           out[vector * width + at] = sum + rest;
+                                       }};
+            return gpu::multiply(on, m_source, **operand, product, job);
+        });
+    }
+
+    [[nodiscard]] Result<gpu::Operand*> kept(gpu::OpContext& on, const JobContext& job)
+    {
+        auto& resident = m_backend.m_state->resident;
+        auto known = resident.find(m_id);
+        if (known == resident.end()) {
+            auto made = gpu::keptOperand(on, m_source, job);
+            if (!made)
+                return passOn(made);
+            known = resident.emplace(m_id, std::make_shared<gpu::Operand>(std::move(*made))).first;
+        }
+        return static_cast<gpu::Operand*>(known->second.get());
+    }
+
+    VulkanBackend& m_backend;
+    ResidualSource m_source;
+    std::uint64_t m_id;
+};
+
+Result<std::unique_ptr<MatrixProducts>> VulkanBackend::products(const ResidualSource& source, const JobContext&)
 {
-    if (const auto known = m_kernels.find(id); known != m_kernels.end())
-        return &known->second;
-    auto kernel = Kernel::create(m_device, kernelRow(id));
-    if (!kernel)
-        return passOn(kernel);
-    return &m_kernels.emplace(id, std::move(*kernel)).first->second;
+    if (!gpu::codedKind(source.format))
+        return unsupported(Op::Sketch, *source.format);
+    const std::lock_guard lock(m_mutex);
+    return std::make_unique<VulkanProducts>(*this, source, ++m_products);
 }
 
-}  // namespace gpu
+}  // namespace
 
 std::vector<DeviceInfo> listVulkanDevices()
 {
@@ -102,10 +297,10 @@ int bestVulkanDevice()
 
 Result<std::unique_ptr<ComputeBackend>> makeVulkanBackend(int index, const VulkanLimits& limits)
 {
-    auto device = gpu::Device::create(index, gpu::validationWanted(), limits);
-    if (!device)
-        return passOn(device);
-    return std::make_unique<VulkanBackend>(std::move(*device));
+    auto backend = std::make_unique<VulkanBackend>(index, limits);
+    if (const Status opened = backend->open(); !opened)
+        return passOn(opened);
+    return backend;
 }
 
 }  // namespace sigmascope

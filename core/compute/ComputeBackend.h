@@ -3,6 +3,9 @@
 
 #include "core/base/Job.h"
 #include "core/base/Result.h"
+#include "core/compute/CodeCounts.h"
+#include "core/compute/Coded.h"
+#include "core/compute/MatrixProducts.h"
 #include "core/compute/TensorStats.h"
 #include "core/tensor/TensorView.h"
 
@@ -14,9 +17,21 @@
 
 namespace sigmascope {
 
-enum class Op { Statistics, Encode };
+enum class Op {
+    Statistics,
+    Encode,       ///< to a GGUF block type
+    EncodeGroups, ///< to INT groups with f16 scales; asked with DType::F16
+    Decode,
+    Histogram,
+    Reduce,       ///< error sums; asked with the block type of the codes, F16 for INT groups, F32 for none
+    Sketch,       ///< products of a residual with thin panels; asked likewise
+    Gram,         ///< of thin panels; asked with DType::F32
+};
 
+/// "statistics", "encode" (of both kinds), "decode", "histogram", "reduce", "sketch", "gram"
 [[nodiscard]] std::string_view id(Op op);
+/// The type that Op::Reduce and Op::Sketch are asked with.
+[[nodiscard]] DType askedType(const std::optional<CodeFormat>& format);
 
 /// A device as listed by `devices` and chosen in the status bar.
 struct DeviceInfo {
@@ -45,6 +60,33 @@ public:
     /// UnsupportedType where the device has no kernel for the type.
     [[nodiscard]] virtual Status encode(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                                         std::span<std::byte> out, const JobContext& job) = 0;
+
+    /// encode() or, for INT groups, the bytes of the grids with f16 scales; and in the same visit what the codes
+    /// leave. @param scale S of the metric [cols], or empty. Tolerance of the sums: 4e-6 relative (64 squares are
+    /// added in float at most, then in double). The bytes are the CPU's where a device rounds products, sums and
+    /// differences of floats to nearest even, as Vulkan asks.
+    [[nodiscard]] virtual Result<ErrorSums> encodeMeasured(const CodeFormat& format, std::span<const float> weights,
+                                                           std::uint64_t rows, std::uint64_t cols,
+                                                           std::span<const float> scale, std::span<std::byte> out,
+                                                           const JobContext& job);
+    /// The sums alone, of codes that are there. Same tolerance.
+    [[nodiscard]] virtual Result<ErrorSums> errorSums(const ResidualSource& source, std::span<const float> scale,
+                                                      const JobContext& job);
+    /// A whole tensor as floats, bit for bit as the CPU decodes it. @pre out.size() == view.elements().
+    [[nodiscard]] virtual Status decode(const TensorView& view, std::span<float> out, const JobContext& job);
+    /// codeCounts() of the tensor: exact.
+    [[nodiscard]] virtual Result<CodeCounts> histogram(const TensorView& view, const JobContext& job);
+    /// How many elements lie in [edges[i], edges[i+1]), i = 0…: entry 0 counts those below the first edge, entry
+    /// edges.size() those from the last edge on, the entry after that NaN and infinities. Exact. -0 counts as 0.
+    /// @pre edges ascending and finite, not empty.
+    [[nodiscard]] virtual Result<std::vector<std::uint64_t>> binned(const TensorView& view,
+                                                                    std::span<const float> edges,
+                                                                    const JobContext& job);
+    /// E = W - Q as an operand, formed element by element where it is needed and never stored. The backend must
+    /// outlive it; it may be used by one thread at a time.
+    [[nodiscard]] virtual Result<std::unique_ptr<MatrixProducts>> products(const ResidualSource& source,
+                                                                           const JobContext& job);
+
     /// True if the device itself (not a fallback) has a kernel for it.
     [[nodiscard]] virtual bool supports(Op op, DType type) const = 0;
     /// Id of the device that runs, or would run, this op ("cpu", "vulkan:0"): a FallbackBackend answers for
@@ -60,7 +102,7 @@ public:
 [[nodiscard]] std::unique_ptr<ComputeBackend> makeCpuBackend();
 
 /// Asks `first`; what it does not support, or fails with DeviceFailed or OutOfMemory, runs on `second`.
-/// After a DeviceFailed it does not ask `first` again.
+/// After a DeviceFailed it does not ask `first` again. JobContext::ran is told why.
 [[nodiscard]] std::unique_ptr<ComputeBackend> makeFallbackBackend(std::unique_ptr<ComputeBackend> first,
                                                                   std::unique_ptr<ComputeBackend> second);
 

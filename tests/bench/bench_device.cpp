@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Speed of the Vulkan kernels as a share of a plain copy in device memory, and of the whole ops as a share of
 // moving the same bytes to the device. Wall time, submission included; median of five interleaved runs.
-// A copy counts the bytes it reads and those it writes; so does a kernel.
+// A copy counts the bytes it reads and those it writes; so does a kernel. Products are given in GFLOP/s, beside the
+// rate of a plain copy in the same run.
 //
 // bench_device [N]: the device vulkan:N; without it the best one, or a software device if there is no other.
+// SIGMASCOPE_BENCH_SMALL=1 in the environment: sizes for a look at whether it still runs.
 
 #include "core/base/Half.h"
 #include "core/base/Random.h"
 #include "gpu/CommandStream.h"
 #include "gpu/Moments.h"
+#include "gpu/OpContext.h"
 #include "gpu/VulkanBackend.h"
 
 #include <algorithm>
@@ -19,6 +22,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <functional>
+#include <initializer_list>
 #include <string_view>
 #include <vector>
 
@@ -60,7 +64,7 @@ double seconds(const std::function<void()>& work)
 }
 
 struct Side {
-    std::string_view name;
+    std::string name;
     Bytes bytes;
     std::function<void()> work;
 };
@@ -106,8 +110,8 @@ std::vector<std::byte> asBf16(const std::vector<float>& values)
 class Resident {
 public:
     Resident(gpu::Device& device, Bytes size)
-        : m_device(device)
-        , m_pool(device)
+        : m_pool(device)
+        , m_kernels(device, std::filesystem::path())
         , m_size(size)
         , m_upload(required(m_pool.create(size, gpu::MemoryUse::Upload)))
         , m_input(required(m_pool.create(size, gpu::MemoryUse::Kernel)))
@@ -131,14 +135,17 @@ public:
         trip.copyBytes = m_size;
         run(trip);
     }
-    void dispatch(gpu::KernelId id, std::uint32_t units, std::uint32_t workgroups)
+    /// A kernel over what lies in memory, its bindings 0 and 1; @param words its push constants.
+    void dispatch(gpu::KernelId id, std::uint32_t constant, std::initializer_list<std::uint32_t> words,
+                  std::uint32_t groups)
     {
-        if (!m_kernel || m_kernel->row().id != id)
-            m_kernel = std::make_unique<gpu::Kernel>(required(gpu::Kernel::create(m_device, gpu::kernelRow(id))));
+        gpu::Pass pass;
+        pass.kernel = required(m_kernels.get(id, constant));
+        pass.buffers = {&m_input, &m_output};
+        pass.tell(words);
+        pass.groupsX = groups;
         gpu::RoundTrip trip = buffers();
-        trip.kernel = m_kernel.get();
-        trip.push = std::as_bytes(std::span(&units, 1));
-        trip.workgroups = workgroups;
+        trip.passes = std::span(&pass, 1);
         run(trip);
     }
     [[nodiscard]] Side copySide()
@@ -161,35 +168,49 @@ private:
         required(m_stream.wait());
     }
 
-    gpu::Device& m_device;
     gpu::MemoryPool m_pool;
+    gpu::KernelCache m_kernels;
     Bytes m_size;
     gpu::Buffer m_upload, m_input, m_output;
     gpu::CommandStream m_stream;
-    std::unique_ptr<gpu::Kernel> m_kernel;
 };
+
+std::uint32_t ceilDiv(std::uint64_t a, std::uint64_t b)
+{
+    return static_cast<std::uint32_t>((a + b - 1) / b);
+}
 
 void benchKernels(gpu::Device& device, Bytes size, const std::vector<float>& values)
 {
     Resident resident(device, size);
     const auto floats = std::as_bytes(std::span<const float>(values)).first(size);
     const std::vector<std::byte> halves = asBf16(values);
-    const auto statistics = [&](std::string_view name, gpu::KernelId id, Bytes elementBytes) {
-        const auto elements = static_cast<std::uint32_t>(size / elementBytes);
-        const auto chunks = static_cast<std::uint32_t>((elements + gpu::kChunkElements - 1) / gpu::kChunkElements);
-        compete({name, size, [&resident, id, elements, chunks] { resident.dispatch(id, elements, chunks); }},
+    const auto scan = [&](DType type) {
+        const auto elements = static_cast<std::uint32_t>(size / (info(type).blockBits / 8));
+        const std::uint32_t constant = *gpu::storedType(type);
+        const auto over = [&, elements, constant](gpu::KernelId id, std::uint64_t perGroup) {
+            return [&resident, id, elements, constant, groups = ceilDiv(elements, perGroup)] {
+                resident.dispatch(id, constant, {elements}, groups);
+            };
+        };
+        compete({fmt::format("statistics {}, in device memory", info(type).name), size,
+                 over(gpu::KernelId::Statistics, gpu::kChunkElements)},
                 resident.copySide());
+        // The counters must fit the output, as large as the input.
+        if (size >= Bytes{4} << 18)
+            compete({fmt::format("histogram {}, in device memory", info(type).name), size,
+                     over(gpu::KernelId::Histogram, 8192)},
+                    resident.copySide());
     };
     resident.load(halves);
-    statistics("statistics bf16, in device memory", gpu::KernelId::StatisticsBf16, 2);
+    scan(DType::BF16);
     resident.load(floats);
-    statistics("statistics f32, in device memory", gpu::KernelId::StatisticsF32, 4);
+    scan(DType::F32);
     const auto encode = [&](std::string_view name, gpu::KernelId id, Bytes blockBytes) {
         const auto blocks = static_cast<std::uint32_t>(size / 128);
-        const std::uint32_t workgroup = gpu::kernelRow(id).workgroup;
-        const std::uint32_t groups = (blocks / 2 + workgroup - 1) / workgroup;
-        compete({name, size + blocks * blockBytes + kEncodeHeader,
-                 [&resident, id, blocks, groups] { resident.dispatch(id, blocks, groups); }},
+        const std::uint32_t groups = ceilDiv(blocks / 2, gpu::kernelRow(id).workgroup);
+        compete({std::string(name), size + blocks * blockBytes + kEncodeHeader,
+                 [&resident, id, blocks, groups] { resident.dispatch(id, 0, {blocks}, groups); }},
                 resident.copySide());
     };
     encode("encode q4_0, in device memory", gpu::KernelId::EncodeQ4_0, 18);
@@ -209,15 +230,86 @@ void benchOps(gpu::Device& device, ComputeBackend& backend, Bytes size, const st
             upload);
     compete({"statistics f32, from host memory", floats.size(), [&] { required(backend.statistics(f32, {})); }},
             upload);
+    compete({"histogram bf16, from host memory", halves.size(), [&] { required(backend.histogram(bf16, {})); }},
+            upload);
     compete({"encode q4_0, to and from host memory", floats.size() + out.size(),
              [&] { required(backend.encode(DType::Q4_0, values, 1, values.size(), out, {})); }},
             upload);
+    const CodeFormat groups{.groups = {4, 128, false}};
+    constexpr std::uint64_t kCols = 4096;
+    const std::uint64_t rows = values.size() / kCols;
+    std::vector<std::byte> codes(rows * groups.rowBytes(kCols));
+    compete({"encode int4-g128 with error sums", floats.size() + codes.size(),
+             [&] { required(backend.encodeMeasured(groups, values, rows, kCols, {}, codes, {})); }},
+            upload);
+}
+
+void printProduct(std::string_view name, double flops, const std::function<void()>& work, const Side& copy)
+{
+    std::array<double, kRuns> mine{};
+    std::array<double, kRuns> theirs{};
+    work();
+    copy.work();
+    for (std::size_t run = 0; run < kRuns; ++run) {
+        theirs[run] = seconds(copy.work);
+        mine[run] = seconds(work);
+    }
+    fmt::print("{:<36} {:>9.2f} GFLOP/s {:<20} {:>9.2f} GB/s\n", name, flops * 1e-9 / medianSeconds(mine), copy.name,
+               static_cast<double>(copy.bytes) * 1e-9 / medianSeconds(theirs));
+}
+
+/// Products of an int4 residual with 48 vectors, both ways, and their Gram matrix; the residual stays on the device.
+void benchProducts(gpu::Device& device, ComputeBackend& backend, std::uint64_t side, const std::vector<float>& values)
+{
+    constexpr std::uint64_t kVectors = 48;
+    Resident resident(device, Bytes{1} << 20);
+    const CodeFormat format{.groups = {4, 128, false}};
+    const auto weights = std::span<const float>(values).first(side * side);
+    std::vector<std::byte> codes(side * format.rowBytes(side));
+    required(backend.encodeMeasured(format, weights, side, side, {}, codes, {}));
+    const auto products = required(backend.products({weights, side, side, format, codes}, {}));
+    const std::vector<float> panel(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(kVectors * side));
+    std::vector<float> out(panel.size());
+    std::vector<double> gram(kVectors * kVectors);
+    const double flops = 2.0 * static_cast<double>(side * side * kVectors);
+    printProduct(fmt::format("residual {0} x {0} times sketch {1}", side, kVectors), flops,
+                 [&] { required(products->timesCols(panel, kVectors, out, {})); }, resident.copySide());
+    printProduct("its transpose", flops, [&] { required(products->timesRows(panel, kVectors, out, {})); },
+                 resident.copySide());
+    printProduct("gram of the sketch", 2.0 * static_cast<double>(side * kVectors * kVectors),
+                 [&] { required(products->gram({panel, kVectors, panel, kVectors, side}, gram, {})); },
+                 resident.copySide());
+}
+
+/// Streaming through the ring beside its two halves: at best it takes as long as the longer one.
+void benchOverlap(gpu::Device& device, ComputeBackend& backend, Bytes size, const std::vector<float>& values)
+{
+    Resident resident(device, size);
+    const auto part = std::span<const float>(values).first(size / sizeof(float));
+    const TensorView view{DType::F32, {part.size()}, std::as_bytes(part)};
+    const auto elements = static_cast<std::uint32_t>(part.size());
+    std::array<std::array<double, kRuns>, 3> times{};
+    for (std::size_t run = 0; run < kRuns; ++run) {
+        times[0][run] = seconds([&] { resident.load(std::as_bytes(part)); });
+        times[1][run] = seconds([&] {
+            resident.dispatch(gpu::KernelId::Statistics, *gpu::storedType(DType::F32), {elements},
+                              ceilDiv(elements, gpu::kChunkElements));
+        });
+        times[2][run] = seconds([&] { required(backend.statistics(view, {})); });
+    }
+    const double upload = medianSeconds(times[0]);
+    const double compute = medianSeconds(times[1]);
+    const double both = medianSeconds(times[2]);
+    fmt::print("{:<36} {:>9.2f} ms        upload {:.2f} ms, compute {:.2f} ms, both over the longer {:.2f}\n",
+               "upload and statistics overlapped", both * 1e3, upload * 1e3, compute * 1e3,
+               both / std::max(upload, compute));
 }
 
 int run(int index)
 {
     const bool small = std::getenv("SIGMASCOPE_BENCH_SMALL") != nullptr;
-    const auto device = required(gpu::Device::create(index, gpu::validationWanted(), {}));
+    gpu::Faults none{VulkanLimits{}};
+    const auto device = required(gpu::Device::create(index, gpu::validationWanted(), none));
     const auto backend = required(makeVulkanBackend(index));
     const Bytes wanted = Bytes{small ? 4U : 256U} << 20;
     const Bytes size = std::min<Bytes>(wanted, device->maxBinding()) / 65536 * 65536;
@@ -226,6 +318,9 @@ int run(int index)
                device->info().kind, device->info().driver, size >> 20, wanted >> 20);
     benchKernels(*device, size, values);
     benchOps(*device, *backend, size, values);
+    const bool software = device->info().kind == "software";
+    benchProducts(*device, *backend, small ? 256 : software ? 1024 : 8192, values);
+    benchOverlap(*device, *backend, size, values);
     for (const std::string& message : backend->diagnostics())
         fmt::print("validation: {}\n", message);
     return 0;

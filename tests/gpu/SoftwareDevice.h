@@ -22,7 +22,10 @@ inline int softwareDevice()
 inline std::unique_ptr<sigmascope::ComputeBackend> validatedBackend(const sigmascope::VulkanLimits& limits = {})
 {
     qputenv("SIGMASCOPE_VK_VALIDATION", "1");
-    auto backend = sigmascope::makeVulkanBackend(softwareDevice(), limits);
+    sigmascope::VulkanLimits quiet = limits;
+    if (!quiet.cacheFolder)
+        quiet.cacheFolder.emplace();  // the user's own cache is none of a test's business
+    auto backend = sigmascope::makeVulkanBackend(softwareDevice(), quiet);
     if (!backend) {
         qWarning("%s", backend.error().detail.c_str());
         return nullptr;

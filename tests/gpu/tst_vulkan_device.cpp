@@ -130,7 +130,7 @@ private slots:
     /// The zero of the other tests means something: the layer is there, and a mistake arrives.
     void aMistakeIsSeenByTheValidationLayer()
     {
-        auto device = gpu::Device::create(softwareDevice(), true, {});
+        auto device = gpu::Device::create(softwareDevice(), true, m_faults);
         QVERIFY2(device, device ? "" : device.error().detail.c_str());
         QVERIFY2((*device)->isValidating(), "the validation layer is needed");
         QCOMPARE((*device)->messages().size(), std::size_t{0});
@@ -168,7 +168,7 @@ private slots:
         QCOMPARE(logged(log), QByteArray());
 
         // A buffer that its device does not wait for is heard of, so the silence above means something.
-        auto device = gpu::Device::create(softwareDevice(), true, {});
+        auto device = gpu::Device::create(softwareDevice(), true, m_faults);
         QVERIFY(device);
         VkBufferCreateInfo info{};
         info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
@@ -180,9 +180,36 @@ private slots:
         QVERIFY2(logged(log).contains("vkDestroyDevice"), logged(log).constData());
     }
 
+    /// Item 96: a driver that nobody should compute with is named with the reason.
+    void aDeniedDriverIsListedWithTheReasonAndNotUsed()
+    {
+        qputenv("SIGMASCOPE_VK_DENY", "llvmpipe");
+        const auto restore = qScopeGuard([] { qunsetenv("SIGMASCOPE_VK_DENY"); });
+        const auto devices = listVulkanDevices();
+        const auto denied = std::find_if(devices.begin(), devices.end(),
+                                         [](const DeviceInfo& device) { return device.kind == "software"; });
+        QVERIFY(denied != devices.end());
+        QVERIFY(!denied->usable);
+        QVERIFY2(denied->reason.find("SIGMASCOPE_VK_DENY") != std::string::npos, denied->reason.c_str());
+        const auto backend = makeVulkanBackend(static_cast<int>(denied - devices.begin()));
+        QVERIFY(!backend);
+        QCOMPARE(backend.error().code, ErrorCode::DeviceUnavailable);
+        QVERIFY2(backend.error().detail.find("denied") != std::string::npos, backend.error().detail.c_str());
+    }
+
+    void unfinishedDriversAreOnTheDenyList()
+    {
+        const VkConformanceVersion tested{1, 3, 1, 1};
+        QCOMPARE(gpu::denialReason({VK_DRIVER_ID_MESA_LLVMPIPE, "llvmpipe", tested, true}, "any"), std::string());
+        QVERIFY(!gpu::denialReason({VK_DRIVER_ID_MESA_DOZEN, "Dozen", tested, true}, "any").empty());
+        QVERIFY(!gpu::denialReason({VK_DRIVER_ID_MESA_RADV, "radv", {0, 0, 0, 0}, true}, "any").empty());
+        // Drivers of Vulkan 1.1 do not say whether they are conformant.
+        QCOMPARE(gpu::denialReason({VkDriverId{}, "", {0, 0, 0, 0}, false}, "any"), std::string());
+    }
+
     void piecesOfOneAllocationDoNotOverlapAndAreJoinedAgain()
     {
-        auto device = gpu::Device::create(softwareDevice(), true, {});
+        auto device = gpu::Device::create(softwareDevice(), true, m_faults);
         QVERIFY(device);
         {
             gpu::MemoryPool pool(**device);
@@ -236,21 +263,6 @@ private slots:
         QCOMPARE(rescued->m2, makeCpuBackend()->statistics(viewOf(values), {})->m2);
     }
 
-    void aLostDeviceStaysLost()
-    {
-        const auto values = normal(3000000);
-        auto backend = validatedBackend({.bindingBytes = Bytes{1} << 20, .losesDeviceAt = 3});
-        QVERIFY(backend);
-        const auto stats = backend->statistics(viewOf(values), {});
-        QVERIFY(!stats);
-        QCOMPARE(stats.error().code, ErrorCode::DeviceFailed);
-        QVERIFY2(stats.error().detail.find("lost") != std::string::npos, stats.error().detail.c_str());
-        const auto again = backend->statistics(viewOf(values), {});
-        QVERIFY(!again);
-        QCOMPARE(again.error().code, ErrorCode::DeviceFailed);
-        QCOMPARE(validationMessages(*backend), QString());
-    }
-
     void twoThreadsTakeTurns()
     {
         const auto values = normal(300000);
@@ -271,6 +283,9 @@ private slots:
         QCOMPARE(found[1], expected->m2);
         QCOMPARE(validationMessages(*backend), QString());
     }
+
+private:
+    gpu::Faults m_faults{VulkanLimits{}};
 };
 
 QTEST_GUILESS_MAIN(VulkanDevice)
