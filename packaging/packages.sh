@@ -7,7 +7,8 @@ run_packages="
   libgl1-mesa-dev libqcustomplot-dev libqcustomplot2.1-qt6
   libvulkan-dev libvulkan-volk-dev glslc
   libeigen3-dev libopenblas-dev liblapacke-dev
-  nlohmann-json3-dev libcli11-dev libfmt-dev libexpected-dev libsentencepiece-dev
+  nlohmann-json3-dev libcli11-dev libfmt-dev libexpected-dev libsentencepiece-dev libssl-dev
+  libhdf5-dev
   fonts-inter fonts-jetbrains-mono python3"
 
 test_packages="

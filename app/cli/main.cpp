@@ -2,6 +2,7 @@
 #include "app/cli/Interrupts.h"
 #include "app/cli/Terminal.h"
 #include "app/cli/Verb.h"
+#include "core/base/Parallel.h"
 #include "core/tensor/Blas.h"
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,8 @@
 #include <iostream>
 #include <new>
 #include <vector>
+
+#include <unistd.h>
 
 namespace
 {
@@ -34,11 +37,17 @@ int runVerb(Verb& verb)
 {
     const Interrupts interrupts;
     const Result<std::string> text = runSafely(verb, interrupts.token());
+    int code = kExitDone;
     if (!text) {
         printError(text.error().detail);
-        return exitCodeOf(text.error());
+        code = exitCodeOf(text.error());
+    } else if (!writeOutput(*text)) {
+        code = kExitFailed;
     }
-    return writeOutput(*text) ? kExitDone : kExitFailed;
+    // A cancelled job may have left an eigen-solver or a syncing disk behind, which nobody wants to wait for.
+    if (hasAbandonedWork())
+        _exit(code);
+    return code;
 }
 
 int runCommandLine(int argc, char** argv)
@@ -52,6 +61,7 @@ int runCommandLine(int argc, char** argv)
     verbs.push_back(makeInspect(app));
     verbs.push_back(makePlan(app));
     verbs.push_back(makeQuantize(app));
+    verbs.push_back(makeCompare(app));
     verbs.push_back(makeDevices(app));
     verbs.push_back(makeMethods(app));
     try {
@@ -74,6 +84,8 @@ int main(int argc, char** argv)
     blas::correctKernelChoice(argv);
     // A reader that closes its end is a failed write, not a reason to leave a half-written file behind.
     std::signal(SIGPIPE, SIG_IGN);
+    // A limit on file sizes is a write that fails, and is told as one.
+    std::signal(SIGXFSZ, SIG_IGN);
     try {
         return runCommandLine(argc, argv);
     } catch (const std::exception& exception) {

@@ -80,7 +80,7 @@ private:
 Result<Json> parseJson(std::string_view text, std::string_view file, JsonLimits limits)
 {
     if (const auto bad = firstInvalidUtf8(text))
-        return fail(ErrorCode::InvalidUtf8, Where{std::string(file), {}, *bad}, "JSON is not valid UTF-8");
+        return fail(ErrorCode::InvalidUtf8, Where{std::string(file), {}, bad}, "JSON is not valid UTF-8");
     Json root;
     GuardedBuilder builder(root, limits.depth);
     const bool ok = Json::sax_parse(text.begin(), text.end(), &builder, nlohmann::detail::input_format_t::json, true);

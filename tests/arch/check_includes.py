@@ -51,6 +51,7 @@ DOORS = {
     r"Eigen/": ["core/tensor/Matrix.h"],
     r"hdf5|H5public": ["core/base/Hdf5"],
     r"nlohmann/": ["core/base/Json."],
+    r"openssl/": ["core/base/Sha256.cpp"],
     r"cblas|lapacke": ["core/tensor/Blas.cpp"],
     r"sentencepiece": ["core/model/TokenizerSpm.cpp"],
     r"CLI/": ["app/cli/"],

@@ -21,7 +21,7 @@ constexpr std::array<std::uint64_t, kTypeCount> kSizes{1, 1, 2, 2, 4, 4, 4, 1, 0
 Result<std::uint32_t> readType(ByteCursor& cursor, std::string_view what)
 {
     const std::uint64_t start = cursor.offset();
-    const auto type = cursor.number<std::uint32_t>(what);
+    auto type = cursor.number<std::uint32_t>(what);
     if (type && *type >= kTypeCount)
         return cursor.failAt(ErrorCode::UnknownType, start, std::string(what) + ": the id " + std::to_string(*type) + " is not known");
     return type;

@@ -154,7 +154,7 @@ Result<ShardIndex> IndexReader::read()
         return fail(ErrorCode::HeaderTooLarge, Where{m_name, {}, 0}, "the index is over the limit of 1 GB");
     m_text = {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
     if (const auto bad = firstInvalidUtf8(m_text))
-        return fail(ErrorCode::InvalidUtf8, Where{m_name, {}, *bad}, "the index is not valid UTF-8");
+        return fail(ErrorCode::InvalidUtf8, Where{m_name, {}, bad}, "the index is not valid UTF-8");
     JsonScanner scanner(m_text, m_name, 0);
     if (const Status read = readMembers(scanner); !read)
         return passOn(read);
