@@ -277,10 +277,16 @@ Status MappedFile::checkUnchanged() const
                          : "the file was written to since it was opened");
 }
 
-void MappedFile::release(Bytes length) const
+void MappedFile::release(Bytes offset, Bytes length) const
 {
-    if (m_data != nullptr && !isBroken())
-        madvise(const_cast<std::byte*>(m_data), static_cast<std::size_t>(std::min<Bytes>(length, m_size)), MADV_DONTNEED);
+    if (m_data == nullptr || isBroken() || offset >= m_size)
+        return;
+    const auto end = std::min<Bytes>(m_size, length > m_size - offset ? m_size : offset + length);
+    const Bytes firstPage = (offset + g_pageSize - 1) / g_pageSize * g_pageSize;
+    // The last page of the file is ours alone, whole or not.
+    const Bytes pastLastPage = end == m_size ? end : end / g_pageSize * g_pageSize;
+    if (firstPage < pastLastPage)
+        madvise(const_cast<std::byte*>(m_data) + firstPage, static_cast<std::size_t>(pastLastPage - firstPage), MADV_DONTNEED);
 }
 
 }  // namespace sigmascope

@@ -43,7 +43,10 @@ public:
     [[nodiscard]] Status checkUnchanged() const;
     /// Tells the system that the first @p length bytes are not needed soon: their pages leave this
     /// process's memory and are read again when touched. Never changes what bytes() shows.
-    void release(Bytes length) const;
+    void release(Bytes length) const { release(0, length); }
+    /// The same for a range: whole pages inside it only, so that neighbours stay. What walks through a model calls
+    /// this behind every tensor, or the whole file ends up in this process's memory.
+    void release(Bytes offset, Bytes length) const;
 
 private:
     MappedFile() = default;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace sigmascope {
@@ -141,6 +142,84 @@ Pool& pool()
     return instance;
 }
 
+/// Threads that may outlive the calls that started them.
+class Background {
+public:
+    Background()
+    {
+        // Made before this, so that it is taken down after it: given-up work may be inside a loop.
+        static_cast<void>(pool());
+    }
+    ~Background() { joinLeft(); }
+
+    bool run(const std::stop_token& stop, std::function<void()> work)
+    {
+        std::unique_lock lock(m_mutex);
+        if (!m_changed.wait(lock, stop, [this] { return m_leftRunning == 0; }))
+            return false;
+        joinLeft();
+        const auto call = std::make_shared<Call>();
+        std::thread thread([this, call, work = std::move(work)]() mutable { serve(*call, work); });
+        if (!m_changed.wait(lock, stop, [&call] { return call->finished; })) {
+            call->left = true;
+            ++m_leftRunning;
+            m_left.push_back(std::move(thread));
+            return false;
+        }
+        lock.unlock();
+        thread.join();
+        if (call->error)
+            std::rethrow_exception(call->error);
+        return true;
+    }
+
+    [[nodiscard]] bool isBusy()
+    {
+        const std::scoped_lock lock(m_mutex);
+        return m_leftRunning > 0;
+    }
+
+private:
+    struct Call {
+        bool finished = false;
+        bool left = false;  // nobody waits any more
+        std::exception_ptr error;
+    };
+
+    void serve(Call& call, std::function<void()>& work)
+    {
+        try {
+            work();
+        } catch (...) {
+            call.error = std::current_exception();
+        }
+        work = nullptr;  // what it owns goes before anybody is told
+        const std::scoped_lock lock(m_mutex);
+        call.finished = true;
+        if (call.left)
+            --m_leftRunning;
+        m_changed.notify_all();
+    }
+
+    void joinLeft()
+    {
+        for (std::thread& thread : m_left)
+            thread.join();
+        m_left.clear();
+    }
+
+    std::mutex m_mutex;
+    std::condition_variable_any m_changed;
+    std::vector<std::thread> m_left;
+    int m_leftRunning = 0;
+};
+
+Background& background()
+{
+    static Background instance;
+    return instance;
+}
+
 }  // namespace
 
 int threadCount()
@@ -162,6 +241,20 @@ void parallelFor(std::size_t count, const std::function<void(std::size_t)>& body
         return;
     }
     pool().run(count, body, helpers);
+}
+
+bool runAbandonable(const std::stop_token& stop, std::function<void()> work)
+{
+    if (!stop.stop_possible()) {
+        work();
+        return true;
+    }
+    return background().run(stop, std::move(work));
+}
+
+bool hasAbandonedWork()
+{
+    return background().isBusy();
 }
 
 }  // namespace sigmascope

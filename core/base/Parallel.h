@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <stop_token>
 
 namespace sigmascope {
 
@@ -21,5 +22,14 @@ void setThreadCount(int count);
 ///
 /// An exception of a body stops the hand-out of further indices and is rethrown here (the first one).
 void parallelFor(std::size_t count, const std::function<void(std::size_t)>& body);
+
+/// For what cannot be interrupted (an eigen-solver, a disk that syncs): runs @p work on a thread of its own and waits
+/// for it. A stop request ends the wait at once: false, the work goes on in the background and its result is dropped.
+/// At most one is left running; the next call first waits for that one, or for its own stop request.
+///
+/// @p work owns all it touches, for it may outlive the caller. What it throws is rethrown here, unless given up.
+[[nodiscard]] bool runAbandonable(const std::stop_token& stop, std::function<void()> work);
+/// Given-up work is still running: a program that wants to end now ends by _exit(), for exit() waits for it.
+[[nodiscard]] bool hasAbandonedWork();
 
 }  // namespace sigmascope

@@ -46,6 +46,9 @@ std::string_view id(ErrorCode code)
     case ErrorCode::NotRepresentable: return "not-representable";
     case ErrorCode::WouldOverwrite: return "would-overwrite";
     case ErrorCode::OutputIsInput: return "output-is-input";
+    case ErrorCode::OutputBusy: return "output-busy";
+    case ErrorCode::UnfinishedRun: return "unfinished-run";
+    case ErrorCode::JournalMismatch: return "journal-mismatch";
     case ErrorCode::NoSpace: return "no-space";
     case ErrorCode::WriteFailed: return "write-failed";
     case ErrorCode::VerifyFailed: return "verify-failed";
@@ -53,6 +56,7 @@ std::string_view id(ErrorCode code)
     case ErrorCode::DeviceFailed: return "device-failed";
     case ErrorCode::NotConverged: return "not-converged";
     case ErrorCode::OutOfMemory: return "out-of-memory";
+    case ErrorCode::LayersFailed: return "layers-failed";
     case ErrorCode::Cancelled: return "cancelled";
     case ErrorCode::Internal: return "internal";
     }

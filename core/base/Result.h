@@ -54,6 +54,9 @@ enum class ErrorCode {
     NotRepresentable,  ///< the target cannot carry the plan; the message names the nearest plan
     WouldOverwrite,
     OutputIsInput,
+    OutputBusy,        ///< another process is writing there
+    UnfinishedRun,     ///< a run that was cut short left a journal beside the output, and nobody said what to do with it
+    JournalMismatch,   ///< the journal is of another model, plan, calibration, device or program; the message names which
     // doing
     NoSpace,
     WriteFailed,
@@ -62,6 +65,7 @@ enum class ErrorCode {
     DeviceFailed,
     NotConverged,
     OutOfMemory,
+    LayersFailed,      ///< some layers could not be computed; all others are done and journaled
     Cancelled,
     Internal,          ///< an exception of a library reached the job runner
 };

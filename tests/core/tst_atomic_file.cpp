@@ -25,7 +25,10 @@ class FailingSystem : public FileSystem {
 public:
     FailingSystem(Call call, int nth, int error) : m_call(call), m_left(nth), m_error(error) {}
 
-    int preallocate(int fd, Bytes size) override { return fails(Call::Preallocate) ? -1 : FileSystem::preallocate(fd, size); }
+    int preallocate(int fd, Bytes offset, Bytes size) override
+    {
+        return fails(Call::Preallocate) ? -1 : FileSystem::preallocate(fd, offset, size);
+    }
     std::ptrdiff_t writeAt(int fd, const void* data, std::size_t size, Bytes offset) override
     {
         if (fails(Call::Write))

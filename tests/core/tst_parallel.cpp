@@ -4,6 +4,7 @@
 #include <QTest>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -104,6 +105,52 @@ private slots:
 
 private:
     int m_threads = 1;
+
+    void abandonedWorkIsWaitedForUnlessTheJobIsStopped()
+    {
+        std::stop_source stop;
+        const auto value = std::make_shared<int>(0);
+        QVERIFY(runAbandonable(stop.get_token(), [value] { *value = 7; }));
+        QCOMPARE(*value, 7);
+        QVERIFY(!hasAbandonedWork());
+        QVERIFY_EXCEPTION_THROWN(
+            static_cast<void>(runAbandonable(stop.get_token(), [] { throw std::runtime_error("inside"); })), std::runtime_error);
+        // Loops inside it use the pool as any other.
+        const auto sum = std::make_shared<std::atomic<int>>(0);
+        QVERIFY(runAbandonable(stop.get_token(), [sum] { parallelFor(100, [&](std::size_t i) { *sum += static_cast<int>(i); }); }));
+        QCOMPARE(sum->load(), 4950);
+    }
+
+    void aStopLeavesWorkBehindAndOnlyOne()
+    {
+        std::stop_source stop;
+        const auto gate = std::make_shared<std::atomic<bool>>(false);
+        const auto runs = std::make_shared<std::atomic<int>>(0);
+        const auto untilOpen = [gate, runs] {
+            ++*runs;
+            while (!gate->load())
+                std::this_thread::yield();
+        };
+        std::thread stopper([&] {
+            while (runs->load() == 0)
+                std::this_thread::yield();
+            stop.request_stop();
+        });
+        QVERIFY(!runAbandonable(stop.get_token(), untilOpen)); // returns although the gate is shut
+        stopper.join();
+        QVERIFY(hasAbandonedWork());
+        // Nothing more begins while it runs, and who waits for that can be stopped too.
+        std::stop_source second;
+        std::thread secondStopper([&] { second.request_stop(); });
+        QVERIFY(!runAbandonable(second.get_token(), untilOpen));
+        secondStopper.join();
+        QCOMPARE(runs->load(), 1);
+        gate->store(true);
+        std::stop_source third;
+        QVERIFY(runAbandonable(third.get_token(), untilOpen));
+        QCOMPARE(runs->load(), 2);
+        QVERIFY(!hasAbandonedWork());
+    }
 };
 
 QTEST_APPLESS_MAIN(TestParallel)
