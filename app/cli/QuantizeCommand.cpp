@@ -9,6 +9,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <optional>
+
 #include <fmt/format.h>
 
 namespace sigmascope::cli
@@ -80,11 +83,12 @@ Table layerTable(const RunResult& run)
                  {"s"},
                  {"device", Align::Left}});
     for (const TensorResult& result : run.tensors) {
+        const std::string device = result.device.empty() ? "–" : result.device;
         table.add({escaped(result.name), result.method, result.grid, fmt::format("{}", result.rank),
                    fmt::format("{:.3f}", result.bitsPerWeight), fmt::format("{:.3f}", result.publishedBits),
                    percent(result.weightErrorRank0), percent(result.weightError), percent(result.metricErrorRank0),
                    percent(result.metricError), fmt::format("{:.2f}", result.seconds),
-                   result.device.empty() ? "–" : result.device});
+                   result.resumed ? device + ", earlier run" : device});
     }
     return table;
 }
@@ -96,6 +100,10 @@ std::string tables(const RunResult& run, const ExporterRow& exporter)
             "‖(W−Ŵ)S‖/‖WS‖ with S from the calibration (– without one); rank 0 = the same codes without correction.\n"
             "bits/w counts codes, scales and factors over the tensor's weights; \"paper bits\" divides by mn + k(m+n),\n"
             "as LQER's tables do.\n";
+    if (const auto resumed = std::ranges::count_if(run.tensors, &TensorResult::resumed); resumed > 0)
+        text += fmt::format("Resumed: {} of {} tensors were finished by the run that was cut short; their seconds are of "
+                            "that run.\n",
+                            resumed, run.tensors.size());
     std::string notes;
     for (const TensorResult& result : run.tensors) {
         if (!result.fallback.empty())
@@ -128,13 +136,22 @@ public:
         for (const ExporterRow& row : exporters())
             targets.emplace_back(row.id);
         m_app->add_option("--to", m_target, "Runtime's format")->required()->check(CLI::IsMember(targets));
-        m_app->add_option("-o,--output", m_output, "Model to write; the adapter lies beside it as NAME-lora.gguf")
+        m_app->add_option("-o,--output", m_output,
+                          "Model to write. gguf: a file, the adapter lies beside it as NAME-lora.gguf; bf16, research: a\n"
+                          "folder, or one file if the name ends in .safetensors")
             ->required();
+        m_app->add_option("--split-max-size", m_splitMaxBytes,
+                          "Largest file of a bf16 or research model, e.g. 5GB or 500MB (default 5GB)")
+            ->transform(CLI::AsSizeValue(true))
+            ->check(CLI::PositiveNumber);
         m_app->add_option("--device", m_device, "auto, cpu, vulkan or vulkan:N (default auto)");
         m_app->add_option("--threads", m_threads, "CPU threads (default: all); results do not depend on it")
             ->check(CLI::Range(1, 1024));
         m_app->add_flag("--refuse-fallback", m_refuseFallback,
                         "Fail before anything is written if a tensor cannot become what was asked for");
+        m_app->add_flag("--resume", m_resume,
+                        "Continue a run that was cut short, to the same bytes; without one, begin. Model, recipe,\n"
+                        "calibration and device must be what they were");
         m_app->add_flag("--overwrite", m_overwrite, "Replace existing files, once the new ones are complete");
         m_app->add_flag("--json", m_json, "One JSON object instead of tables");
     }
@@ -149,6 +166,9 @@ public:
         if (!backend)
             return passOn(backend);
         Progress progress(stop);
+        m_inputs.target = m_target;
+        while (m_output.size() > 1 && m_output.ends_with('/'))  // of a folder
+            m_output.pop_back();
         const auto model = planModel(m_inputs, progress.job());
         if (!model)
             return passOn(model);
@@ -159,12 +179,15 @@ public:
         const ExporterRow& exporter = *findExporter(m_target);
         ExportRequest request = model->request(m_output);
         request.overwrite = m_overwrite;
-        const auto result
-            = quantize(request, exporter, **backend,
-                       {.known = model->resolved.fallbacks, .refuseFallback = m_refuseFallback}, progress.job());
+        request.splitMaxBytes = m_splitMaxBytes;
+        RunOptions options{.known = model->resolved.fallbacks,
+                           .refuseFallback = m_refuseFallback,
+                           .unfinished = m_resume ? Unfinished::Resume : Unfinished::Refuse};
+        options.onTimeLeft = [&progress](std::optional<double> seconds) { progress.setTimeLeft(seconds); };
+        auto result = quantize(request, exporter, **backend, options, progress.job());
         progress.clear();
         if (!result)
-            return passOn(result);
+            return tl::unexpected<Error>(withWayOn(std::move(result).error()));
         for (const std::string& message : (*backend)->diagnostics())
             printWarning(message);
         for (const std::string& note : result->estimate.notes)
@@ -173,14 +196,32 @@ public:
     }
 
 private:
+    /// What can be done about a run that is not finished, in the command line's own words.
+    [[nodiscard]] Error withWayOn(Error error) const
+    {
+        const auto unfinished = unfinishedRunAt(m_output);
+        if (!unfinished || !*unfinished)
+            return error;
+        const std::string journal = escaped((*unfinished)->journal.string(), 4096);
+        if (error.code == ErrorCode::UnfinishedRun)
+            error.detail += " (add --resume to continue)";
+        else if (error.code == ErrorCode::JournalMismatch)
+            error.detail += fmt::format("; remove {} to begin anew", journal);
+        else
+            error.detail += "; add --resume to continue";
+        return error;
+    }
+
     CLI::App* m_app;
     PlanInputs m_inputs;
     std::string m_target;
     std::string m_output;
     std::string m_device = "auto";
+    Bytes m_splitMaxBytes = 5'000'000'000;
     int m_threads = 0;
     bool m_refuseFallback = false;
     bool m_overwrite = false;
+    bool m_resume = false;
     bool m_json = false;
 };
 

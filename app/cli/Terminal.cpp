@@ -85,6 +85,12 @@ JobContext Progress::job()
     return {.stop = m_stop, .progress = [this](double fraction, std::string_view subject) { show(fraction, subject); }};
 }
 
+void Progress::setTimeLeft(std::optional<double> seconds)
+{
+    const std::scoped_lock lock(m_mutex);
+    m_left = seconds;
+}
+
 void Progress::clear()
 {
     const std::scoped_lock lock(m_mutex);
@@ -100,10 +106,9 @@ void Progress::show(double fraction, std::string_view subject)
     if (now - m_last < (m_terminal ? std::chrono::milliseconds(200) : std::chrono::milliseconds(5000)))
         return;
     m_last = now;
-    const double spent = std::chrono::duration<double>(now - m_start).count();
     std::string line = fmt::format("{:5.1f} %", 100 * std::clamp(fraction, 0.0, 1.0));
-    if (fraction > 0.02)
-        line += ", " + remaining(spent * (1 - fraction) / fraction);
+    if (m_left)
+        line += ", " + remaining(*m_left);
     if (!subject.empty())
         line += ", " + escaped(subject, 48);
     toStandardError(m_terminal ? "\r\033[K" + line : line + '\n');

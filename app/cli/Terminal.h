@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -40,6 +41,8 @@ public:
 
     /// Valid while this lives.
     [[nodiscard]] JobContext job();
+    /// What the job itself expects, from any thread. Without it the line tells no time.
+    void setTimeLeft(std::optional<double> seconds);
     /// Takes the redrawn line away, before anything else is printed.
     void clear();
 
@@ -49,8 +52,8 @@ private:
 
     std::stop_token m_stop;
     std::mutex m_mutex;
-    Clock::time_point m_start = Clock::now();
-    Clock::time_point m_last = m_start;
+    Clock::time_point m_last = Clock::now();
+    std::optional<double> m_left;
     bool m_terminal = false;
     bool m_drawn = false;
 };

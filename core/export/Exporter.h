@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/base/AtomicFile.h"
 #include "core/base/Job.h"
 #include "core/checkpoint/ModelTopology.h"
 #include "core/plan/Plan.h"
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,17 +46,88 @@ struct QuantizedLayer {
     std::optional<StoredFactors> factors{};
 };
 
+/// Bytes of one layer as they stand in one of the files.
+struct WrittenRange {
+    std::size_t output = 0;      ///< index in estimate().outputs
+    Bytes begin = 0, end = 0;
+    std::uint64_t checksum = 0;  ///< core/base/Checksum.h
+    friend bool operator==(const WrittenRange&, const WrittenRange&) = default;
+};
+
+/// What a journal keeps of a finished layer, so that a later process can tell whether it still stands in the files.
+struct LayerReceipt {
+    std::vector<WrittenRange> ranges;
+    std::string note;  ///< the exporter's own word on what else the files owe to this layer; short, ASCII
+};
+
+/// How a layer stands in a file that holds neither codes nor factors, measured after the last rounding.
+struct StoredForm {
+    DType type = DType::BF16;
+    Bytes bytes = 0;
+    bool isExact = false;  ///< copied bit for bit
+    std::optional<double> weightError{};
+    std::optional<double> metricError{};  ///< absent for the plain metric
+};
+
 /// Writes one model for one runtime. Prepared for a plan, then fed layer by layer in order(); nothing stands
 /// at the target path unless finish() succeeded.
+///
+/// **Taking up a run that was cut short** needs nothing but this interface. Where every byte will stand is fixed when
+/// the exporter is made, so a layer's place does not depend on the layers before it:
+/// - made with ExportRequest::journaled, temporary files have fixed names and outlive the process;
+/// - after each add() the run stores receipt() in its journal (core/project/Journal.h);
+/// - a later exporter, made for the same plan with Journaled::takeUp, is offered each stored receipt by takeUp()
+///   instead of add(). It reads the bytes back; if they are not those of the receipt the layer is simply added again.
+/// What is not covered by receipts (headers, extras, index) an exporter writes anew each time; it must come out the
+/// same, which layoutChecksum() stands for. A new exporter implements the pure functions and builds on AtomicFile.
 class Exporter {
 public:
     virtual ~Exporter() = default;
     [[nodiscard]] virtual const SizeEstimate& estimate() const = 0;
     /// Tensor indices in the order add() wants them.
     [[nodiscard]] virtual const std::vector<std::size_t>& order() const = 0;
-    [[nodiscard]] virtual Status add(const QuantizedLayer& layer) = 0;
-    /// Verifies, then gives the files their names. Cancelled is possible until the first of them has it.
-    [[nodiscard]] virtual Status finish(const JobContext& job = {}) = 0;
+    /// Writes the next layer. Polls the job about once a megabyte.
+    [[nodiscard]] virtual Status add(const QuantizedLayer& layer, const JobContext& job = {}) = 0;
+
+    /// Of the layer that add() took last; absent where the file holds the codes and factors themselves.
+    [[nodiscard]] virtual std::optional<StoredForm> storedForm() const { return std::nullopt; }
+    /// Of the layer that came last.
+    [[nodiscard]] virtual LayerReceipt receipt() const = 0;
+    /// Instead of add(): the next layer stands in the files already. VerifyFailed if it does not, whole and with these
+    /// checksums: nothing has moved then, and add() takes it. A receipt comes from a file and may hold anything.
+    [[nodiscard]] virtual Status takeUp(std::size_t tensor, const LayerReceipt& receipt, const JobContext& job) = 0;
+    /// Instead of add(), or after an add() that failed: passes over the next layer's place, for a layer that could not
+    /// be computed. The others can still be written and journaled; verify() fails.
+    [[nodiscard]] virtual Status leaveOpen() = 0;
+    /// Of everything that is fixed before the first layer: names, types, shapes, metadata, places.
+    [[nodiscard]] virtual std::uint64_t layoutChecksum() const = 0;
+    /// Writes what stands behind the last layer, reads the files back and compares tensor by tensor. VerifyFailed,
+    /// Cancelled.
+    [[nodiscard]] virtual Status verify(const JobContext& job) = 0;
+
+    /// All bytes so far are on the disk. A stop request ends the wait (Cancelled).
+    [[nodiscard]] Status flush(const std::stop_token& stop = {});
+    /// Of the files, in the order of estimate().outputs: what Journaled::placedInodes wants to know.
+    [[nodiscard]] std::vector<std::uint64_t> inodes();
+    /// Gives the files their names, all or none. @pre verify() and flush() succeeded.
+    [[nodiscard]] Status place();
+    /// verify(), flush(), place(). Cancelled is possible until the first file has its name.
+    [[nodiscard]] Status finish(const JobContext& job = {});
+    /// The temporary files of a journaled export go after all when this is destroyed.
+    void discard();
+
+protected:
+    /// In the order of estimate().outputs. Not owned, never null.
+    [[nodiscard]] virtual std::vector<AtomicFile*> files() = 0;
+    /// Files of an earlier export that would be taken for part of this one: removed by place().
+    [[nodiscard]] virtual std::vector<std::filesystem::path> obsoleteFiles() const { return {}; }
+};
+
+/// For exports whose finished layers are kept in a journal.
+struct Journaled {
+    bool takeUp = false;  ///< continue in the temporary files that an earlier process left
+    /// With takeUp, when the earlier process was already giving names: inodes() of its files.
+    std::vector<std::uint64_t> placedInodes{};
 };
 
 struct ExportRequest {
@@ -62,11 +137,24 @@ struct ExportRequest {
     std::shared_ptr<const Checkpoint> templateGguf{};  ///< keys and tokenizer from here; else from the HF folder
     const Imatrix* calibration = nullptr;         ///< for provenance keys
     bool overwrite = false;
+    Bytes splitMaxBytes = 5'000'000'000;          ///< of one file, where the target comes in several
     /// For tests and comparisons: store the decoded values of quantized tensors as F32, adapter as F32.
     bool dequantized = false;
     /// With `dequantized`: fold Q + L R into the model and write no adapter.
     bool merged = false;
+    /// Absent: temporary files have names of their own and vanish with the exporter.
+    std::optional<Journaled> journaled{};
+    std::stop_token stop{};        ///< ends the reservation of large files
+    FileSystem* system = nullptr;  ///< for tests; null: the real one
 };
+
+/// What every exporter refuses before any work. OutputIsInput: an output, or a name that its temporary, backup or
+/// journal file will have, reaches an input by whatever name (links, another case). WouldOverwrite: an output exists
+/// and nobody said it may go; a file that the journaled run had placed there itself does not count.
+[[nodiscard]] Status checkOutputs(const ExportRequest& request, std::span<const OutputFile> outputs,
+                                  std::span<const std::filesystem::path> inputs);
+/// Options for the AtomicFile of one output.
+[[nodiscard]] AtomicFileOptions fileOptionsOf(const ExportRequest& request, std::size_t output);
 
 /// Type a tensor has in the exported file when it is kept: of a GGUF as it is, byte for byte; from HF in its own type
 /// where llama.cpp computes with it, but norms, vectors and F64 as F32.
@@ -77,6 +165,14 @@ struct ExportRequest {
 [[nodiscard]] Result<SizeEstimate> estimateGguf(const ExportRequest& request);
 /// Refuses (OutputIsInput, WouldOverwrite, NotRepresentable, NoSpace, PermissionDenied) before any work.
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request);
+
+/// The weights decoded again, as BF16, labelled as such: a folder that runtimes of safetensors load, or one file.
+[[nodiscard]] Result<SizeEstimate> estimateBf16(const ExportRequest& request);
+[[nodiscard]] Result<std::unique_ptr<Exporter>> makeBf16Exporter(ExportRequest request);
+
+/// Codes, scales and factors of any grid (docs/research-container.md): a folder, or one file.
+[[nodiscard]] Result<SizeEstimate> estimateResearch(const ExportRequest& request);
+[[nodiscard]] Result<std::unique_ptr<Exporter>> makeResearchExporter(ExportRequest request);
 
 struct ExporterRow {
     std::string_view id;       ///< "gguf", as in --to

@@ -265,64 +265,31 @@ Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> 
     return layout;
 }
 
-GgufWriter::GgufWriter(GgufWriter&&) noexcept = default;
-GgufWriter& GgufWriter::operator=(GgufWriter&&) noexcept = default;
-GgufWriter::~GgufWriter() = default;
-
 Result<GgufWriter> GgufWriter::create(const std::filesystem::path& target, GgufLayout layout, bool overwrite,
                                       FileSystem& system)
 {
+    return create(target, std::move(layout), AtomicFileOptions{.overwrite = overwrite}, system);
+}
+
+Result<GgufWriter> GgufWriter::create(const std::filesystem::path& target, GgufLayout layout,
+                                      const AtomicFileOptions& options, FileSystem& system)
+{
     if (layout.tensors.empty())
         return fail(ErrorCode::NotRepresentable, Where{target.string()}, "a GGUF file without tensors is nothing to load");
-    auto file = AtomicFile::create(target, layout.totalBytes, overwrite, system);
-    if (!file)
-        return passOn(std::move(file));
-    GgufWriter writer;
-    writer.m_layout = std::move(layout);
-    writer.m_file = std::move(*file);
-    writer.m_target = target;
-    if (auto written = writer.m_file->write(writer.m_layout.header); !written)
-        return passOn(std::move(written));
-    if (auto closed = writer.closeFullTensors(); !closed)  // the first ones may be empty
-        return passOn(std::move(closed));
-    return writer;
-}
-
-Status GgufWriter::append(std::span<const std::byte> bytes)
-{
-    if (bytes.empty())
-        return {};
-    if (m_tensor >= m_layout.tensors.size() || bytes.size() > m_layout.sizes[m_tensor] - m_inTensor) {
-        const bool past = m_tensor >= m_layout.tensors.size();
-        return fail(ErrorCode::VerifyFailed,
-                    Where{m_target.string(), past ? std::string{} : m_layout.tensors[m_tensor].name, m_file->position()},
-                    fmt::format("{} bytes come where {} are expected", bytes.size(),
-                                past ? 0 : m_layout.sizes[m_tensor] - m_inTensor));
-    }
-    if (auto written = m_file->write(bytes); !written)
-        return written;
-    m_running.add(bytes);
-    m_inTensor += bytes.size();
-    return closeFullTensors();
-}
-
-Status GgufWriter::closeFullTensors()
-{
-    while (m_tensor < m_layout.tensors.size() && m_inTensor == m_layout.sizes[m_tensor]) {
-        if (auto padded = m_file->writeZeros(alignUp(m_inTensor, kAlignment) - m_inTensor); !padded)
-            return padded;
-        m_checksums.push_back(m_running.value());
-        m_running = {};
-        m_inTensor = 0;
-        ++m_tensor;
-    }
-    return {};
+    std::vector<FilePlace> places;
+    places.reserve(layout.tensors.size());
+    for (std::size_t i = 0; i < layout.tensors.size(); ++i)
+        places.push_back({layout.tensors[i].name, layout.header.size() + layout.offsets[i], layout.sizes[i]});
+    auto tensors = TensorFile::create(target, layout.header, std::move(places), layout.totalBytes, options, system);
+    if (!tensors)
+        return passOn(std::move(tensors));
+    return GgufWriter(std::move(layout), std::move(*tensors));
 }
 
 Status GgufWriter::retype(std::size_t tensor, DType dtype)
 {
     GgufTensorSpec spec = m_layout.tensors[tensor];
-    const Where where{m_target.string(), spec.name, m_layout.typeOffsets[tensor]};
+    const Where where{m_tensors.file().target().string(), spec.name, m_layout.typeOffsets[tensor]};
     spec.dtype = dtype;
     if (auto representable = checkSpec(spec); !representable)
         return representable;
@@ -333,46 +300,47 @@ Status GgufWriter::retype(std::size_t tensor, DType dtype)
     const auto id = static_cast<std::uint32_t>(info(dtype).ggmlId);
     const std::span<std::byte> word = std::span(m_layout.header).subspan(static_cast<std::size_t>(m_layout.typeOffsets[tensor]), 4);
     std::memcpy(word.data(), &id, sizeof id);
-    return m_file->rewrite(m_layout.typeOffsets[tensor], word);
+    return m_tensors.rewrite(m_layout.typeOffsets[tensor], word);
 }
 
-Status GgufWriter::compareWithWritten() const
+Status GgufWriter::compareHeader() const
 {
-    const auto written = Checkpoint::open(m_file->temporaryPath());
+    const std::string target = m_tensors.file().target().string();
+    const auto written = Checkpoint::open(m_tensors.file().temporaryPath());
     if (!written)
-        return fail(ErrorCode::VerifyFailed, Where{m_target.string()},
+        return fail(ErrorCode::VerifyFailed, Where{target},
                     "the written file cannot be read back: " + written.error().detail);
     const Checkpoint& found = **written;
     if (found.tensors().size() != m_layout.tensors.size())
-        return fail(ErrorCode::VerifyFailed, Where{m_target.string()},
+        return fail(ErrorCode::VerifyFailed, Where{target},
                     fmt::format("{} tensors were written, {} are read back", m_layout.tensors.size(), found.tensors().size()));
     for (std::size_t i = 0; i < m_layout.tensors.size(); ++i) {
         const GgufTensorSpec& spec = m_layout.tensors[i];
-        const Where where{m_target.string(), spec.name, m_layout.header.size() + m_layout.offsets[i]};
+        const Where where{target, spec.name, m_tensors.places()[i].begin};
         const auto index = found.find(spec.name);
         if (!index)
             return fail(ErrorCode::VerifyFailed, where, "is missing from the written file");
-        const auto view = found.view(*index);
-        if (!view)
-            return fail(ErrorCode::VerifyFailed, where, "cannot be read back: " + view.error().detail);
-        if (view->dtype != spec.dtype || ggufDimensions(view->shape) != ggufDimensions(spec.shape))
+        const TensorInfo& tensor = found.tensors()[*index];
+        if (tensor.dtype != spec.dtype || ggufDimensions(tensor.shape) != ggufDimensions(spec.shape))
             return fail(ErrorCode::VerifyFailed, where,
                         fmt::format("was written as {} {}, is read back as {} {}", info(spec.dtype).name, toString(spec.shape),
-                                    info(view->dtype).name, toString(view->shape)));
-        Checksum checksum;
-        checksum.add(view->bytes);
-        if (checksum.value() != m_checksums[i] || !found.checkUnchanged(*index))
-            return fail(ErrorCode::VerifyFailed, where, "the bytes read back are not those that were written");
+                                    info(tensor.dtype).name, toString(tensor.shape)));
+        if (tensor.state != TensorState::Ok || (tensor.bytes > 0 && tensor.offset != m_tensors.places()[i].begin)
+            || tensor.bytes != m_tensors.places()[i].size)
+            return fail(ErrorCode::VerifyFailed, where,
+                        fmt::format("{} bytes were written there, {} bytes at byte {} are read back",
+                                    m_tensors.places()[i].size, tensor.bytes, tensor.offset));
     }
     return {};
 }
 
-Status GgufWriter::verify()
+Status GgufWriter::verify(const JobContext& job)
 {
-    if (m_tensor != m_layout.tensors.size())
-        return fail(ErrorCode::VerifyFailed, Where{m_target.string(), m_layout.tensors[m_tensor].name, m_file->position()},
-                    fmt::format("ends after {} of {} bytes", m_inTensor, m_layout.sizes[m_tensor]));
-    Status compared = compareWithWritten();
+    // Bytes first: what ends early says so better than a reader of the whole would. They are read piece by piece, for
+    // a mapping's pages would count as this process's memory.
+    if (Status compared = m_tensors.compareWithWritten(job); !compared)
+        return compared;
+    Status compared = compareHeader();
     m_isVerified = compared.has_value();
     return compared;
 }
@@ -383,7 +351,7 @@ Status GgufWriter::finish()
         if (Status verified = verify(); !verified)
             return verified;
     }
-    return m_file->commit();
+    return m_tensors.file().commit();
 }
 
 }  // namespace sigmascope

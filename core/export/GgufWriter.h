@@ -4,7 +4,7 @@
 #include "core/base/AtomicFile.h"
 #include "core/base/Result.h"
 #include "core/checkpoint/GgufMetadata.h"
-#include "core/export/Checksum.h"
+#include "core/export/TensorFile.h"
 #include "core/tensor/DType.h"
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sigmascope {
@@ -77,32 +78,28 @@ struct GgufLayout {
 /// compares names, types, shapes and a checksum of every tensor before it is renamed.
 class GgufWriter {
 public:
+    [[nodiscard]] static Result<GgufWriter> create(const std::filesystem::path& target, GgufLayout layout,
+                                                   const AtomicFileOptions& options,
+                                                   FileSystem& system = FileSystem::real());
     [[nodiscard]] static Result<GgufWriter> create(const std::filesystem::path& target, GgufLayout layout, bool overwrite,
                                                    FileSystem& system = FileSystem::real());
-    GgufWriter(GgufWriter&&) noexcept;
-    GgufWriter& operator=(GgufWriter&&) noexcept;
-    ~GgufWriter();
     /// Bytes of the next tensor of the layout; may come in pieces, their sum must be its size.
-    [[nodiscard]] Status append(std::span<const std::byte> bytes);
+    [[nodiscard]] Status append(std::span<const std::byte> bytes) { return m_tensors.append(bytes); }
     /// Another type of the same size for a tensor whose values turned out not to fit the one announced.
     [[nodiscard]] Status retype(std::size_t tensor, DType dtype);
     /// Re-reads what stands under the temporary name. @pre every tensor is complete, else VerifyFailed.
-    [[nodiscard]] Status verify();
+    [[nodiscard]] Status verify(const JobContext& job = {});
     /// verify() unless that is done, then the rename.
     [[nodiscard]] Status finish();
     [[nodiscard]] const GgufLayout& layout() const { return m_layout; }
+    [[nodiscard]] TensorFile& tensors() { return m_tensors; }
+    [[nodiscard]] const TensorFile& tensors() const { return m_tensors; }
 
 private:
-    GgufWriter() = default;
-    [[nodiscard]] Status closeFullTensors();
-    [[nodiscard]] Status compareWithWritten() const;
+    GgufWriter(GgufLayout layout, TensorFile tensors) : m_layout(std::move(layout)), m_tensors(std::move(tensors)) {}
+    [[nodiscard]] Status compareHeader() const;
     GgufLayout m_layout;
-    std::unique_ptr<AtomicFile> m_file;
-    std::size_t m_tensor = 0;
-    Bytes m_inTensor = 0;
-    Checksum m_running;                      // of the tensor being written
-    std::vector<std::uint64_t> m_checksums;  // of the tensors before it
-    std::filesystem::path m_target;
+    TensorFile m_tensors;
     bool m_isVerified = false;
 };
 

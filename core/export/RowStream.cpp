@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/RowStream.h"
 
+#include "core/base/Job.h"
 #include "core/export/GgufSource.h"
 #include "core/tensor/Blas.h"
 
@@ -26,6 +27,8 @@ Status forEachChunk(const StoredRows& rows, std::uint64_t widestRow, const OnChu
     const std::uint64_t step = std::clamp<std::uint64_t>(kChunkBytes / std::max<std::uint64_t>(widestRow, 1), 1, rows.rows);
     std::vector<std::byte> gathered;
     for (std::uint64_t first = 0; first < rows.rows; first += step) {
+        if (rows.stop.stop_requested())
+            return cancelledError();
         const std::uint64_t count = std::min(step, rows.rows - first);
         std::span<const std::byte> chunk = rows.bytes.subspan(static_cast<std::size_t>(first) * rowBytes,
                                                               static_cast<std::size_t>(count) * rowBytes);

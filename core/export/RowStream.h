@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stop_token>
 
 namespace sigmascope {
 
@@ -18,6 +19,7 @@ struct StoredRows {
     std::uint32_t heads = 0;  ///< interleaved for rotary pairs, see sourceRow(); 0: in place
     /// Turns `count` rows into floats.
     std::function<void(std::span<const std::byte> bytes, std::uint64_t count, std::span<float> out)> decode{};
+    std::stop_token stop{};   ///< asked once a megabyte
 };
 
 /// Appends the rows as they are stored, a megabyte at a time.

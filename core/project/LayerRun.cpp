@@ -3,6 +3,8 @@
 
 #include "core/base/Parallel.h"
 #include "core/base/Random.h"
+#include "core/compute/DeviceLog.h"
+#include "core/solve/CodeFormatOf.h"
 #include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
@@ -10,6 +12,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <new>
 
@@ -70,7 +74,7 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     outcome.result = {.tensor = tensor, .name = source.name, .grid = lowerCase(info(stored).name), .method = "keep"};
     if (const std::uint64_t elements = view->elements(); elements != 0) {
         const Bytes bytes
-            = stored == source.dtype ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);
+            = stored == source.dtype && source.unknownDtype.empty() ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);
         outcome.result.bitsPerWeight = 8.0 * static_cast<double>(bytes) / static_cast<double>(elements);
     }
     outcome.result.publishedBits = outcome.result.bitsPerWeight;
@@ -84,32 +88,17 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     return outcome;
 }
 
-/// The exporter has laid out the planned rank: a residual of smaller rank is completed with zeros.
-void padTo(StoredFactors& factors, std::size_t rank)
-{
-    if (factors.rank >= rank || factors.rank == 0)
-        return;
-    const std::size_t size = factors.left.size() / (factors.rows * factors.rank);
-    std::vector<std::byte> left(factors.rows * rank * size);
-    for (std::size_t row = 0; row < factors.rows; ++row)
-        std::memcpy(left.data() + row * rank * size, factors.left.data() + row * factors.rank * size,
-                    factors.rank * size);
-    factors.left = std::move(left);
-    factors.right.resize(rank * factors.cols * size);
-    factors.rank = rank;
-}
-
 struct Measured {
     std::optional<double> weightError{};
     std::optional<double> metricError{};
 };
 
 Measured measured(std::span<const float> weights, std::span<const float> residual, const QuantizedTensor& quantized,
-                  const StoredFactors* factors, const Metric& metric)
+                  const StoredFactors* factors, const Metric& metric, const JobContext& job)
 {
     const ScaledMatrix w{weights, quantized.rows, quantized.cols, metric.scale};
     const ScaledMatrix e{residual, quantized.rows, quantized.cols, metric.scale};
-    const ReconstructionError error = reconstructionError(w, e, factors, metric);
+    const ReconstructionError error = reconstructionError(w, e, factors, metric, job.stop);
     Measured result;
     if (std::isfinite(error.weightError))
         result.weightError = error.weightError;
@@ -121,12 +110,78 @@ Measured measured(std::span<const float> weights, std::span<const float> residua
 void fillBits(TensorResult& result, const QuantizedTensor& quantized, const StoredFactors* factors)
 {
     const auto elements = static_cast<double>(quantized.rows) * static_cast<double>(quantized.cols);
-    const Bytes factorBytes = factors == nullptr ? 0 : factors->left.size() + factors->right.size();
-    result.bitsPerWeight = 8.0 * static_cast<double>(quantized.codes.size() + factorBytes) / elements;
+    const Bytes stored = factors == nullptr ? 0 : factors->bytes();
+    result.bitsPerWeight = 8.0 * static_cast<double>(quantized.codes.size() + stored) / elements;
     result.rank = factors == nullptr ? 0 : static_cast<std::uint32_t>(factors->rank);
-    const double factorBits = factors == nullptr || factors->type != FactorType::F32 ? 16.0 : 32.0;
-    result.publishedBits
-        = publishedLqerBits(quantized.bitsPerWeight(), factorBits, quantized.rows, quantized.cols, result.rank);
+    // Per stored value, scales included, as LQER counts its exponents.
+    const double values = result.rank * static_cast<double>(quantized.rows + quantized.cols);
+    result.publishedBits = publishedLqerBits(quantized.bitsPerWeight(),
+                                             values > 0 ? 8.0 * static_cast<double>(stored) / values : 16.0,
+                                             quantized.rows, quantized.cols, result.rank);
+}
+
+/// A failure that more memory or another try would not mend, and that leaves the codes as good as they are.
+bool isOfThisCorrection(const Error& error)
+{
+    return error.code == ErrorCode::NonFinite || error.code == ErrorCode::NotConverged;
+}
+
+/// lowRank() on a thread that is left behind when the job is cancelled: its eigen-solvers cannot be interrupted.
+Result<LowRankCorrection> correctionOf(const std::shared_ptr<FloatBuffer>& residual, std::uint64_t rows,
+                                       std::uint64_t cols, const Metric& metric, std::size_t rank, std::uint64_t seed,
+                                       const JobContext& job)
+{
+    // All that the work touches, so that it may outlive this call.
+    struct Work {
+        std::shared_ptr<FloatBuffer> residual;
+        std::vector<float> scale;
+        std::mutex mutex;
+        std::function<void(double, std::string_view)> progress; // taken away when nobody listens any more
+        Result<LowRankCorrection> correction = cancelledError();
+    };
+    const auto work = std::make_shared<Work>();
+    work->residual = residual;
+    work->scale = metric.scale;
+    work->progress = job.progress;
+    const bool done = runAbandonable(job.stop, [work, rows, cols, rank, seed, stop = job.stop] {
+        const JobContext inside{.stop = stop, .progress = [&work](double fraction, std::string_view subject) {
+                                    const std::scoped_lock lock(work->mutex);
+                                    if (work->progress)
+                                        work->progress(fraction, subject);
+                                }};
+        work->correction = lowRank({work->residual->span(), rows, cols, work->scale}, rank, {.seed = seed}, inside);
+    });
+    if (done)
+        return std::move(work->correction);
+    const std::scoped_lock lock(work->mutex);
+    work->progress = nullptr;
+    return cancelledError();
+}
+
+/// Products with E on the backend's device, E being formed there from weights and codes; sent as values where the
+/// device cannot read the codes. Null on a CPU, whose products are core/lowrank's own.
+Result<std::unique_ptr<MatrixProducts>> deviceProducts(ComputeBackend& backend, std::span<const float> weights,
+                                                       std::span<const float> residual,
+                                                       const QuantizedTensor& quantized, const JobContext& job)
+{
+    if (backend.device().kind == "cpu")
+        return nullptr;
+    const auto format = codeFormatOf(*quantized.grid);
+    const bool isReadable = format && backend.supports(Op::Sketch, askedType(format));
+    return backend.products(isReadable
+                                ? ResidualSource{weights, quantized.rows, quantized.cols, format, quantized.codes}
+                                : ResidualSource{residual, quantized.rows, quantized.cols, std::nullopt, {}},
+                            job);
+}
+
+/// On a device the work stays on this thread: products are cut into short slices and no eigenproblem is larger than
+/// the basis, so a cancel is seen soon, and nothing may outlive the device.
+Result<LowRankCorrection> correctionOnDevice(MatrixProducts& products, const FloatBuffer& residual,
+                                             const QuantizedTensor& quantized, const Metric& metric, std::size_t rank,
+                                             std::uint64_t seed, const JobContext& job)
+{
+    const ScaledMatrix matrix{residual.span(), quantized.rows, quantized.cols, metric.scale, &products};
+    return lowRank(matrix, rank, {.seed = seed}, job);
 }
 
 Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
@@ -145,38 +200,55 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     if (rows == 0 || cols == 0 || !(*grid)->accepts(cols))
         return failIn(checkpoint, tensor,
                       {ErrorCode::NotRepresentable, fmt::format("{} cannot code rows of {} values", plan.grid, cols)});
-    auto weights = decodedTensor(*view);
+    const auto weights = decodedTensor(*view, job);
     if (!weights)
         return failIn(checkpoint, tensor, weights.error());
 
     const Metric metric = metricFor(plan.metric, calibration, source.name, cols);
-    const Solver* nearest = findSolver("nearest");
+    const Solver* solver = findSolver(plan.solver);
+    if (solver == nullptr)
+        return failIn(checkpoint, tensor, {ErrorCode::InvalidOption, "no solver '" + escaped(plan.solver) + "'"});
+    DeviceLog devices;
+    const JobContext logged = devices.listening(job);
     // Of one layer only the correction takes long enough to report.
-    auto solution = nearest->solve(
-        {.weights = *weights, .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend},
-        {.stop = job.stop});
+    auto solution = solver->solve(
+        {.weights = weights->span(), .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend},
+        {.stop = logged.stop, .ran = logged.ran});
     if (!solution)
         return failIn(checkpoint, tensor, solution.error());
 
-    std::vector<float> residual = *weights;
-    subtractDecoded(solution->quantized, residual);
     LayerOutcome outcome;
+    const auto residual = std::make_shared<FloatBuffer>(residualOf(weights->span(), solution->quantized, job));
     if (plan.rank > 0) {
-        const auto correction
-            = lowRank({residual, rows, cols, metric.scale}, plan.rank, {.seed = seedFor(seed, source.name)}, job);
-        if (!correction)
+        const auto products
+            = deviceProducts(backend, weights->span(), residual->span(), solution->quantized, logged);
+        if (!products)
+            return failIn(checkpoint, tensor, products.error());
+        const std::uint64_t ownSeed = seedFor(seed, source.name);
+        const auto correction = *products == nullptr
+            ? correctionOf(residual, rows, cols, metric, plan.rank, ownSeed, job)
+            : correctionOnDevice(**products, *residual, solution->quantized, metric, plan.rank, ownSeed, logged);
+        if (!correction && !isOfThisCorrection(correction.error()))
             return failIn(checkpoint, tensor, correction.error());
-        if (correction->rank() > 0) {
-            outcome.layer.factors = storeFactors(*correction, plan.factors);
-            padTo(*outcome.layer.factors, plan.rank);
+        if (!correction) {
+            outcome.correctionFailed = true;
+            outcome.result.fallback = "no correction: " + correction.error().detail;
+        } else if (correction->rank() > 0) {
+            // The exporter has laid out the planned rank: a residual of smaller rank is completed with zeros.
+            outcome.layer.factors = storeFactors(*correction, plan.factors, plan.rank);
         }
     }
     const StoredFactors* factors = outcome.layer.factors ? &*outcome.layer.factors : nullptr;
     const Metric reporting = reportingMetric(plan, calibration, source.name, cols);
-    const Measured before = measured(*weights, residual, solution->quantized, nullptr, reporting);
-    const Measured after
-        = factors == nullptr ? before : measured(*weights, residual, solution->quantized, factors, reporting);
+    const Measured before
+        = measured(weights->span(), residual->span(), solution->quantized, nullptr, reporting, job);
+    const Measured after = factors == nullptr
+        ? before
+        : measured(weights->span(), residual->span(), solution->quantized, factors, reporting, job);
+    if (job.cancelled())
+        return cancelledError();
 
+    const std::string failure = outcome.result.fallback;
     TensorResult& result = outcome.result;
     result = {.tensor = tensor, .name = source.name, .preset = plan.preset, .grid = plan.grid};
     result.method = methodOf(plan, metric);
@@ -185,9 +257,12 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     result.metricError = after.metricError;
     result.weightErrorRank0 = before.weightError;
     result.metricErrorRank0 = before.metricError;
-    result.device = solution->device;
-    if (plan.rank > 0)
-        result.fallback = metric.note;
+    const std::string ran = devices.summary();
+    result.device = ran.empty() ? solution->device : ran;
+    if (plan.rank > 0 || usesMetric(plan))
+        result.fallback = failure.empty() ? metric.note : failure;
+    if (const std::string elsewhere = devices.reasons(); !elsewhere.empty())
+        result.fallback += (result.fallback.empty() ? "" : "; ") + elsewhere;
     outcome.layer.tensor = tensor;
     outcome.layer.quantized = std::move(solution->quantized);
     return outcome;
@@ -195,42 +270,58 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
 
 } // namespace
 
-Result<std::vector<float>> decodedTensor(const TensorView& view)
+Result<FloatBuffer> decodedTensor(const TensorView& view, const JobContext& job)
 {
-    std::vector<float> values(view.elements());
+    FloatBuffer values(view.elements());
     const std::uint64_t cols = view.cols();
     const std::uint64_t step = rowsPerTask(cols);
     const std::uint64_t rows = view.rows();
     std::mutex mutex;
     Status status;
     parallelFor((rows + step - 1) / step, [&](std::size_t task) {
+        if (job.cancelled())
+            return;
         const std::uint64_t first = task * step;
         const std::uint64_t count = std::min(step, rows - first);
-        if (auto done = decodeRows(view, first, count, std::span(values).subspan(first * cols, count * cols)); !done) {
+        if (auto done = decodeRows(view, first, count, values.span().subspan(first * cols, count * cols)); !done) {
             const std::scoped_lock lock(mutex);
             status = std::move(done);
         }
     });
+    if (job.cancelled())
+        return cancelledError();
     if (!status)
         return passOn(status);
     return values;
 }
 
-void subtractDecoded(const QuantizedTensor& quantized, std::span<float> weights)
+FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& quantized, const JobContext& job)
 {
+    FloatBuffer residual(weights.size());
     const std::uint64_t cols = quantized.cols;
     const std::uint64_t step = rowsPerTask(cols);
     const std::size_t rowBytes = quantized.grid->rowBytes(cols);
     parallelFor((quantized.rows + step - 1) / step, [&](std::size_t task) {
+        if (job.cancelled())
+            return;
         const std::uint64_t first = task * step;
         const std::uint64_t count = std::min(step, quantized.rows - first);
-        std::vector<float> decoded(count * cols);
+        const auto part = residual.span().subspan(first * cols, count * cols);
         quantized.grid->decode(std::span(quantized.codes).subspan(first * rowBytes, count * rowBytes), count, cols,
-                               decoded);
-        const auto part = weights.subspan(first * cols, count * cols);
+                               part);
+        const auto original = weights.subspan(first * cols, count * cols);
         for (std::size_t i = 0; i < part.size(); ++i)
-            part[i] -= decoded[i];
+            part[i] = original[i] - part[i];
     });
+    return residual;
+}
+
+void releasePages(const Checkpoint& checkpoint, std::size_t tensor)
+{
+    const TensorInfo& source = checkpoint.tensors()[tensor];
+    const MappedFile* file = source.shard < checkpoint.shardCount() ? checkpoint.shard(source.shard) : nullptr;
+    if (file != nullptr)
+        file->release(source.offset, source.bytes);
 }
 
 tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error)
@@ -263,7 +354,10 @@ Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t ten
         outcome = plan.keep ? keepLayer(checkpoint, tensor, plan, calibration)
                             : codeLayer(checkpoint, tensor, plan, calibration, seed, backend, job);
     } catch (const std::bad_alloc&) {
-        return failIn(checkpoint, tensor, {ErrorCode::OutOfMemory, "not enough memory to quantize this tensor"});
+        return failIn(checkpoint, tensor,
+                      {ErrorCode::OutOfMemory,
+                       fmt::format("not enough memory to quantize this tensor of {} values",
+                                   checkpoint.tensors()[tensor].elements())});
     }
     // Before any other verdict: zeros laid over vanished pages look like values, and like strange failures.
     if (const Status same = checkpoint.checkUnchanged(tensor); !same)

@@ -6,17 +6,40 @@
 #include "core/grid/Grid.h"
 #include "core/project/Pipeline.h"
 
+#include <memory>
 #include <span>
 #include <vector>
 
 namespace sigmascope
 {
 
-/// The whole tensor as floats, on all threads.
-[[nodiscard]] Result<std::vector<float>> decodedTensor(const TensorView& view);
+/// Floats that nobody has set yet: a vector would first fill hundreds of megabytes with zeros, on one thread.
+class FloatBuffer
+{
+public:
+    FloatBuffer() = default;
+    explicit FloatBuffer(std::size_t size)
+        : m_data(std::make_unique_for_overwrite<float[]>(size))
+        , m_size(size)
+    {
+    }
+    [[nodiscard]] std::span<float> span() { return {m_data.get(), m_size}; }
+    [[nodiscard]] std::span<const float> span() const { return {m_data.get(), m_size}; }
 
-/// Overwrites W [rows x cols] with E = W - Q.
-void subtractDecoded(const QuantizedTensor& quantized, std::span<float> weights);
+private:
+    std::unique_ptr<float[]> m_data;
+    std::size_t m_size = 0;
+};
+
+/// The whole tensor as floats, on all threads.
+[[nodiscard]] Result<FloatBuffer> decodedTensor(const TensorView& view, const JobContext& job);
+
+/// E = W - Q of W [rows x cols]. Meaningless once the job is cancelled.
+[[nodiscard]] FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& quantized,
+                                     const JobContext& job);
+
+/// Takes the tensor's pages out of this process's memory, where a mapped model would otherwise end up whole.
+void releasePages(const Checkpoint& checkpoint, std::size_t tensor);
 
 /// Puts the tensor's name and file before an error that only knows rows and columns.
 [[nodiscard]] tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error);

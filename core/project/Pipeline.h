@@ -28,8 +28,9 @@ struct TensorResult {
     std::optional<double> weightErrorRank0{}; ///< of the same codes without correction
     std::optional<double> metricErrorRank0{};
     double seconds = 0;
-    std::string device; ///< of the encode: "cpu", "vulkan:0"
+    std::string device; ///< that ran it: "cpu", "vulkan:0"; "vulkan:0, sketch cpu" where ops differ (DeviceLog)
     std::string fallback; ///< why it is not as planned; empty if it is
+    bool resumed = false; ///< done by an earlier run that was cut short; `seconds` are those it took then
 };
 
 struct RunResult {
@@ -49,6 +50,7 @@ struct RunResult {
 struct LayerOutcome {
     QuantizedLayer layer;
     TensorResult result;
+    bool correctionFailed = false; ///< the codes are good; the result's fallback says why there is no correction
 };
 [[nodiscard]] Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t tensor,
                                                  const LayerPlan& plan, const Imatrix* calibration, std::uint64_t seed,
@@ -65,17 +67,46 @@ struct LayerOutcome {
 [[nodiscard]] std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan,
                                                     const Imatrix* calibration);
 
+/// What to do with the journal of a run that was cut short (or cancelled, or of which a layer failed).
+enum class Unfinished {
+    Refuse, ///< UnfinishedRun: nobody said what to do with hours of work
+    Resume, ///< continue it; if there is none, begin
+    Discard, ///< begin anew, its finished layers are lost
+};
+
 struct RunOptions {
-    /// Called after each layer, from the job's thread.
+    /// Called after each layer, from the job's thread; also for those that an earlier run had finished.
     std::function<void(const TensorResult&)> onLayer{};
+    /// Called for each layer that could not be computed, from the job's thread. The run goes on with the others.
+    std::function<void(std::size_t tensor, const Error&)> onFailure{};
+    /// Called beside the job's progress, from any thread: seconds left by what this run's own layers took so far;
+    /// absent until 3 % of its work is done.
+    std::function<void(std::optional<double>)> onTimeLeft{};
     /// What resolve() already had to change: repeated in the results of those tensors.
     std::vector<Fallback> known{};
     /// NotRepresentable, before anything is written, if any tensor would not become what was planned.
     bool refuseFallback = false;
+    Unfinished unfinished = Unfinished::Refuse;
 };
 
-/// preflight, then layer by layer: view -> decode -> encode -> correct -> export -> free. Checks the file before
-/// and after each tensor (FileChanged, FileBroken end the run). A failure names its tensor and leaves no output.
+/// What an unfinished run beside @p output has done; absent if there is none. For asking before quantize().
+struct UnfinishedRun {
+    std::filesystem::path journal;
+    std::size_t finished = 0; ///< layers
+    std::size_t planned = 0;
+};
+[[nodiscard]] Result<std::optional<UnfinishedRun>> unfinishedRunAt(const std::filesystem::path& output);
+
+/// preflight, then layer by layer: view -> decode -> encode -> correct -> export -> journal -> free, in memory of some
+/// four times the largest tensor. Checks the file before and after each tensor (FileChanged, FileBroken end the run).
+///
+/// A journal beside the output keeps every finished layer. Cancelled, failed or killed, the run leaves it and the
+/// temporary files behind (unless no layer was finished), and Unfinished::Resume continues to the same bytes as an
+/// undisturbed run; JournalMismatch, naming what differs, if it would not. Nothing stands at the output's name before
+/// all is verified. OutputBusy while another process writes there.
+///
+/// A layer that fails ends alone: the others are computed and journaled, then LayersFailed names those that failed and
+/// why. Resumed, only they are tried again. A correction that cannot be computed is left out, and the result says so.
 [[nodiscard]] Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& exporter,
                                          ComputeBackend& backend, const RunOptions& options, const JobContext& job);
 

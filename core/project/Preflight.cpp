@@ -30,11 +30,11 @@ std::string keptInstead(const Checkpoint& checkpoint, std::size_t tensor, const 
 Result<std::string> trialFailure(const TensorView& view, const Grid& grid, ComputeBackend& backend,
                                  const JobContext& job)
 {
-    const auto values = decodedTensor(view);
+    const auto values = decodedTensor(view, job);
     if (!values)
         return passOn(values);
     const Metric plain;
-    const auto solution = findSolver("nearest")->solve({.weights = *values,
+    const auto solution = findSolver("nearest")->solve({.weights = values->span(),
                                                         .rows = view.rows(),
                                                         .cols = view.cols(),
                                                         .grid = &grid,
@@ -149,6 +149,7 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
         if (const Status same = checkpoint.checkUnchanged(tensor); !same)
             return passOn(same);
         const Status looked = preflightLayer(checkpoint, tensor, resolved, backend, {.stop = job.stop});
+        releasePages(checkpoint, tensor);
         if (const Status same = checkpoint.checkUnchanged(tensor); !same)
             return passOn(same);
         if (!looked)
@@ -164,7 +165,7 @@ std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const Quanti
     const std::size_t count = std::min(plan.layers.size(), checkpoint.tensors().size());
     for (std::size_t tensor = 0; tensor < count; ++tensor) {
         const LayerPlan& layer = plan.layers[tensor];
-        if (layer.keep || layer.rank == 0 || layer.metric == MetricKind::Plain)
+        if (!usesMetric(layer))
             continue;
         const TensorInfo& source = checkpoint.tensors()[tensor];
         const Metric metric

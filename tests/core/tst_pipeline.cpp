@@ -29,6 +29,7 @@ std::vector<float> normals(std::uint64_t seed, std::size_t count, double scale)
 struct Recorded {
     std::vector<QuantizedLayer> layers;
     int made = 0;
+    int open = 0; ///< places left empty
     bool finished = false;
     std::size_t failAt = SIZE_MAX;
     std::filesystem::path output;
@@ -48,7 +49,7 @@ public:
     }
     const SizeEstimate& estimate() const override { return m_estimate; }
     const std::vector<std::size_t>& order() const override { return m_order; }
-    Status add(const QuantizedLayer& layer) override
+    Status add(const QuantizedLayer& layer, const JobContext& /*job*/) override
     {
         if (g_recorded.layers.size() == g_recorded.failAt)
             return fail(ErrorCode::WriteFailed, "the disk is made of sand");
@@ -57,12 +58,26 @@ public:
             g_recorded.onAdd();
         return {};
     }
-    Status finish(const JobContext& /*job*/) override
+    LayerReceipt receipt() const override { return {}; }
+    Status takeUp(std::size_t, const LayerReceipt&, const JobContext&) override
+    {
+        return fail(ErrorCode::VerifyFailed, "nothing was written");
+    }
+    Status leaveOpen() override
+    {
+        ++g_recorded.open;
+        return {};
+    }
+    std::uint64_t layoutChecksum() const override { return 1; }
+    Status verify(const JobContext& /*job*/) override
     {
         g_recorded.finished = true;
         writeFile(m_estimate.outputs.front().path, "done");
         return {};
     }
+
+protected:
+    std::vector<AtomicFile*> files() override { return {}; }
 
 private:
     std::vector<std::size_t> m_order;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/session/RunController.h"
 
+#include "ui/session/ReportFile.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+
+#include <QCoreApplication>
 
 namespace sigmascope::ui {
 
@@ -17,7 +20,7 @@ RunController::RunController(Session& session, QObject* parent)
     });
 }
 
-void RunController::start(const QString& output, bool overwrite)
+void RunController::start(const QString& output, bool overwrite, Unfinished unfinished)
 {
     Q_ASSERT(m_session.isOpen() && !isRunning());
     m_layers.clear();
@@ -26,16 +29,18 @@ void RunController::start(const QString& output, bool overwrite)
     m_clock.start();
     ExportRequest request = m_session.exportRequest(output, overwrite);
     m_plan = request.plan;
+    m_session.markRun(m_plan);
     m_checkpoint = request.checkpoint;
     m_calibration = m_session.calibration();
     m_session.setBusy(true);
     m_job.start(
-        [this, request = std::move(request), backend = m_session.backend(), calibration = m_session.calibration()](
+        [this, unfinished, request = std::move(request), backend = m_session.backend(), calibration = m_session.calibration()](
             const JobContext& job, const LatestJob<RunResult>::Post& post) -> Result<RunResult> {
             const ExporterRow* exporter = findExporter(request.plan.target);
             if (exporter == nullptr)
                 return fail(ErrorCode::NotRepresentable, "no exporter for target '" + request.plan.target + "'");
             RunOptions options;
+            options.unfinished = unfinished;
             options.onLayer = [this, &post](const TensorResult& result) { post([this, result] { layerArrived(result); }); };
             return quantize(request, *exporter, *backend, options, job);
         },
@@ -52,6 +57,32 @@ void RunController::cancel()
     if (!isRunning())
         return;
     m_job.requestStop();
+}
+
+void RunController::saveReport(const QString& path)
+{
+    ReportInput input{.model = m_session.name().toStdString(), .run = *m_lastResult};
+    input.facts = {{"Model", m_checkpoint->path().filename().string()},
+                   {"Calibration", m_calibration ? m_calibration->path.filename().string() : "none: plain metric"},
+                   {"Program", "Sigmascope " + QCoreApplication::applicationVersion().toStdString()},
+                   {"Seed", std::to_string(m_plan.seed)}};
+    m_reportJob.start(
+        [input = std::move(input), path, plan = m_plan, checkpoint = m_checkpoint,
+         base = m_session.recipe().recipe](const JobContext& job) mutable -> Result<QString> {
+            const auto recipe = recipeOf(plan, *checkpoint, ModelTopology(*checkpoint), base);
+            if (!recipe)
+                return passOn(recipe);
+            input.recipe = dumpJson(toJson(*recipe), 2);
+            if (const Status written = writeReport(std::move(input), toPath(path), job); !written)
+                return passOn(written);
+            return path;
+        },
+        [this](Result<QString> saved) {
+            if (saved)
+                emit reportSaved(*saved);
+            else if (saved.error().code != ErrorCode::Cancelled)
+                emit m_session.messageRaised(textOf(saved.error()));
+        });
 }
 
 QString RunController::timeLeftText() const

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -21,10 +22,18 @@ namespace fs = std::filesystem;
 class GgufExporter : public Exporter {
 public:
     GgufExporter(ExportRequest request, std::shared_ptr<const GgufPlanner> planner, GgufDesign design, GgufWriter model,
-                 std::optional<GgufWriter> adapter)
+                 std::optional<GgufWriter> adapter, std::vector<fs::path> obsolete)
         : m_request(std::move(request)), m_planner(std::move(planner)), m_design(std::move(design)), m_model(std::move(model)),
-          m_adapter(std::move(adapter))
+          m_adapter(std::move(adapter)), m_obsolete(std::move(obsolete))
     {
+        // Names, types, shapes, metadata and places are all in the headers. Before any factor is retyped.
+        Checksum layout;
+        layout.add(m_model.layout().header);
+        if (m_adapter)
+            layout.add(m_adapter->layout().header);
+        for (const GgufExtra& extra : m_planner->source().extras)
+            layout.add(extra.bytes);
+        m_layoutChecksum = layout.value();
         for (const GgufTarget& target : m_planner->source().targets)
             m_order.push_back(target.tensor);
     }
@@ -32,7 +41,7 @@ public:
     [[nodiscard]] const SizeEstimate& estimate() const override { return m_design.estimate; }
     [[nodiscard]] const std::vector<std::size_t>& order() const override { return m_order; }
 
-    [[nodiscard]] Status add(const QuantizedLayer& layer) override
+    [[nodiscard]] Status add(const QuantizedLayer& layer, const JobContext& job) override
     {
         if (m_next >= m_order.size() || layer.tensor != m_order[m_next])
             return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(layer.tensor), {}},
@@ -41,36 +50,117 @@ public:
         const LayerPlan& plan = m_request.plan.layers[layer.tensor];
         if (layer.quantized.has_value() == plan.keep)
             return refuse(target, plan.keep ? "was quantized although the plan keeps it" : "was kept although the plan quantizes it");
-        Status added = plan.keep ? addKept(target) : addQuantized(target, layer);
+        const std::size_t factor = m_nextFactor;
+        Status added = plan.keep ? addKept(target, job) : addQuantized(target, layer, job);
         if (added)
-            ++m_next;
+            m_last = {.target = m_next++, .factor = factor};
         return added;
     }
 
-    [[nodiscard]] Status finish(const JobContext& job) override
+    [[nodiscard]] LayerReceipt receipt() const override
+    {
+        LayerReceipt receipt;
+        const auto addRange = [&receipt](std::size_t output, const GgufWriter& writer, std::size_t tensor) {
+            const FilePlace& place = writer.tensors().places()[tensor];
+            if (const auto checksum = writer.tensors().checksum(tensor))
+                receipt.ranges.push_back({output, place.begin, place.begin + place.size, *checksum});
+        };
+        if (!m_last)
+            return receipt;
+        addRange(0, m_model, m_last->target);
+        for (std::size_t i = m_last->factor; i < m_nextFactor; ++i) {
+            addRange(1, *m_adapter, i);
+            receipt.note = info(m_adapter->layout().tensors[i].dtype).name;
+        }
+        return receipt;
+    }
+
+    [[nodiscard]] Status takeUp(std::size_t tensor, const LayerReceipt& receipt, const JobContext& job) override
+    {
+        const auto refused = [&] {
+            return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(tensor), {}},
+                        "the journal speaks of other places than this plan's");
+        };
+        if (m_next >= m_order.size() || tensor != m_order[m_next])
+            return refused();
+        const std::size_t factors = factorTensorsOf(tensor);
+        if (receipt.ranges.size() != 1 + factors || !stands(receipt.ranges[0], 0, m_model, m_next))
+            return refused();
+        for (std::size_t i = 0; i < factors; ++i) {
+            if (!stands(receipt.ranges[1 + i], 1, *m_adapter, m_nextFactor + i))
+                return refused();
+        }
+        // Factors are read before anything moves, so that a layer is taken up whole or not at all.
+        for (std::size_t i = 0; i < factors; ++i) {
+            const WrittenRange& range = receipt.ranges[1 + i];
+            const auto found = m_adapter->tensors().file().checksum(range.begin, range.end, {.stop = job.stop});
+            if (!found)
+                return passOn(found);
+            if (*found != range.checksum)
+                return refused();
+        }
+        if (Status retyped = retypeFactors(receipt.note, factors); !retyped)
+            return retyped;
+        if (Status taken = m_model.tensors().takeUp(receipt.ranges[0].checksum, {.stop = job.stop}); !taken)
+            return taken;
+        m_last = {.target = m_next++, .factor = m_nextFactor};
+        for (std::size_t i = 0; i < factors; ++i, ++m_nextFactor) {
+            if (Status taken = m_adapter->tensors().takeUp(receipt.ranges[1 + i].checksum, {.stop = job.stop}); !taken)
+                return taken;
+        }
+        return {};
+    }
+
+    [[nodiscard]] Status leaveOpen() override
+    {
+        const std::size_t pastFactors = m_nextFactor + factorTensorsOf(m_order[m_next]);
+        m_last = {.target = m_next, .factor = m_nextFactor};
+        // An add() that failed may have come as far as the adapter.
+        if (m_model.tensors().next() == m_next) {
+            if (Status left = m_model.tensors().leaveOpen(); !left)
+                return left;
+        }
+        while (m_adapter && m_adapter->tensors().next() < pastFactors) {
+            if (Status left = m_adapter->tensors().leaveOpen(); !left)
+                return left;
+        }
+        ++m_next;
+        m_nextFactor = pastFactors;
+        return {};
+    }
+
+    [[nodiscard]] std::uint64_t layoutChecksum() const override { return m_layoutChecksum; }
+
+    [[nodiscard]] Status verify(const JobContext& job) override
     {
         if (m_next != m_order.size())
             return refuse(m_planner->source().targets[m_next], "is missing: the export ends before it");
-        for (const GgufExtra& extra : m_planner->source().extras) {
-            if (Status status = m_model.append(extra.bytes); !status)
-                return status;
+        if (!m_model.tensors().isFull()) {
+            for (const GgufExtra& extra : m_planner->source().extras) {
+                if (Status status = m_model.append(extra.bytes); !status)
+                    return status;
+            }
         }
-        // Both are known to be good before either gets its name.
-        if (Status status = m_model.verify(); !status)
-            return status;
-        if (job.cancelled())
-            return cancelledError();
-        if (!m_adapter)
-            return m_model.finish();
-        if (Status status = m_adapter->finish(); !status)
-            return status;
-        Status finished = m_model.finish();
-        if (!finished && !m_request.overwrite) {
-            std::error_code ignored;  // the adapter alone would be a correction of nothing
-            fs::remove(adapterPathFor(m_request.output), ignored);
-        }
-        return finished;
+        const double model = static_cast<double>(m_model.layout().totalBytes) / static_cast<double>(m_design.estimate.total);
+        const auto partOf = [&job](double begin, double end) {
+            return JobContext{.stop = job.stop, .progress = [&job, begin, end](double fraction, std::string_view subject) {
+                                  job.report(begin + (end - begin) * fraction, subject);
+                              }};
+        };
+        if (Status verified = m_model.verify(partOf(0, model)); !verified)
+            return verified;
+        return m_adapter ? m_adapter->verify(partOf(model, 1)) : Status();
     }
+
+protected:
+    [[nodiscard]] std::vector<AtomicFile*> files() override
+    {
+        std::vector<AtomicFile*> all{&m_model.tensors().file()};
+        if (m_adapter)
+            all.push_back(&m_adapter->tensors().file());
+        return all;
+    }
+    [[nodiscard]] std::vector<fs::path> obsoleteFiles() const override { return m_obsolete; }
 
 private:
     [[nodiscard]] std::string nameOf(std::size_t tensor) const { return m_planner->checkpoint().tensors()[tensor].name; }
@@ -79,14 +169,43 @@ private:
         return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(target.tensor), {}}, what);
     }
 
-    [[nodiscard]] Status addKept(const GgufTarget& target)
+    /// How many of the adapter's tensors belong to this one.
+    [[nodiscard]] std::size_t factorTensorsOf(std::size_t tensor) const
+    {
+        const LayerPlan& plan = m_request.plan.layers[tensor];
+        return m_adapter && !plan.keep && plan.rank > 0 ? 2 : 0;
+    }
+
+    [[nodiscard]] static bool stands(const WrittenRange& range, std::size_t output, const GgufWriter& writer, std::size_t tensor)
+    {
+        const FilePlace& place = writer.tensors().places()[tensor];
+        return range.output == output && range.begin == place.begin && range.end == place.begin + place.size;
+    }
+
+    /// @param type  a type's name as receipt() noted it.
+    [[nodiscard]] Status retypeFactors(std::string_view type, std::size_t count)
+    {
+        for (std::size_t i = m_nextFactor; i < m_nextFactor + count; ++i) {
+            if (info(m_adapter->layout().tensors[i].dtype).name == type)
+                continue;
+            if (type != info(DType::BF16).name)
+                return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), m_adapter->layout().tensors[i].name, {}},
+                            fmt::format("the journal names the type '{}'", escaped(type, 40)));
+            if (Status status = m_adapter->retype(i, DType::BF16); !status)
+                return status;
+        }
+        return {};
+    }
+
+    [[nodiscard]] Status addKept(const GgufTarget& target, const JobContext& job)
     {
         const Checkpoint& checkpoint = m_planner->checkpoint();
         const auto view = checkpoint.view(target.tensor);
         if (!view)
             return passOn(view);
         const DType stored = m_design.tensors[m_next].dtype;
-        StoredRows rows{.bytes = view->bytes, .rows = view->rows(), .cols = view->cols(), .heads = target.heads};
+        StoredRows rows{
+            .bytes = view->bytes, .rows = view->rows(), .cols = view->cols(), .heads = target.heads, .stop = job.stop};
         if (target.heads != 0 && view->shape.size() == 1)  // a bias: each element is a row
             std::swap(rows.rows, rows.cols);
         Status written;
@@ -103,7 +222,7 @@ private:
         return same ? written : same;
     }
 
-    [[nodiscard]] Status addQuantized(const GgufTarget& target, const QuantizedLayer& layer)
+    [[nodiscard]] Status addQuantized(const GgufTarget& target, const QuantizedLayer& layer, const JobContext& job)
     {
         const QuantizedTensor& quantized = *layer.quantized;
         const GgufTensorSpec& spec = m_design.tensors[m_next];
@@ -121,7 +240,8 @@ private:
                               .heads = target.heads,
                               .decode = [&quantized](std::span<const std::byte> bytes, std::uint64_t count, std::span<float> out) {
                                   quantized.grid->decode(bytes, count, quantized.cols, out);
-                              }};
+                              },
+                              .stop = job.stop};
         const StoredFactors* folded = m_request.merged && layer.factors ? &*layer.factors : nullptr;
         Status written = asFloat ? writeRowsAsFloat(m_model, rows, folded) : writeRows(m_model, rows);
         const std::uint32_t rank = m_request.plan.layers[layer.tensor].rank;
@@ -148,8 +268,10 @@ private:
                     return status;
             }
         }
-        m_nextFactor += 2;
-        return writeFactors(*m_adapter, factors, rank, target);
+        Status written = writeFactors(*m_adapter, factors, rank, target);
+        if (written)
+            m_nextFactor += 2;
+        return written;
     }
 
     /// The same values, stored wider.
@@ -173,26 +295,46 @@ private:
     std::vector<std::size_t> m_order;
     std::size_t m_next = 0;        // in the targets
     std::size_t m_nextFactor = 0;  // in the adapter's tensors
+    struct Last {
+        std::size_t target = 0;
+        std::size_t factor = 0;  // its first one
+    };
+    std::optional<Last> m_last;    // layer that came last
+    std::uint64_t m_layoutChecksum = 0;
+    std::vector<fs::path> m_obsolete;
 };
 
-/// Refuses before any work: outputs that are inputs by whatever name, and files nobody asked to replace.
-Status checkOutputs(const ExportRequest& request, const GgufPlanner& planner, const SizeEstimate& estimate)
+/// An adapter of an earlier export beside a model that has none now: llama.cpp would refuse or, worse, apply it.
+/// Only what this program wrote counts; a file of that name by anybody else is none of our business.
+bool isOurAdapter(const fs::path& path)
 {
-    for (const OutputFile& output : estimate.outputs) {
-        for (const fs::path& input : planner.source().inputs) {
-            if (isSameFile(output.path, input))
-                return fail(ErrorCode::OutputIsInput, Where{output.path.string(), {}, {}},
-                            fmt::format("is the input {}", escaped(input.string(), 4096)));
-        }
-        if (request.calibration != nullptr && isSameFile(output.path, request.calibration->path))
-            return fail(ErrorCode::OutputIsInput, Where{output.path.string(), {}, {}}, "is the calibration file");
-    }
-    for (const OutputFile& output : estimate.outputs) {
-        std::error_code error;
-        if (!request.overwrite && fs::exists(fs::symlink_status(output.path, error)))
-            return fail(ErrorCode::WouldOverwrite, Where{output.path.string(), {}, {}}, "exists already");
-    }
-    return {};
+    std::error_code error;
+    if (!fs::is_regular_file(fs::symlink_status(path, error)))
+        return false;
+    const auto found = Checkpoint::open(path);
+    return found && (*found)->gguf().find("sigmascope.version") != nullptr
+           && (*found)->gguf().string("general.type").value_or("") == std::string_view("adapter");
+}
+
+Result<std::vector<fs::path>> obsoleteFilesOf(const ExportRequest& request, const GgufPlanner& planner, const GgufDesign& design)
+{
+    const fs::path adapter = adapterPathFor(request.output);
+    if (!design.adapter.empty())
+        return std::vector<fs::path>();
+    // The run that is taken up may have been cut short after it had set the old adapter aside.
+    std::error_code error;
+    const bool isSetAside = request.journaled && request.journaled->takeUp && fs::exists(backupPathFor(adapter), error);
+    if (isSetAside && !fs::exists(adapter, error))
+        return std::vector<fs::path>{adapter};
+    if (!isOurAdapter(adapter))
+        return std::vector<fs::path>();
+    if (!request.overwrite)
+        return fail(ErrorCode::WouldOverwrite, Where{adapter.string(), {}, {}},
+                    "is the adapter of an earlier export and would be taken for this model's, which has none");
+    const bool isInput = std::ranges::any_of(planner.source().inputs, [&](const fs::path& input) { return isSameFile(adapter, input); });
+    if (isInput)
+        return fail(ErrorCode::OutputIsInput, Where{adapter.string(), {}, {}}, "is an input and would have to go");
+    return std::vector<fs::path>{adapter};
 }
 
 }  // namespace
@@ -216,12 +358,16 @@ Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request)
     auto design = (*planner)->design(request);
     if (!design)
         return passOn(std::move(design));
-    if (Status possible = checkOutputs(request, **planner, design->estimate); !possible)
+    if (Status possible = checkOutputs(request, design->estimate.outputs, (*planner)->source().inputs); !possible)
         return passOn(std::move(possible));
+    auto obsolete = obsoleteFilesOf(request, **planner, *design);
+    if (!obsolete)
+        return passOn(std::move(obsolete));
+    FileSystem& system = request.system != nullptr ? *request.system : FileSystem::real();
     auto layout = (*planner)->modelLayout(*design);
     if (!layout)
         return passOn(std::move(layout));
-    auto model = GgufWriter::create(request.output, std::move(*layout), request.overwrite);
+    auto model = GgufWriter::create(request.output, std::move(*layout), fileOptionsOf(request, 0), system);
     if (!model)
         return passOn(std::move(model));
     std::optional<GgufWriter> adapter;
@@ -229,13 +375,17 @@ Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request)
         auto adapterLayout = GgufPlanner::adapterLayout(*design);
         if (!adapterLayout)
             return passOn(std::move(adapterLayout));
-        auto writer = GgufWriter::create(adapterPathFor(request.output), std::move(*adapterLayout), request.overwrite);
-        if (!writer)
+        auto writer
+            = GgufWriter::create(adapterPathFor(request.output), std::move(*adapterLayout), fileOptionsOf(request, 1), system);
+        if (!writer) {
+            if (!request.journaled || !request.journaled->takeUp)
+                model->tensors().file().discard();
             return passOn(std::move(writer));
+        }
         adapter = std::move(*writer);
     }
     return std::make_unique<GgufExporter>(std::move(request), std::move(*planner), std::move(*design), std::move(*model),
-                                          std::move(adapter));
+                                          std::move(adapter), std::move(*obsolete));
 }
 
 }  // namespace sigmascope

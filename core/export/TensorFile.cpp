@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/export/TensorFile.h"
+
+#include <fmt/format.h>
+
+#include <cassert>
+#include <utility>
+
+namespace sigmascope {
+
+Result<TensorFile> TensorFile::create(const std::filesystem::path& target, std::span<const std::byte> header,
+                                      std::vector<FilePlace> places, Bytes total, const AtomicFileOptions& options,
+                                      FileSystem& system)
+{
+    auto file = AtomicFile::create(target, total, options, system);
+    if (!file)
+        return passOn(std::move(file));
+    TensorFile tensors;
+    tensors.m_file = std::move(*file);
+    tensors.m_places = std::move(places);
+    tensors.m_total = total;
+    Status begun = tensors.m_file->write(header);
+    if (begun && (tensors.m_places.empty() ? total : tensors.m_places.front().begin) > header.size())
+        begun = tensors.m_file->writeZeros((tensors.m_places.empty() ? total : tensors.m_places.front().begin) - header.size());
+    if (begun)
+        begun = tensors.closeFullTensors();  // the first ones may be empty
+    if (!begun) {
+        tensors.m_file->discard();
+        return passOn(std::move(begun));
+    }
+    return tensors;
+}
+
+Bytes TensorFile::endOf(std::size_t tensor) const
+{
+    return tensor + 1 < m_places.size() ? m_places[tensor + 1].begin : m_total;
+}
+
+Status TensorFile::append(std::span<const std::byte> bytes)
+{
+    if (bytes.empty())
+        return {};
+    if (isFull() || bytes.size() > m_places[m_next].size - m_inTensor)
+        return fail(ErrorCode::VerifyFailed,
+                    Where{m_file->target().string(), isFull() ? std::string{} : m_places[m_next].name, m_file->position()},
+                    fmt::format("{} bytes come where {} are expected", bytes.size(),
+                                isFull() ? 0 : m_places[m_next].size - m_inTensor));
+    if (auto written = m_file->write(bytes); !written)
+        return written;
+    m_running.add(bytes);
+    m_inTensor += bytes.size();
+    return closeFullTensors();
+}
+
+Status TensorFile::advance(std::optional<std::uint64_t> checksum)
+{
+    if (auto padded = m_file->writeZeros(endOf(m_next) - m_file->position()); !padded)
+        return padded;
+    m_checksums.push_back(checksum);
+    m_running = {};
+    m_inTensor = 0;
+    ++m_next;
+    return {};
+}
+
+Status TensorFile::closeFullTensors()
+{
+    while (!isFull() && m_inTensor == m_places[m_next].size) {
+        if (auto moved = advance(m_running.value()); !moved)
+            return moved;
+    }
+    return {};
+}
+
+Status TensorFile::takeUp(std::uint64_t checksum, const JobContext& job)
+{
+    assert(!isFull() && m_inTensor == 0);
+    const FilePlace& place = m_places[m_next];
+    const auto found = m_file->checksum(place.begin, place.begin + place.size, job);
+    if (!found)
+        return passOn(found);
+    if (*found != checksum)
+        return fail(ErrorCode::VerifyFailed, Where{m_file->target().string(), place.name, place.begin},
+                    "what an earlier run wrote is not what its journal says");
+    m_file->skip(place.size);
+    if (auto moved = advance(checksum); !moved)
+        return moved;
+    return closeFullTensors();
+}
+
+Status TensorFile::leaveOpen()
+{
+    assert(!isFull());
+    m_file->skip(m_places[m_next].size - m_inTensor);
+    if (auto moved = advance(std::nullopt); !moved)
+        return moved;
+    return closeFullTensors();
+}
+
+Status TensorFile::compareWithWritten(const JobContext& job) const
+{
+    if (!isFull())
+        return fail(ErrorCode::VerifyFailed, Where{m_file->target().string(), m_places[m_next].name, m_file->position()},
+                    fmt::format("ends after {} of {} bytes", m_inTensor, m_places[m_next].size));
+    for (std::size_t i = 0; i < m_places.size(); ++i) {
+        const FilePlace& place = m_places[i];
+        const Where where{m_file->target().string(), place.name, place.begin};
+        if (!m_checksums[i])
+            return fail(ErrorCode::VerifyFailed, where, "was never written");
+        job.report(static_cast<double>(place.begin) / static_cast<double>(m_total), place.name);
+        const auto found = m_file->checksum(place.begin, place.begin + place.size, {.stop = job.stop});
+        if (!found)
+            return passOn(found);
+        if (*found != *m_checksums[i])
+            return fail(ErrorCode::VerifyFailed, where, "the bytes read back are not those that were written");
+    }
+    return {};
+}
+
+}  // namespace sigmascope

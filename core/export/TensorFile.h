@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "core/base/AtomicFile.h"
+#include "core/base/Checksum.h"
+#include "core/base/Job.h"
+#include "core/base/Result.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sigmascope {
+
+/// Where one tensor stands in a file. Places follow one another; what lies between two is zero.
+struct FilePlace {
+    std::string name;
+    Bytes begin = 0;
+    Bytes size = 0;
+};
+
+/// One output file: a header, then tensors at places fixed beforehand, streamed in order. What every format's writer
+/// shares: checksums per tensor, taking up tensors that stand there since an earlier run, leaving places open, and
+/// reading everything back.
+class TensorFile {
+public:
+    /// Opens the file and writes @p header at its start. @p total is its whole size. Errors as AtomicFile::create().
+    [[nodiscard]] static Result<TensorFile> create(const std::filesystem::path& target, std::span<const std::byte> header,
+                                                   std::vector<FilePlace> places, Bytes total,
+                                                   const AtomicFileOptions& options,
+                                                   FileSystem& system = FileSystem::real());
+
+    /// Bytes of the next tensor; may come in pieces, their sum must be its size.
+    [[nodiscard]] Status append(std::span<const std::byte> bytes);
+    /// The next tensor stands there already, with this checksum. VerifyFailed if it does not: nothing has moved then.
+    /// @pre no part of it was appended.
+    [[nodiscard]] Status takeUp(std::uint64_t checksum, const JobContext& job);
+    /// The rest of the next tensor's place is passed over: nothing vouches for it then.
+    [[nodiscard]] Status leaveOpen();
+    /// Replaces bytes of the header.
+    [[nodiscard]] Status rewrite(Bytes offset, std::span<const std::byte> bytes) { return m_file->rewrite(offset, bytes); }
+
+    /// Index of the tensor that comes next; the number of tensors when all have come.
+    [[nodiscard]] std::size_t next() const { return m_next; }
+    [[nodiscard]] bool isFull() const { return m_next == m_places.size(); }
+    [[nodiscard]] std::span<const FilePlace> places() const { return m_places; }
+    /// Of a tensor that has come; absent if its place was left open.
+    [[nodiscard]] std::optional<std::uint64_t> checksum(std::size_t tensor) const { return m_checksums[tensor]; }
+    /// Reads all tensors back and compares. VerifyFailed, naming the tensor; Cancelled.
+    [[nodiscard]] Status compareWithWritten(const JobContext& job) const;
+    [[nodiscard]] AtomicFile& file() { return *m_file; }
+    [[nodiscard]] const AtomicFile& file() const { return *m_file; }
+
+private:
+    TensorFile() = default;
+    [[nodiscard]] Status closeFullTensors();
+    [[nodiscard]] Status advance(std::optional<std::uint64_t> checksum);
+    [[nodiscard]] Bytes endOf(std::size_t tensor) const;
+
+    std::unique_ptr<AtomicFile> m_file;
+    std::vector<FilePlace> m_places;
+    std::vector<std::optional<std::uint64_t>> m_checksums;  // of the tensors before m_next
+    Bytes m_total = 0;
+    std::size_t m_next = 0;
+    Bytes m_inTensor = 0;
+    Checksum m_running;  // of the tensor being written
+};
+
+}  // namespace sigmascope
