@@ -61,7 +61,7 @@ private:
     {
         Json object;
         object["presets"] = Json::array();
-        for (const Preset& preset : presets()) {
+        for (const Preset& preset : presets("research")) {  // which carries all
             Json row = describedRow(preset);
             row["needs"] = orNull(preset.needs);
             object["presets"].push_back(std::move(row));
@@ -85,7 +85,7 @@ private:
     {
         Table presetTable(
             {{"preset", Align::Left}, {"title", Align::Left}, {"needs", Align::Left}, {"source", Align::Left}});
-        for (const Preset& preset : presets())
+        for (const Preset& preset : presets("research"))
             presetTable.add({std::string(preset.id), std::string(preset.title),
                              preset.needs.empty() ? "–" : std::string(preset.needs), std::string(preset.source)});
         Table gridTable(

@@ -58,8 +58,7 @@ PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, con
         row.grid = plan.grid;
         row.method = methodOf(plan, metricFor(plan.metric, calibration, tensor.name, cols));
         row.rank = plan.rank;
-        row.bytes
-            = rows * (*grid)->rowBytes(cols) + plan.rank * (rows + cols) * (plan.factors == FactorType::F32 ? 4 : 2);
+        row.bytes = rows * (*grid)->rowBytes(cols) + factorBytes(plan.factors, rows, cols, plan.rank);
     }
     row.bitsPerWeight = elements == 0 ? 0 : 8.0 * static_cast<double>(row.bytes) / static_cast<double>(elements);
     return row;

@@ -51,7 +51,7 @@ ExportRequest PlannedModel::request(std::string output) const
 Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
 {
     // What was typed first: a wrong word must not wait for a large model to open.
-    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : recipeFromPreset(inputs.preset);
+    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : recipeFromPreset(inputs.preset, inputs.target);
     if (!recipe)
         return passOn(recipe);
     PlannedModel model{.recipe = std::move(*recipe)};

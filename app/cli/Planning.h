@@ -26,6 +26,7 @@ struct PlanInputs {
     std::string recipe;
     std::string calibration;
     std::string templateGguf;
+    std::string target = "gguf";  ///< of a preset; a recipe names its own
 
     /// MODEL, --preset | --recipe (exactly one), --calibration, --template.
     void declare(CLI::App& command);

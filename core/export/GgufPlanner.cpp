@@ -142,7 +142,11 @@ void GgufPlanner::addAdapter(const ExportRequest& request, GgufDesign& design) c
         const LayerPlan& plan = request.plan.layers[target.tensor];
         if (plan.keep || plan.rank == 0)
             continue;
-        const FactorType type = request.dequantized ? FactorType::F32 : plan.factors;
+        // What no GGUF type or the turned factors of an embedding cannot hold is written wide.
+        const bool isWide = request.dequantized || plan.factors == FactorType::I8
+                            || (plan.factors == FactorType::Q8_0 && target.role == Role::Embedding);
+        const bool fits = canStore(plan.factors, design.tensors[i].shape.back(), plan.rank);
+        const FactorType type = isWide ? FactorType::F32 : fits ? plan.factors : FactorType::F16;
         for (GgufTensorSpec& spec : adapterSpecs(target, design.tensors[i], plan.rank, type))
             design.adapter.push_back(std::move(spec));
     }

@@ -43,20 +43,42 @@ struct LowRankCorrection {
 
 /// How factors are stored. Balanced first: L' = L D, R' = D^-1 R with D_i = sqrt(||row_i R||), a power of two,
 /// so that neither underflows; the product is unchanged but for rounding.
-enum class FactorType { F32, F16, BF16 };
+enum class FactorType {
+    F32, F16, BF16,
+    Q8_0,  ///< GGUF blocks along the rows of L and of R: rank and cols must be multiples of 32
+    I8,    ///< one f16 scale per rank vector, a column of L or a row of R (methods-lowrank §12.2): value = scale * code
+};
 
 struct StoredFactors {
     FactorType type = FactorType::F16;
     std::size_t rows = 0, cols = 0, rank = 0;
-    std::vector<std::byte> left;    ///< [rows x rank] row-major, of the type
+    std::vector<std::byte> left;    ///< [rows x rank] row-major, of the type; I8: signed bytes from -127 to 127
     std::vector<std::byte> right;   ///< [rank x cols] row-major
+    std::vector<std::byte> leftScales{};   ///< I8 only: [rank] f16, little-endian, one per column of L
+    std::vector<std::byte> rightScales{};  ///< I8 only: [rank] f16, one per row of R
     /// As a reader will see them.
     [[nodiscard]] MatrixF decodedLeft() const;
     [[nodiscard]] MatrixF decodedRight() const;
+    [[nodiscard]] std::size_t bytes() const
+    {
+        return left.size() + right.size() + leftScales.size() + rightScales.size();
+    }
 };
 
-/// Rounds to the type; F16 that would overflow becomes BF16 (the result's type says so).
-[[nodiscard]] StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type);
+/// Rounds to the type; Q8_0 that its blocks do not fit becomes F16, F16 that would overflow BF16 (the result's type says
+/// so). A rank vector of Q8_0 or I8 whose scale is beyond f16 is stored as zeros: less is corrected, and the measured
+/// error says so.
+/// @param rank  filled up to with vectors of zeros, for a layout that was promised more; not less than the correction's.
+[[nodiscard]] StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type, std::size_t rank = 0);
+
+/// False for Q8_0 where rank or cols are no multiples of 32.
+[[nodiscard]] bool canStore(FactorType type, std::size_t cols, std::size_t rank);
+/// Bytes of a stored row of so many values, scales of I8 apart. @pre Q8_0: a multiple of 32.
+[[nodiscard]] std::size_t factorRowBytes(FactorType type, std::size_t values);
+/// Bytes of both factors with their scales: what storeFactors() will make.
+[[nodiscard]] std::size_t factorBytes(FactorType type, std::size_t rows, std::size_t cols, std::size_t rank);
+/// Width of a code: 8, 16 or 32, as recipes' factor_bits say.
+[[nodiscard]] int factorBits(FactorType type);
 
 /// Relative errors of what is stored, measured after every rounding, in double:
 /// ||W - Q - L R||_F / ||W||_F, and the same with S on the right; `metricError` is absent for the plain metric.

@@ -3,6 +3,7 @@
 
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
+#include "core/grid/Grid.h"
 #include "core/tensor/Blas.h"
 
 #include <algorithm>
@@ -28,6 +29,17 @@ void storeCodes(const MatrixF& values, Code (*round)(float), std::vector<std::by
     }
 }
 
+const Grid& blockGrid()
+{
+    static const Grid& grid = **findGrid("q8_0");
+    return grid;
+}
+
+std::span<const float> valuesOf(const MatrixF& matrix)
+{
+    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
+
 std::vector<std::byte> encoded(const MatrixF& values, FactorType type)
 {
     std::vector<std::byte> out;
@@ -35,6 +47,12 @@ std::vector<std::byte> encoded(const MatrixF& values, FactorType type)
         storeCodes<std::uint16_t>(values, floatToF16, out);
     } else if (type == FactorType::BF16) {
         storeCodes<std::uint16_t>(values, floatToBf16, out);
+    } else if (type == FactorType::Q8_0) {
+        const auto rows = static_cast<std::size_t>(values.rows());
+        const auto cols = static_cast<std::size_t>(values.cols());
+        out.resize(rows * blockGrid().rowBytes(cols));
+        [[maybe_unused]] const Status done = blockGrid().encode(valuesOf(values), rows, cols, out);
+        assert(done);  // finite, and no block beyond f16: dropUnstorable()
     } else {
         out.resize(static_cast<std::size_t>(values.size()) * sizeof(float));
         if (!out.empty())
@@ -51,10 +69,81 @@ MatrixF decoded(std::span<const std::byte> bytes, FactorType type, std::size_t r
             std::memcpy(out.data(), bytes.data(), bytes.size());
         return out;
     }
+    if (type == FactorType::Q8_0) {
+        blockGrid().decode(bytes, rows, cols, {out.data(), rows * cols});
+        return out;
+    }
     for (std::size_t i = 0; i < rows * cols; ++i) {
         std::uint16_t code = 0;
         std::memcpy(&code, bytes.data() + 2 * i, 2);
         out.data()[i] = type == FactorType::F16 ? f16ToFloat(code) : bf16ToFloat(code);
+    }
+    return out;
+}
+
+/// Largest code of Q8_0 and I8: a scale is the largest magnitude over it.
+constexpr float kTopCode = 127;
+constexpr float kLargestF16 = 65504;
+
+/// Rank vectors that 8 bit cannot hold become zeros on both sides.
+void dropUnstorable(MatrixF& left, MatrixF& right)
+{
+    for (Eigen::Index i = 0; i < right.rows(); ++i) {
+        // A negated comparison: NaN goes too.
+        const bool fits = left.col(i).cwiseAbs().maxCoeff() <= kTopCode * kLargestF16
+                          && right.row(i).cwiseAbs().maxCoeff() <= kTopCode * kLargestF16;
+        if (!fits) {
+            left.col(i).setZero();
+            right.row(i).setZero();
+        }
+    }
+}
+
+/// Where the elements of rank vector i lie: columns of L, rows of R.
+enum class Side { Left, Right };
+
+float& element(MatrixF& factor, Side side, Eigen::Index vector, Eigen::Index i)
+{
+    return side == Side::Left ? factor(i, vector) : factor(vector, i);
+}
+
+/// Codes of every element in the factor's own order, and the scales of its rank vectors.
+void encodeI8(MatrixF factor, Side side, std::vector<std::byte>& codes, std::vector<std::byte>& scales)
+{
+    const Eigen::Index vectors = side == Side::Left ? factor.cols() : factor.rows();
+    const Eigen::Index length = side == Side::Left ? factor.rows() : factor.cols();
+    scales.resize(static_cast<std::size_t>(vectors) * 2);
+    for (Eigen::Index v = 0; v < vectors; ++v) {
+        float largest = 0;
+        for (Eigen::Index i = 0; i < length; ++i)
+            largest = std::max(largest, std::abs(element(factor, side, v, i)));
+        // Rounded first: codes fit the scale that a reader will see.
+        std::uint16_t half = floatToF16(largest / kTopCode);
+        if (half == 0 && largest > 0)
+            half = 1;
+        const double scale = f16ToFloat(half);
+        std::memcpy(scales.data() + 2 * v, &half, 2);
+        for (Eigen::Index i = 0; i < length; ++i) {
+            float& value = element(factor, side, v, i);
+            const double code = scale == 0 ? 0.0 : std::nearbyint(static_cast<double>(value) / scale);
+            value = static_cast<float>(std::clamp(code, -double{kTopCode}, double{kTopCode}));
+        }
+    }
+    codes.resize(static_cast<std::size_t>(factor.size()));
+    for (std::size_t i = 0; i < codes.size(); ++i)
+        codes[i] = static_cast<std::byte>(static_cast<std::int8_t>(factor.data()[i]));
+}
+
+MatrixF decodedI8(std::span<const std::byte> codes, std::span<const std::byte> scales, Side side, std::size_t rows,
+                  std::size_t cols)
+{
+    MatrixF out(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(cols));
+    for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t j = 0; j < cols; ++j) {
+            std::uint16_t half = 0;
+            std::memcpy(&half, scales.data() + 2 * (side == Side::Left ? j : i), 2);
+            out.data()[i * cols + j] = f16ToFloat(half) * static_cast<float>(static_cast<std::int8_t>(codes[i * cols + j]));
+        }
     }
     return out;
 }
@@ -110,30 +199,75 @@ double relative(double residual, double weight)
 
 MatrixF StoredFactors::decodedLeft() const
 {
-    return decoded(left, type, rows, rank);
+    return type == FactorType::I8 ? decodedI8(left, leftScales, Side::Left, rows, rank) : decoded(left, type, rows, rank);
 }
 
 MatrixF StoredFactors::decodedRight() const
 {
-    return decoded(right, type, rank, cols);
+    return type == FactorType::I8 ? decodedI8(right, rightScales, Side::Right, rank, cols) : decoded(right, type, rank, cols);
 }
 
-StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type)
+bool canStore(FactorType type, std::size_t cols, std::size_t rank)
 {
-    MatrixF left = correction.left;
-    MatrixF right = correction.right;
-    for (Eigen::Index i = 0; i < right.rows(); ++i) {
+    constexpr std::size_t kBlock = 32;
+    return type != FactorType::Q8_0 || (cols % kBlock == 0 && rank % kBlock == 0);
+}
+
+std::size_t factorRowBytes(FactorType type, std::size_t values)
+{
+    return type == FactorType::Q8_0 ? blockGrid().rowBytes(values) : values * static_cast<std::size_t>(factorBits(type)) / 8;
+}
+
+std::size_t factorBytes(FactorType type, std::size_t rows, std::size_t cols, std::size_t rank)
+{
+    if (rank == 0)
+        return 0;
+    if (!canStore(type, cols, rank))
+        type = FactorType::F16;
+    const std::size_t scales = type == FactorType::I8 ? 2 * 2 * rank : 0;
+    return rows * factorRowBytes(type, rank) + rank * factorRowBytes(type, cols) + scales;
+}
+
+int factorBits(FactorType type)
+{
+    switch (type) {
+    case FactorType::F32: return 32;
+    case FactorType::F16:
+    case FactorType::BF16: return 16;
+    case FactorType::Q8_0:
+    case FactorType::I8: return 8;
+    }
+    return 16;
+}
+
+StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type, std::size_t rank)
+{
+    const auto wanted = static_cast<Eigen::Index>(std::max(rank, correction.rank()));
+    MatrixF left = MatrixF::Zero(correction.left.rows(), wanted);
+    MatrixF right = MatrixF::Zero(wanted, correction.right.cols());
+    left.leftCols(correction.left.cols()) = correction.left;
+    right.topRows(correction.right.rows()) = correction.right;
+    for (Eigen::Index i = 0; i < correction.right.rows(); ++i) {
         const double d = balance(right, i);
         left.col(i) *= static_cast<float>(d);
         right.row(i) *= static_cast<float>(1.0 / d);
     }
+    if (!canStore(type, static_cast<std::size_t>(right.cols()), static_cast<std::size_t>(wanted)))
+        type = FactorType::F16;
     if (type == FactorType::F16 && (overflowsF16(left) || overflowsF16(right)))
         type = FactorType::BF16;
     StoredFactors out;
     out.type = type;
     out.rows = static_cast<std::size_t>(left.rows());
     out.cols = static_cast<std::size_t>(right.cols());
-    out.rank = correction.rank();
+    out.rank = static_cast<std::size_t>(wanted);
+    if (factorBits(type) == 8)
+        dropUnstorable(left, right);
+    if (type == FactorType::I8) {
+        encodeI8(left, Side::Left, out.left, out.leftScales);
+        encodeI8(right, Side::Right, out.right, out.rightScales);
+        return out;
+    }
     out.left = encoded(left, type);
     out.right = encoded(right, type);
     return out;

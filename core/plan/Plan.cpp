@@ -4,6 +4,7 @@
 #include "core/base/Parallel.h"
 #include "core/plan/NameMatcher.h"
 #include "core/plan/RecipeRules.h"
+#include "core/solve/Solver.h"
 
 #include <fmt/format.h>
 
@@ -71,7 +72,7 @@ Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorIn
         return layer;
     }
     layer = {.keep = false, .preset = intent.preset, .grid = intent.grid->id(), .rank = intent.rank,
-             .factors = intent.factors, .metric = intent.metric};
+             .factors = intent.factors, .metric = intent.metric, .solver = intent.solver};
     if (layer.rank == 0)
         return layer;
     const std::uint64_t cols = colsOf(tensor);
@@ -89,6 +90,13 @@ Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorIn
         fallbacks.push_back({index, fmt::format("rank {} instead of the preset's {}: min(rows, cols) of shape {}", most,
                                                 layer.rank, toString(tensor.shape))});
         layer.rank = static_cast<std::uint32_t>(most);
+    }
+    if (layer.rank > 0 && !canStore(layer.factors, cols, layer.rank)) {
+        fallbacks.push_back({index, fmt::format("factors in F16 instead of Q8_0, {:+.4g} bits per weight: rank {} and rows of {} "
+                                                "are not both multiples of 32", 7.5 * layer.rank * static_cast<double>(rows + cols)
+                                                                                    / static_cast<double>(rows * cols),
+                                                layer.rank, cols)});
+        layer.factors = FactorType::F16;
     }
     return layer;
 }
@@ -179,13 +187,23 @@ Result<std::vector<std::size_t>> decidingRules(const Recipe& recipe, const Check
     return rulesFor(recipe, checkpoint);
 }
 
-std::string_view methodOf(const LayerPlan& layer, const Metric& metric)
+std::string methodOf(const LayerPlan& layer, const Metric& metric)
 {
     if (layer.keep)
         return "keep";
+    const bool isNearest = layer.solver == "nearest";
     if (layer.rank == 0)
-        return "rtn";
-    return metric.isPlain() ? "lqer" : "l2qer";
+        return isNearest ? "rtn" : layer.solver;
+    const std::string correction = metric.isPlain() ? "lqer" : "l2qer";
+    return isNearest ? correction : layer.solver + "+" + correction;
+}
+
+bool usesMetric(const LayerPlan& layer)
+{
+    if (layer.keep || layer.metric == MetricKind::Plain)
+        return false;
+    const Solver* solver = findSolver(layer.solver);
+    return layer.rank > 0 || (solver != nullptr && solver->usesMetric);
 }
 
 }  // namespace sigmascope

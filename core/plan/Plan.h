@@ -25,6 +25,7 @@ struct LayerPlan {
     std::uint32_t rank = 0;
     FactorType factors = FactorType::F16;
     MetricKind metric = MetricKind::DiagonalRms;
+    std::string solver = "nearest"; ///< id of a Solver
     bool pinned = false;
 
     friend bool operator==(const LayerPlan&, const LayerPlan&) = default;
@@ -46,8 +47,8 @@ struct RecipeRule {
     std::optional<int> bits{};
     std::optional<std::string> grid{};  ///< a grid id ("int4-g128") or a family id ("int-g128") with bits
     std::optional<std::uint32_t> rank{};
-    std::optional<int> factorBits{};    ///< 16 or 32
-    std::optional<std::string> solver{};///< "nearest"
+    std::optional<int> factorBits{};    ///< 8, 16 or 32
+    std::optional<std::string> solver{};///< "nearest", "clip-search"
     std::optional<std::string> metric{};
     bool skip = false;              ///< keep the tensor as it is
 };
@@ -64,7 +65,8 @@ struct Recipe {
 
 [[nodiscard]] Result<Recipe> parseRecipe(std::string_view json, std::string_view file);
 [[nodiscard]] Json toJson(const Recipe& recipe);
-[[nodiscard]] Result<Recipe> recipeFromPreset(std::string_view presetId);
+/// NotRepresentable, naming the nearest, where the target lacks the width or the method is not built yet.
+[[nodiscard]] Result<Recipe> recipeFromPreset(std::string_view presetId, std::string_view target = "gguf");
 
 /// A method as a named point of the axes.
 struct Preset {
@@ -76,7 +78,8 @@ struct Preset {
     std::uint32_t rank = 0;
     MetricKind metric = MetricKind::Plain;
 };
-[[nodiscard]] std::span<const Preset> presets();
+/// Those that the target carries, all of them for "research".
+[[nodiscard]] std::span<const Preset> presets(std::string_view target = "gguf");
 [[nodiscard]] const Preset* findPreset(std::string_view id);
 
 /// Something the plan could not do as asked, with its cost, known before the run.
@@ -107,7 +110,10 @@ struct ResolvedPlan {
 [[nodiscard]] Result<Recipe> recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology,
                                       const Recipe& base);
 
-/// The method that really runs for a layer: "l2qer", "lqer", "rtn", "keep".
-[[nodiscard]] std::string_view methodOf(const LayerPlan& layer, const Metric& metric);
+/// The method that really runs for a layer: "rtn" or another solver's id; corrected, "lqer" or "l2qer", with the solver
+/// before it unless that is nearest ("clip-search+l2qer"); "keep".
+[[nodiscard]] std::string methodOf(const LayerPlan& layer, const Metric& metric);
+/// True if a calibration changes what is stored for this layer.
+[[nodiscard]] bool usesMetric(const LayerPlan& layer);
 
 }  // namespace sigmascope

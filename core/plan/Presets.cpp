@@ -14,8 +14,10 @@ namespace {
 
 constexpr std::string_view kRtnSource = "round to nearest, the target's own encoder";
 constexpr std::string_view kLqerSource = "Zhang et al., LQER, ICML 2024 (arXiv 2402.02446)";
-/// LQER's rank at 4 bits on every model size (methods-lowrank §3.5).
+/// LQER's ranks at 4, 3 and 2 bits (methods-lowrank §3.5).
 constexpr std::uint32_t kLqerRank = 32;
+constexpr std::uint32_t kLqerRank3 = 64;
+constexpr std::uint32_t kLqerRank2 = 256;
 
 constexpr std::array kPresets{
     Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
@@ -27,7 +29,21 @@ constexpr std::array kPresets{
     Preset{"l2qer-w4", "L²QER, 4 bit", kLqerSource, "calibration", 4, kLqerRank, MetricKind::DiagonalRms},
     Preset{"l2qer-w5", "L²QER, 5 bit", kLqerSource, "calibration", 5, kLqerRank, MetricKind::DiagonalRms},
     Preset{"l2qer-w8", "L²QER, 8 bit", kLqerSource, "calibration", 8, kLqerRank, MetricKind::DiagonalRms},
+    // Widths that GGUF lacks in this version.
+    Preset{"rtn-w2", "RTN, 2 bit", kRtnSource, "", 2, 0, MetricKind::Plain},
+    Preset{"rtn-w3", "RTN, 3 bit", kRtnSource, "", 3, 0, MetricKind::Plain},
+    Preset{"rtn-w6", "RTN, 6 bit", kRtnSource, "", 6, 0, MetricKind::Plain},
+    Preset{"rtn-w7", "RTN, 7 bit", kRtnSource, "", 7, 0, MetricKind::Plain},
+    Preset{"lqer-w2", "LQER, 2 bit", kLqerSource, "", 2, kLqerRank2, MetricKind::Plain},
+    Preset{"lqer-w3", "LQER, 3 bit", kLqerSource, "", 3, kLqerRank3, MetricKind::Plain},
+    Preset{"lqer-w6", "LQER, 6 bit", kLqerSource, "", 6, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w7", "LQER, 7 bit", kLqerSource, "", 7, kLqerRank, MetricKind::Plain},
+    Preset{"l2qer-w2", "L²QER, 2 bit", kLqerSource, "calibration", 2, kLqerRank2, MetricKind::DiagonalRms},
+    Preset{"l2qer-w3", "L²QER, 3 bit", kLqerSource, "calibration", 3, kLqerRank3, MetricKind::DiagonalRms},
+    Preset{"l2qer-w6", "L²QER, 6 bit", kLqerSource, "calibration", 6, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w7", "L²QER, 7 bit", kLqerSource, "calibration", 7, kLqerRank, MetricKind::DiagonalRms},
 };
+constexpr std::size_t kGgufPresets = 9;  ///< the first ones
 
 struct Method {
     std::string_view id;
@@ -58,9 +74,9 @@ std::optional<std::pair<Method, int>> split(std::string_view presetId)
 
 }  // namespace
 
-std::span<const Preset> presets()
+std::span<const Preset> presets(std::string_view target)
 {
-    return kPresets;
+    return target == "gguf" ? std::span(kPresets).first(kGgufPresets) : std::span(kPresets);
 }
 
 const Preset* findPreset(std::string_view id)
@@ -69,10 +85,12 @@ const Preset* findPreset(std::string_view id)
     return it == kPresets.end() ? nullptr : &*it;
 }
 
-Result<Recipe> recipeFromPreset(std::string_view presetId)
+Result<Recipe> recipeFromPreset(std::string_view presetId, std::string_view target)
 {
-    if (findPreset(presetId) != nullptr) {
-        Recipe recipe;
+    if (Status known = checkTarget(target); !known)
+        return passOn(known);
+    if (const auto carried = presets(target); std::ranges::find(carried, presetId, &Preset::id) != carried.end()) {
+        Recipe recipe{.target = std::string(target)};
         recipe.defaults.preset = presetId;
         return recipe;
     }
@@ -80,7 +98,7 @@ Result<Recipe> recipeFromPreset(std::string_view presetId)
         const auto& [method, bits] = *asked;
         if (bits < 2 || bits > 8)
             return fail(ErrorCode::InvalidOption, fmt::format("preset '{}': {} bits are out of range, 2 to 8", presetId, bits));
-        if (const auto grid = ownGrid("gguf", bits, method.nearest); !grid)
+        if (const auto grid = ownGrid(target, bits, method.nearest); !grid)
             return fail(grid.error().code, fmt::format("preset '{}': {}", presetId, grid.error().detail));
         return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: {}-w{}",
                                                              presetId, method.nearest, bits));
@@ -89,7 +107,7 @@ Result<Recipe> recipeFromPreset(std::string_view presetId)
         return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: rtn-w4 (q4_0)",
                                                              escaped(presetId)));
     std::string known;
-    for (const Preset& preset : kPresets)
+    for (const Preset& preset : presets(target))
         known += (known.empty() ? "" : ", ") + std::string(preset.id);
     return fail(ErrorCode::InvalidOption, fmt::format("no preset '{}'; expected one of {}", escaped(presetId), known));
 }

@@ -231,7 +231,8 @@ RecipeRule ruleOf(const LayerPlan& layer)
         rule.preset = layer.preset;
     rule.grid = layer.grid;
     rule.rank = layer.rank;
-    rule.factorBits = layer.factors == FactorType::F32 ? 32 : 16;
+    rule.factorBits = factorBits(layer.factors);
+    rule.solver = layer.solver;
     rule.metric = id(layer.metric);
     return rule;
 }
@@ -239,9 +240,9 @@ RecipeRule ruleOf(const LayerPlan& layer)
 /// What a layer asks apart from its pin, in an order of its own.
 auto keyOf(const LayerPlan& layer)
 {
-    return layer.keep ? std::tuple(true, std::string(), std::string(), 0U, 0, 0)
+    return layer.keep ? std::tuple(true, std::string(), std::string(), 0U, 0, 0, std::string())
                       : std::tuple(false, layer.preset, layer.grid, layer.rank, static_cast<int>(layer.factors),
-                                   static_cast<int>(layer.metric));
+                                   static_cast<int>(layer.metric), layer.solver);
 }
 
 LayerPlan mostFrequent(const QuantizationPlan& plan, const ModelTopology& topology)

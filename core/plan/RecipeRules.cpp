@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 namespace sigmascope {
 
 namespace {
@@ -61,7 +63,7 @@ Result<Intent> fromPreset(std::string_view presetId, std::string_view target)
 {
     const Preset* preset = findPreset(presetId);
     if (preset == nullptr) {
-        const auto known = recipeFromPreset(presetId);
+        const auto known = recipeFromPreset(presetId, target);
         const ErrorCode code = known.error().code;
         return fail(code == ErrorCode::InvalidOption ? ErrorCode::InvalidRecipe : code, known.error().detail);
     }
@@ -91,16 +93,37 @@ Status applyGrid(const RecipeRule& rule, Intent& intent, std::string_view target
     return {};
 }
 
-Status applyOptions(const RecipeRule& rule, Intent& intent)
+/// How the target stores factors of a width; nothing for other widths.
+std::optional<FactorType> factorTypeOf(int bits, std::string_view target)
+{
+    switch (bits) {
+    case 8: return target == "gguf" ? FactorType::Q8_0 : FactorType::I8;
+    case 16: return FactorType::F16;
+    case 32: return FactorType::F32;
+    default: return std::nullopt;
+    }
+}
+
+Status checkSolver(const Intent& intent)
+{
+    const Solver* solver = findSolver(intent.solver);
+    if (intent.grid == nullptr || solver == nullptr || solver->accepts(*intent.grid))
+        return {};
+    return fail(ErrorCode::NotRepresentable, fmt::format("solver '{}' has nothing to choose on grid '{}'; nearest: solver 'nearest'",
+                                                         intent.solver, intent.grid->id()));
+}
+
+Status applyOptions(const RecipeRule& rule, Intent& intent, std::string_view target)
 {
     if (rule.rank) {
         intent.rank = *rule.rank;
         intent.rankAsked = true;
     }
     if (rule.factorBits) {
-        if (*rule.factorBits != 16 && *rule.factorBits != 32)
-            return invalid(fmt::format("factor_bits {}: expected 16 or 32", *rule.factorBits));
-        intent.factors = *rule.factorBits == 32 ? FactorType::F32 : FactorType::F16;
+        const auto type = factorTypeOf(*rule.factorBits, target);
+        if (!type)
+            return invalid(fmt::format("factor_bits {}: expected 8, 16 or 32", *rule.factorBits));
+        intent.factors = *type;
     }
     if (rule.solver && findSolver(*rule.solver) == nullptr) {
         std::string known;
@@ -108,6 +131,8 @@ Status applyOptions(const RecipeRule& rule, Intent& intent)
             known += (known.empty() ? "" : ", ") + std::string(solver.id);
         return invalid(fmt::format("no solver '{}'; expected {}", escaped(*rule.solver), known));
     }
+    if (rule.solver)
+        intent.solver = *rule.solver;
     if (rule.metric) {
         const auto metric = metricFromId(*rule.metric);
         if (!metric)
@@ -129,10 +154,12 @@ Result<Intent> applied(const RecipeRule& rule, Intent base, std::string_view tar
         intent = std::move(*preset);
     }
     // Options first: the width's error names the nearest plan by the method that they make.
-    if (Status options = applyOptions(rule, intent); !options)
+    if (Status options = applyOptions(rule, intent, target); !options)
         return passOn(options);
     if (Status grid = applyGrid(rule, intent, target); !grid)
         return passOn(grid);
+    if (Status solver = checkSolver(intent); !solver)
+        return passOn(solver);
     return intent;
 }
 

@@ -15,6 +15,7 @@ struct Intent {
     bool rankAsked = false;         ///< in so many words, not by a preset
     FactorType factors = FactorType::F16;
     MetricKind metric = MetricKind::DiagonalRms;
+    std::string solver = "nearest";
 };
 
 /// @p base with what @p rule says laid over it; the rule's `skip` and `match` are the caller's. A preset resets

@@ -17,7 +17,14 @@ struct Width {
 };
 
 constexpr std::array kGgufWidths{Width{4, "q4_0"}, Width{5, "q5_0"}, Width{8, "q8_0"}};
-constexpr std::array<std::string_view, 5> kLaterTargets{"compressed-tensors", "gptq", "awq", "bf16", "research"};
+/// Containers of our own, and values instead of codes: any grid will do.
+constexpr std::array<std::string_view, 2> kOpenTargets{"research", "bf16"};
+constexpr std::array<std::string_view, 3> kLaterTargets{"compressed-tensors", "gptq", "awq"};
+
+bool isOpen(std::string_view target)
+{
+    return std::ranges::find(kOpenTargets, target) != kOpenTargets.end();
+}
 
 /// Of two equally far the wider: it loses less.
 const Width& nearestWidth(int bits)
@@ -31,16 +38,20 @@ const Width& nearestWidth(int bits)
 
 Status checkTarget(std::string_view target)
 {
-    if (target == "gguf")
+    if (target == "gguf" || isOpen(target))
         return {};
     if (std::ranges::find(kLaterTargets, target) != kLaterTargets.end())
         return fail(ErrorCode::NotRepresentable,
                     fmt::format("target '{}' is not built in this version; nearest: gguf", target));
-    return fail(ErrorCode::InvalidRecipe, fmt::format("no target '{}'; expected gguf", escaped(target)));
+    return fail(ErrorCode::InvalidRecipe, fmt::format("no target '{}'; expected gguf, research or bf16", escaped(target)));
 }
 
 Result<const Grid*> ownGrid(std::string_view target, int bits, std::string_view method)
 {
+    if (isOpen(target)) {
+        const bool isLqer = method == "lqer" || method == "l2qer";
+        return gridOf(!isLqer ? "int-g128" : bits == 3 ? "bfp-b32" : "bfp-b16", bits);
+    }
     const Width& nearest = nearestWidth(bits);
     if (nearest.bits == bits)
         return findGrid(nearest.grid);
@@ -51,7 +62,7 @@ Result<const Grid*> ownGrid(std::string_view target, int bits, std::string_view 
 
 Status checkRepresentable(std::string_view target, const Grid& grid)
 {
-    if (grid.ggufType())
+    if (grid.ggufType() || isOpen(target))
         return {};
     return fail(ErrorCode::NotRepresentable, fmt::format("{} cannot carry grid '{}'; nearest: {}", target, grid.id(),
                                                          nearestWidth(grid.bits()).grid));

@@ -11,12 +11,13 @@ namespace sigmascope {
 /// InvalidRecipe for a word that is no target, NotRepresentable for one that this version does not write.
 [[nodiscard]] Status checkTarget(std::string_view target);
 
-/// The target's own grid of a width (product.md, "Presets and recipes"): gguf 4, 5, 8 bits = q4_0, q5_0, q8_0.
+/// The target's own grid of a width (product.md, "Presets and recipes"): gguf 4, 5, 8 bits = q4_0, q5_0, q8_0;
+/// research and bf16 the paper's: LQER's and L²QER's block_fp (blocks of 16, of 32 at 3 bits), otherwise INT group 128.
 /// NotRepresentable naming the nearest plan for other widths, with @p method in its name ("l2qer-w4") unless empty.
 /// @pre checkTarget(target), 2 <= bits <= 8.
 [[nodiscard]] Result<const Grid*> ownGrid(std::string_view target, int bits, std::string_view method);
 
-/// NotRepresentable naming the nearest grid if the target has no such type.
+/// NotRepresentable naming the nearest grid if the target has no such type. research and bf16 carry every grid.
 [[nodiscard]] Status checkRepresentable(std::string_view target, const Grid& grid);
 
 /// True if the target's runtimes merge q/k/v and gate/up into one matrix each, so that their members need the same

@@ -103,6 +103,7 @@ private slots:
     void rankOfAPresetIsCutToTheMatrix();
     void rowsThatDoNotDivideStayWithTheirCost();
     void oneDimensionAndLookUpTablesTakeNoCorrection();
+    void eightBitFactorsNeedWholeBlocksOnGguf();
     void recipeOfAPlanGivesThePlanBack_data();
     void recipeOfAPlanGivesThePlanBack();
     void recipeOfManyDifferentTensorsStaysLinear();
@@ -322,6 +323,34 @@ void PlanTest::recipeOfAPlanGivesThePlanBack_data()
     row("mixed", R"({"schema":1,"default":{"preset":"l2qer-w4","factor_bits":32},"pins":["model.norm.weight"],
         "rules":[{"match":"layers\\.0","skip":true},{"match":"down_proj","bits":8,"rank":0},{"match":"q_proj","metric":"lqer"},
                  {"match":"up_proj","grid":"q4_1"},{"match":"o_proj","rank":256},{"match":"lm_head","bits":8}]})");
+    row("solver and 8-bit factors", R"({"schema":1,"default":{"preset":"l2qer-w4","solver":"clip-search","factor_bits":8},
+        "rules":[{"match":"q_proj","solver":"nearest"},{"match":"o_proj","rank":20}]})");
+    row("research", R"({"schema":1,"target":"research","default":{"preset":"l2qer-w3","factor_bits":8},
+        "rules":[{"match":"q_proj","grid":"nf4-g64","solver":"clip-search"},{"match":"down_proj","bits":2}]})");
+}
+
+void PlanTest::eightBitFactorsNeedWholeBlocksOnGguf()
+{
+    const auto gguf = sample().plan(R"({"schema":1,"default":{"preset":"l2qer-w4","factor_bits":8},
+        "rules":[{"match":"layers\\.0\\.self_attn\\.o_proj","rank":20}]})");
+    std::size_t wide = 0;
+    for (std::size_t i = 0; i < gguf.plan.layers.size(); ++i) {
+        const LayerPlan& layer = gguf.plan.layers[i];
+        if (layer.keep)
+            continue;
+        QCOMPARE(layer.factors, layer.rank == 20 ? FactorType::F16 : FactorType::Q8_0);
+        wide += layer.rank == 20 ? 1U : 0U;
+    }
+    QCOMPARE(wide, std::size_t(1));
+    QCOMPARE(gguf.fallbacks.size(), std::size_t(1));
+    const std::string& detail = gguf.fallbacks[0].detail;
+    QVERIFY2(detail.find("factors in F16 instead of Q8_0, +") != std::string::npos && detail.find("rank 20") != std::string::npos,
+             detail.c_str());
+
+    const auto research = sample().plan(R"({"schema":1,"target":"research","default":{"preset":"l2qer-w4","factor_bits":8,"rank":20}})");
+    QVERIFY(research.fallbacks.empty());
+    for (const LayerPlan& layer : research.plan.layers)
+        QVERIFY(layer.keep || (layer.factors == FactorType::I8 && layer.grid == "bfp4-b16" && layer.rank == 20));
 }
 
 void PlanTest::recipeOfAPlanGivesThePlanBack()
@@ -357,12 +386,20 @@ void PlanTest::methodIsTheOneThatRuns()
     const Metric plain;
     const Metric diagonal{.kind = MetricKind::DiagonalRms, .scale = {1, 2}};
     LayerPlan layer;
-    QCOMPARE(methodOf(layer, diagonal), std::string_view("keep"));
+    QCOMPARE(methodOf(layer, diagonal), std::string("keep"));
     layer.keep = false;
-    QCOMPARE(methodOf(layer, diagonal), std::string_view("rtn"));
+    QCOMPARE(methodOf(layer, diagonal), std::string("rtn"));
     layer.rank = 1;
-    QCOMPARE(methodOf(layer, diagonal), std::string_view("l2qer"));
-    QCOMPARE(methodOf(layer, plain), std::string_view("lqer"));
+    QCOMPARE(methodOf(layer, diagonal), std::string("l2qer"));
+    QCOMPARE(methodOf(layer, plain), std::string("lqer"));
+    QVERIFY(usesMetric(layer));
+    layer.solver = "clip-search";
+    QCOMPARE(methodOf(layer, diagonal), std::string("clip-search+l2qer"));
+    layer.rank = 0;
+    QCOMPARE(methodOf(layer, diagonal), std::string("clip-search"));
+    QVERIFY(usesMetric(layer));  // it chooses ranges by it
+    layer.solver = "nearest";
+    QVERIFY(!usesMetric(layer));
 }
 
 QTEST_GUILESS_MAIN(PlanTest)

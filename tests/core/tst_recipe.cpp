@@ -44,6 +44,9 @@ private slots:
     void exactPatternsMatchTheirNameOnly();
     void hungryPatternsEndSoon();
     void presetsThatRunAreListedAndOthersNameTheNearest();
+    void researchTargetsCarryEverything();
+    void solversAndFactorsInEightBit_data();
+    void solversAndFactorsInEightBit();
 };
 
 void RecipeTest::exampleOfTheManualIsRead()
@@ -199,7 +202,7 @@ void RecipeTest::presetsThatRunAreListedAndOthersNameTheNearest()
     };
     for (const auto& [id, nearest] : refused) {
         const auto recipe = recipeFromPreset(id);
-        QVERIFY2(!recipe && findPreset(id) == nullptr, id);
+        QVERIFY2(!recipe, id);
         QCOMPARE(recipe.error().code, ErrorCode::NotRepresentable);
         QVERIFY2(recipe.error().detail.find(nearest) != std::string::npos, recipe.error().detail.c_str());
     }
@@ -208,12 +211,68 @@ void RecipeTest::presetsThatRunAreListedAndOthersNameTheNearest()
         QVERIFY2(!recipe, id);
         QCOMPARE(recipe.error().code, ErrorCode::InvalidOption);
     }
-    for (const char* target : {"research", "gptq", "awq", "compressed-tensors", "bf16"}) {
+    for (const char* target : {"gptq", "awq", "compressed-tensors"}) {
         const auto recipe = parseRecipe("{\"schema\":1,\"target\":\"" + std::string(target) + "\"}", "r.json");
         QVERIFY(!recipe);
         QCOMPARE(recipe.error().code, ErrorCode::NotRepresentable);
         QVERIFY(recipe.error().detail.find("nearest: gguf") != std::string::npos);
     }
+}
+
+/// Every grid there is, and the widths of the papers.
+void RecipeTest::researchTargetsCarryEverything()
+{
+    for (const char* target : {"research", "bf16"}) {
+        const std::string head = "{\"schema\":1,\"target\":\"" + std::string(target) + "\",\"default\":{";
+        for (const GridFamily& family : gridFamilies()) {
+            for (const int bits : family.bits) {
+                const std::string id = (*gridOf(family.id, bits))->id();
+                const auto recipe = parseRecipe(head + "\"grid\":\"" + id + "\"}}", "r.json");
+                QVERIFY2(recipe, recipe ? "" : recipe.error().detail.c_str());
+                const auto onGguf = parseRecipe("{\"schema\":1,\"default\":{\"grid\":\"" + id + "\"}}", "r.json");
+                QCOMPARE(onGguf.has_value(), (*gridOf(family.id, bits))->ggufType().has_value());
+                if (!onGguf)
+                    QVERIFY2(onGguf.error().detail.find("gguf cannot carry grid '" + id + "'; nearest: q") != std::string::npos,
+                             onGguf.error().detail.c_str());
+            }
+        }
+        QCOMPARE(presets(target).size(), std::size_t(21));
+        for (const Preset& preset : presets(target)) {
+            const auto recipe = recipeFromPreset(preset.id, target);
+            QVERIFY(recipe && parseRecipe(dumpJson(toJson(*recipe)), "r.json"));
+            QCOMPARE(recipe->target, std::string(target));
+        }
+        const std::vector<std::pair<const char*, const char*>> refused{
+            {"gptq-w3", "nearest: rtn-w3"}, {"qera-w4", "nearest: l2qer-w4"}};
+        for (const auto& [id, nearest] : refused) {
+            const auto recipe = recipeFromPreset(id, target);
+            QVERIFY(!recipe && recipe.error().code == ErrorCode::NotRepresentable);
+            QVERIFY2(recipe.error().detail.find(nearest) != std::string::npos, recipe.error().detail.c_str());
+        }
+    }
+}
+
+void RecipeTest::solversAndFactorsInEightBit_data()
+{
+    QTest::addColumn<QString>("rule");
+    QTest::addColumn<QString>("problem");
+    const auto row = [](const char* rule, const char* problem) { QTest::newRow(rule) << rule << problem; };
+    row(R"("grid":"q4_0","solver":"clip-search")", "");
+    row(R"("preset":"rtn-w8","solver":"clip-search")", "");
+    row(R"("grid":"q4_1","solver":"clip-search")", "solver 'clip-search' has nothing to choose on grid 'q4_1'; nearest: solver 'nearest'");
+    row(R"("grid":"q4_0","solver":"clipsearch")", "no solver 'clipsearch'; expected nearest, clip-search");
+    row(R"("grid":"q4_0","rank":32,"factor_bits":8)", "");
+    row(R"("grid":"q4_0","rank":32,"factor_bits":4)", "factor_bits 4: expected 8, 16 or 32");
+}
+
+void RecipeTest::solversAndFactorsInEightBit()
+{
+    QFETCH(QString, rule);
+    QFETCH(QString, problem);
+    const auto recipe = parseRecipe(("{\"schema\":1,\"default\":{" + rule + "}}").toStdString(), "r.json");
+    QCOMPARE(recipe.has_value(), problem.isEmpty());
+    if (!recipe)
+        QVERIFY2(recipe.error().detail.find(problem.toStdString()) != std::string::npos, recipe.error().detail.c_str());
 }
 
 QTEST_APPLESS_MAIN(RecipeTest)

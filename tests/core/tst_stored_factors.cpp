@@ -38,6 +38,12 @@ private slots:
     void overflowingF16BecomesBf16();
     void decodedFactorsAreTheStoredOnes();
     void rankZeroStoresNothing();
+    void eightBitLosesLittleAndTakesHalf_data();
+    void eightBitLosesLittleAndTakesHalf();
+    void int8IsOneScalePerRankVector();
+    void blocksOfQ8_0NeedMultiplesOf32();
+    void vectorsBeyondF16ScalesBecomeZeros();
+    void fillingUpAddsZerosInEveryType();
     void errorIsMeasuredByHand();
     void errorIsMeasuredOnTheRoundedFactors();
     void bitsMatchThePublishedTables_data();
@@ -116,6 +122,99 @@ void StoredFactorsTest::rankZeroStoresNothing()
     QCOMPARE(stored.rows, std::size_t(3));
     QCOMPARE(stored.cols, std::size_t(4));
     QVERIFY(stored.left.empty() && stored.right.empty());
+}
+
+void StoredFactorsTest::eightBitLosesLittleAndTakesHalf_data()
+{
+    QTest::addColumn<int>("type");
+    QTest::newRow("Q8_0") << static_cast<int>(FactorType::Q8_0);
+    QTest::newRow("I8") << static_cast<int>(FactorType::I8);
+}
+
+/// methods-lowrank §12.2: 8 bit costs less than 0.0002 of the weighted error.
+void StoredFactorsTest::eightBitLosesLittleAndTakesHalf()
+{
+    QFETCH(int, type);
+    const MatrixD w = heavyWeights();
+    const std::vector<float> weights = toFloat(w);
+    const std::vector<float> residual = toFloat(w - integerSymmetric(w, 3, 64));
+    const auto correction = lowRank({residual, kRows, kCols, {}}, 32, {}).value();
+    const StoredFactors wide = storeFactors(correction, FactorType::F32);
+    const StoredFactors narrow = storeFactors(correction, static_cast<FactorType>(type));
+    const Metric plain;
+    const double exact = reconstructionError({weights, kRows, kCols, {}}, {residual, kRows, kCols, {}}, &wide, plain).weightError;
+    const double rounded = reconstructionError({weights, kRows, kCols, {}}, {residual, kRows, kCols, {}}, &narrow, plain).weightError;
+    QVERIFY2(std::abs(rounded / exact - 1) < 1e-3, qPrintable(QString::number(rounded / exact, 'g', 10)));
+    QVERIFY(rounded != exact);
+    QCOMPARE(narrow.bytes(), factorBytes(narrow.type, kRows, kCols, 32));
+    QVERIFY(narrow.bytes() < 0.54 * static_cast<double>(factorBytes(FactorType::F16, kRows, kCols, 32)));
+    QCOMPARE(factorBits(narrow.type), 8);
+}
+
+void StoredFactorsTest::int8IsOneScalePerRankVector()
+{
+    MatrixF left(3, 2);
+    left << 1, 0.5F, -0.25F, 0, 0.1F, -2;
+    MatrixF right(2, 4);
+    right << 1, -1, 0.3F, 0, 0.2F, 0.1F, -0.4F, 0.9F;
+    const StoredFactors stored = storeFactors(correctionOf(left, right), FactorType::I8);
+    QCOMPARE(stored.left.size(), std::size_t(6));
+    QCOMPARE(stored.right.size(), std::size_t(8));
+    QCOMPARE(stored.leftScales.size(), std::size_t(4));
+    QCOMPARE(stored.rightScales.size(), std::size_t(4));
+    QCOMPARE(static_cast<int>(static_cast<std::int8_t>(stored.left[0])), 127);    // 1 of a column of largest 1
+    QCOMPARE(static_cast<int>(static_cast<std::int8_t>(stored.left[2])), -32);    // -0.25
+    QCOMPARE(static_cast<int>(static_cast<std::int8_t>(stored.left[5])), -127);   // -2 of a column of largest 2
+    QCOMPARE(static_cast<int>(static_cast<std::int8_t>(stored.right[1])), -127);
+    QCOMPARE(static_cast<int>(static_cast<std::int8_t>(stored.right[7])), 127);
+    const MatrixF product = stored.decodedLeft() * stored.decodedRight();
+    QVERIFY((product - left * right).cwiseAbs().maxCoeff() < 0.02F);
+}
+
+void StoredFactorsTest::blocksOfQ8_0NeedMultiplesOf32()
+{
+    QVERIFY(canStore(FactorType::Q8_0, 64, 32));
+    QVERIFY(!canStore(FactorType::Q8_0, 64, 31));
+    QVERIFY(!canStore(FactorType::Q8_0, 100, 32));
+    QVERIFY(canStore(FactorType::I8, 100, 7) && canStore(FactorType::F16, 100, 7));
+    QCOMPARE(factorBytes(FactorType::Q8_0, 10, 64, 32), std::size_t(10 * 34 + 32 * 68));
+    QCOMPARE(factorBytes(FactorType::I8, 10, 64, 7), std::size_t(70 + 448 + 28));
+    QCOMPARE(factorBytes(FactorType::F32, 10, 64, 7), std::size_t(4 * 7 * 74));
+    QCOMPARE(factorBytes(FactorType::BF16, 10, 64, 0), std::size_t(0));
+    // What does not fill blocks is stored in F16, and says so.
+    const auto odd = storeFactors(heavyCorrection(7, {}), FactorType::Q8_0);
+    QCOMPARE(odd.type, FactorType::F16);
+    QCOMPARE(odd.bytes(), factorBytes(FactorType::Q8_0, kRows, kCols, 7));
+}
+
+void StoredFactorsTest::vectorsBeyondF16ScalesBecomeZeros()
+{
+    MatrixF left = MatrixF::Constant(32, 32, 0.5F);
+    MatrixF right = MatrixF::Constant(32, 64, 0.25F);
+    left.col(3).setConstant(3e30F);
+    right.row(3).setConstant(3e30F);
+    for (const FactorType type : {FactorType::Q8_0, FactorType::I8}) {
+        const StoredFactors stored = storeFactors(correctionOf(left, right), type);
+        QVERIFY(stored.decodedLeft().allFinite() && stored.decodedRight().allFinite());
+        QCOMPARE(stored.decodedLeft().col(3).cwiseAbs().maxCoeff(), 0.0F);
+        QCOMPARE(stored.decodedRight().row(3).cwiseAbs().maxCoeff(), 0.0F);
+        QVERIFY(stored.decodedLeft()(0, 2) > 0);
+    }
+}
+
+void StoredFactorsTest::fillingUpAddsZerosInEveryType()
+{
+    const auto correction = heavyCorrection(8, {});
+    for (const FactorType type : {FactorType::F32, FactorType::F16, FactorType::BF16, FactorType::Q8_0, FactorType::I8}) {
+        const StoredFactors stored = storeFactors(correction, type, 32);
+        QCOMPARE(stored.rank, std::size_t(32));
+        QCOMPARE(stored.bytes(), factorBytes(type, kRows, kCols, 32));
+        QCOMPARE(stored.decodedRight().bottomRows(24).cwiseAbs().maxCoeff(), 0.0F);
+        if (!canStore(type, kCols, 8))
+            continue;
+        const StoredFactors bare = storeFactors(correction, type);
+        QVERIFY(bare.decodedLeft() == stored.decodedLeft().leftCols(8));
+    }
 }
 
 void StoredFactorsTest::errorIsMeasuredByHand()

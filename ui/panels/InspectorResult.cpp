@@ -98,7 +98,7 @@ void InspectorPanel::fillResult()
     const auto grid = findGrid(plan.grid);
     if (grid && (*grid)->accepts(cols)) {
         const double codeBits = 8.0 * static_cast<double>((*grid)->rowBytes(cols)) / static_cast<double>(cols);
-        const double factorBits = plan.factors == FactorType::F32 ? 32 : 16;
+        const double factorBits = sigmascope::factorBits(plan.factors);
         show("lqer-bits", QLocale().toString(publishedLqerBits(codeBits, factorBits, rows, cols, plan.rank), 'f', 2), Source::Exact);
     }
     const TensorResult* measured = m_session.measured(index);

@@ -26,6 +26,8 @@ DType ggufTypeOf(FactorType type)
     case FactorType::F32: return DType::F32;
     case FactorType::F16: return DType::F16;
     case FactorType::BF16: return DType::BF16;
+    case FactorType::Q8_0: return DType::Q8_0;
+    case FactorType::I8: break;  // no GGUF type has a scale per row and per column: widened
     }
     return DType::F32;
 }
@@ -57,14 +59,17 @@ Status writeFactors(GgufWriter& writer, const StoredFactors& factors, std::size_
 {
     assert(factors.rank <= rank);
     const bool transposed = target.role == Role::Embedding;
+    // Blocks of Q8_0 lie along rows: neither turned round nor filled up, but for factors that are all zeros.
+    assert(factors.type != FactorType::Q8_0 || (!transposed && (factors.rank == rank || factors.rank == 0)));
     const std::size_t size = factors.type == FactorType::F32 ? 4 : 2;
-    const std::size_t rightRow = factors.cols * size;
-    const std::size_t leftRow = factors.rank * size;
+    const std::size_t rightRow = factorRowBytes(factors.type, factors.cols);
+    const std::size_t leftRow = factorRowBytes(factors.type, factors.rank);
+    const std::size_t plannedRow = factorRowBytes(factors.type, rank);
 
     // L with its columns filled up to the planned rank, rows in GGUF's order.
-    std::vector<std::byte> left(factors.rows * rank * size);
+    std::vector<std::byte> left(factors.rows * plannedRow);
     for (std::size_t row = 0; row < factors.rows; ++row)
-        std::copy_n(factors.left.data() + sourceRow(row, factors.rows, target.heads) * leftRow, leftRow, left.data() + row * rank * size);
+        std::copy_n(factors.left.data() + sourceRow(row, factors.rows, target.heads) * leftRow, leftRow, left.data() + row * plannedRow);
     std::vector<std::byte> right(rank * rightRow);
     if (!transposed) {
         std::copy(factors.right.begin(), factors.right.end(), right.begin());
