@@ -38,6 +38,9 @@ constexpr std::uint32_t kHistogram[] = {
 constexpr std::uint32_t kBins[] = {
 #include "kernels/bins.spv.inc"
 };
+constexpr std::uint32_t kClipSearch[] = {
+#include "kernels/clip_search.spv.inc"
+};
 constexpr std::uint32_t kProduct[] = {
 #include "kernels/product.spv.inc"
 };
@@ -54,6 +57,7 @@ constexpr std::array kRows{
     KernelRow{KernelId::Decode, "decode", kDecode, 12, 2, 256},
     KernelRow{KernelId::Histogram, "histogram", kHistogram, 4, 2, 256},
     KernelRow{KernelId::Bins, "bins", kBins, 8, 3, 256},
+    KernelRow{KernelId::ClipSearch, "clip search", kClipSearch, 28, 3, 64},
     KernelRow{KernelId::ProductRows, "residual times panel, rows", kProduct, 72, 5, 128, {0, 1}},
     KernelRow{KernelId::ProductCols, "residual times panel, columns", kProduct, 72, 5, 128, {0, 0}},
 };

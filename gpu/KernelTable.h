@@ -25,7 +25,8 @@ enum class KernelId {
     Histogram,
     Bins,
     ProductRows,
-    ProductCols
+    ProductCols,
+    ClipSearch
 };
 
 /// What the host must know of a kernel; its bindings are storage buffers 0, 1, … of set 0.

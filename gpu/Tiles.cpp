@@ -111,7 +111,7 @@ Status Tiles::prepare(const TileWork& work)
                                     m_device.info().id, work.subject, work.grain * work.inputPerUnit,
                                     work.outputHeader + work.grain * work.outputPerUnit));
         }
-        const Status made = allocate(work, units);
+        Status made = allocate(work, units);
         if (made) {
             m_capacity = units;
             const std::uint64_t wanted = work.firstUnits != 0 ? work.firstUnits

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gpu/VulkanBackend.h"
 
+#include "gpu/ClipOp.h"
 #include "gpu/CountOp.h"
 #include "gpu/DecodeOp.h"
 #include "gpu/EncodeOp.h"
@@ -63,6 +64,16 @@ public:
         });
     }
 
+    [[nodiscard]] Result<std::vector<std::uint8_t>> clipReaches(const GroupFormat& format,
+                                                                std::span<const float> weights, std::uint64_t rows,
+                                                                std::uint64_t cols, std::span<const float> scale,
+                                                                const JobContext& job) override
+    {
+        return onDevice(Op::ClipSearch, job, [&](gpu::OpContext& on) {
+            return gpu::clipReaches(on, format, weights, rows, cols, scale, job);
+        });
+    }
+
     [[nodiscard]] Result<ErrorSums> errorSums(const ResidualSource& source, std::span<const float> scale,
                                               const JobContext& job) override
     {
@@ -106,6 +117,7 @@ public:
             return type == DType::F32 || type == DType::F16 || gpu::codedKind(type).has_value();
         case Op::EncodeGroups:
         case Op::Gram:
+        case Op::ClipSearch:
             return true;
         }
         return false;

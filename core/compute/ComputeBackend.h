@@ -26,9 +26,10 @@ enum class Op {
     Reduce,       ///< error sums; asked with the block type of the codes, F16 for INT groups, F32 for none
     Sketch,       ///< products of a residual with thin panels; asked likewise
     Gram,         ///< of thin panels; asked with DType::F32
+    ClipSearch,   ///< over INT groups with f16 scales; asked with DType::F16
 };
 
-/// "statistics", "encode" (of both kinds), "decode", "histogram", "reduce", "sketch", "gram"
+/// "statistics", "encode" (of both kinds), "decode", "histogram", "reduce", "sketch", "gram", "clip-search"
 [[nodiscard]] std::string_view id(Op op);
 /// The type that Op::Reduce and Op::Sketch are asked with.
 [[nodiscard]] DType askedType(const std::optional<CodeFormat>& format);
@@ -69,6 +70,15 @@ public:
                                                            std::uint64_t rows, std::uint64_t cols,
                                                            std::span<const float> scale, std::span<std::byte> out,
                                                            const JobContext& job);
+    /// For every group, row by row, the part of its range (in 160ths, 48 to 160) that leaves least of
+    /// sum s_j^2 (w_j - q_j)^2, searched as solver 'clip-search' does. What a device chooses leaves at most 1e-4 more
+    /// than what the CPU chooses: it sums in float and rounds scales from float products, so near ties may fall the
+    /// other way. @param scale s [cols], or empty. @pre finite weights.
+    [[nodiscard]] virtual Result<std::vector<std::uint8_t>> clipReaches(const GroupFormat& format,
+                                                                        std::span<const float> weights,
+                                                                        std::uint64_t rows, std::uint64_t cols,
+                                                                        std::span<const float> scale,
+                                                                        const JobContext& job);
     /// The sums alone, of codes that are there. Same tolerance.
     [[nodiscard]] virtual Result<ErrorSums> errorSums(const ResidualSource& source, std::span<const float> scale,
                                                       const JobContext& job);

@@ -3,6 +3,7 @@
 #include "core/base/Parallel.h"
 #include "core/compute/ops/BlockEncode.h"
 #include "core/compute/ops/Bins.h"
+#include "core/compute/ops/ClipReach.h"
 #include "core/compute/ops/GroupEncode.h"
 #include "core/compute/ops/Residual.h"
 #include "core/compute/ops/Statistics.h"
@@ -66,6 +67,14 @@ public:
         return told(Op::Encode, job, residualSums({weights, rows, cols, format, out}, scale, job));
     }
 
+    [[nodiscard]] Result<std::vector<std::uint8_t>> clipReaches(const GroupFormat& format,
+                                                                std::span<const float> weights, std::uint64_t rows,
+                                                                std::uint64_t cols, std::span<const float> scale,
+                                                                const JobContext& job) override
+    {
+        return told(Op::ClipSearch, job, sigmascope::clipReaches(format, weights, rows, cols, scale, job));
+    }
+
     [[nodiscard]] Result<ErrorSums> errorSums(const ResidualSource& source, std::span<const float> scale,
                                               const JobContext& job) override
     {
@@ -101,6 +110,7 @@ public:
             return hasBlockEncoder(type);
         case Op::EncodeGroups:
         case Op::Gram:
+        case Op::ClipSearch:
             return true;
         default:
             return info(type).decodable;
@@ -145,6 +155,8 @@ std::string_view id(Op op)
         return "sketch";
     case Op::Gram:
         return "gram";
+    case Op::ClipSearch:
+        return "clip-search";
     }
     return "";
 }
@@ -160,6 +172,12 @@ Result<ErrorSums> ComputeBackend::encodeMeasured(const CodeFormat&, std::span<co
                                                  std::span<const float>, std::span<std::byte>, const JobContext&)
 {
     return lacks(*this, Op::EncodeGroups);
+}
+
+Result<std::vector<std::uint8_t>> ComputeBackend::clipReaches(const GroupFormat&, std::span<const float>, std::uint64_t,
+                                                              std::uint64_t, std::span<const float>, const JobContext&)
+{
+    return lacks(*this, Op::ClipSearch);
 }
 
 Result<ErrorSums> ComputeBackend::errorSums(const ResidualSource&, std::span<const float>, const JobContext&)

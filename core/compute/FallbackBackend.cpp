@@ -53,6 +53,17 @@ public:
             });
     }
 
+    [[nodiscard]] Result<std::vector<std::uint8_t>> clipReaches(const GroupFormat& format,
+                                                                std::span<const float> weights, std::uint64_t rows,
+                                                                std::uint64_t cols, std::span<const float> scale,
+                                                                const JobContext& job) override
+    {
+        return firstOrSecond<Result<std::vector<std::uint8_t>>>(
+            Op::ClipSearch, DType::F16, job, [&](ComputeBackend& backend, const JobContext& told) {
+                return backend.clipReaches(format, weights, rows, cols, scale, told);
+            });
+    }
+
     [[nodiscard]] Result<ErrorSums> errorSums(const ResidualSource& source, std::span<const float> scale,
                                               const JobContext& job) override
     {

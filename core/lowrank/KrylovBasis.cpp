@@ -60,20 +60,18 @@ Status KrylovBasis::append(MatrixF panel)
     if (!image)
         return passOn(image);
     const auto added = static_cast<std::size_t>(panel.rows());
-    const std::size_t length = m_products->longSide();
     m_basis.insert(m_basis.end(), panel.data(), panel.data() + panel.size());
     m_images.insert(m_images.end(), image->data(), image->data() + image->size());
     m_lastImage = std::move(*image);
-    const std::size_t before = m_size;
     m_size += added;
-    MatrixD columns(static_cast<Eigen::Index>(m_size), static_cast<Eigen::Index>(added));
-    blas::gemm(blas::Transpose::No, blas::Transpose::Yes, m_size, added, length, 1.0, m_images.data(), length,
-               m_images.data() + before * length, length, 0.0, columns.data(), added);
+    const auto columns = m_products->imageGram(m_images, m_lastImage);
+    if (!columns)
+        return passOn(columns);
     const auto size = static_cast<Eigen::Index>(m_size);
     const auto width = static_cast<Eigen::Index>(added);
     m_gram.conservativeResize(size, size);
-    m_gram.rightCols(width) = columns;
-    m_gram.bottomRows(width) = columns.transpose();
+    m_gram.rightCols(width) = *columns;
+    m_gram.bottomRows(width) = columns->transpose();
     m_next.resize(0, 0);
     return {};
 }

@@ -100,8 +100,12 @@ Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, 
     if (!basis)
         return passOn(basis);
     const double worthwhile = kWorthwhile * total * products.unit() * products.unit();
-    const auto steps = static_cast<std::size_t>(std::max(0, options.powerIterations));
-    const bool krylov = basisFits(rank, options, products.shortSide());
+    // A device has no solver for whole matrices: small ones, which are solved whole here, are iterated until the basis
+    // spans everything or a step adds next to nothing.
+    const bool isSmall = products.onDevice() && products.shortSide() <= kExactSide;
+    const auto steps = isSmall ? (products.shortSide() + block - 1) / block
+                               : static_cast<std::size_t>(std::max(0, options.powerIterations));
+    const bool krylov = isSmall || basisFits(rank, options, products.shortSide());
     MatrixF panel;
     double before = -1;
     for (std::size_t step = 0; step < steps; ++step) {
@@ -170,15 +174,16 @@ Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank
         return out;
     }
     SideProducts products(residual, out.total, job);
-    const bool exact = side <= kExactSide || rank + options.oversample >= side
-        || (side <= kAffordableSide && !basisFits(rank, options, side));
+    const bool exact = !products.onDevice()
+        && (side <= kExactSide || rank + options.oversample >= side
+            || (side <= kAffordableSide && !basisFits(rank, options, side)));
     auto found = exact ? exactDirections(residual, rank, job) : iteratedDirections(products, rank, options, out.total);
     if (!found)
         return passOn(found);
     const auto left = leftRows(products, residual, std::move(found->vectors));
     if (!left)
         return passOn(left);
-    const ScaledMatrix unscaled{residual.values, residual.rows, residual.cols, {}};
+    const ScaledMatrix unscaled{residual.values, residual.rows, residual.cols, {}, residual.device};
     auto right = panelTimes(*left, unscaled, 1.0, job);
     if (!right)
         return passOn(right);

@@ -2,6 +2,7 @@
 #include "core/lowrank/Products.h"
 
 #include "core/base/Parallel.h"
+#include "core/compute/MatrixProducts.h"
 #include "core/tensor/Blas.h"
 
 #include <fmt/format.h>
@@ -27,6 +28,16 @@ MatrixF scaledColumns(const MatrixF& panel, std::span<const float> scale)
         return panel;
     const Eigen::Map<const Eigen::RowVectorXf> row(scale.data(), static_cast<Eigen::Index>(scale.size()));
     return (panel.array().rowwise() * row.array()).matrix();
+}
+
+std::span<const float> valuesOf(const MatrixF& matrix)
+{
+    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
+
+std::span<float> valuesOf(MatrixF& matrix)
+{
+    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
 }
 
 /// Part [begin, begin + length) of the long side in double, scaled, as [short side x length].
@@ -83,6 +94,13 @@ Result<MatrixF> SideProducts::timesCols(const MatrixF& panel)
     const std::size_t cols = m_matrix.cols;
     const MatrixF scaled = scaledColumns(panel, m_matrix.scale);
     MatrixF out(panel.rows(), static_cast<Eigen::Index>(rows));
+    if (m_matrix.device != nullptr) {
+        ++m_passes;
+        const MatrixF panelInUnits = scaled * static_cast<float>(m_unit);
+        if (Status done = m_matrix.device->timesCols(valuesOf(panelInUnits), vectors, valuesOf(out), m_job); !done)
+            return passOn(done);
+        return out;
+    }
     parallelFor((rows + kTileLength - 1) / kTileLength, [&](std::size_t tile) {
         if (m_job.cancelled())
             return;
@@ -97,11 +115,38 @@ Result<MatrixF> SideProducts::timesCols(const MatrixF& panel)
     return out;
 }
 
+Result<MatrixD> SideProducts::imageGram(std::span<const double> images, const MatrixF& newest)
+{
+    const std::size_t length = longSide();
+    const std::size_t size = images.size() / length;
+    const auto added = static_cast<std::size_t>(newest.rows());
+    MatrixD columns(static_cast<Eigen::Index>(size), newest.rows());
+    if (m_matrix.device != nullptr) {
+        const std::vector<float> all(images.begin(), images.end());
+        const PanelPair panels{all, size, valuesOf(newest), added, length};
+        if (Status done = m_matrix.device->gram(
+                panels, {columns.data(), static_cast<std::size_t>(columns.size())}, m_job);
+            !done)
+            return passOn(done);
+        return columns;
+    }
+    blas::gemm(blas::Transpose::No, blas::Transpose::Yes, size, added, length, 1.0, images.data(), length,
+               images.data() + (size - added) * length, length, 0.0, columns.data(), added);
+    return columns;
+}
+
 Result<MatrixF> panelTimes(const MatrixF& panel, const ScaledMatrix& matrix, double unit, const JobContext& job)
 {
     const auto vectors = static_cast<std::size_t>(panel.rows());
     const std::size_t cols = matrix.cols;
     MatrixF out(panel.rows(), static_cast<Eigen::Index>(cols));
+    if (matrix.device != nullptr) {
+        // The unit goes in first: a device may flush products that are subnormal before it.
+        const MatrixF panelInUnits = panel * static_cast<float>(unit);
+        if (Status done = matrix.device->timesRows(valuesOf(panelInUnits), vectors, valuesOf(out), job); !done)
+            return passOn(done);
+        return scaledColumns(out, matrix.scale);
+    }
     parallelFor((cols + kTileLength - 1) / kTileLength, [&](std::size_t tile) {
         if (job.cancelled())
             return;

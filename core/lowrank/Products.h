@@ -25,11 +25,16 @@ public:
     [[nodiscard]] std::size_t longSide() const;
     [[nodiscard]] double unit() const { return m_unit; }
     [[nodiscard]] int passes() const { return m_passes; }
+    /// True when products run on a device: the iterated routes are then taken whatever the size.
+    [[nodiscard]] bool onDevice() const { return m_matrix.device != nullptr; }
 
     /// [vectors x shortSide] -> [vectors x longSide]. Cancelled.
     [[nodiscard]] Result<MatrixF> toLong(const MatrixF& panel);
     /// [vectors x longSide] -> [vectors x shortSide]. Cancelled.
     [[nodiscard]] Result<MatrixF> toShort(const MatrixF& panel);
+    /// Images of a basis times the newest of them, [size x newest rows], in double (or what a device comes near to
+    /// it). @param images [size x longSide], floats all of them.
+    [[nodiscard]] Result<MatrixD> imageGram(std::span<const double> images, const MatrixF& newest);
 
 private:
     [[nodiscard]] Result<MatrixF> timesRows(const MatrixF& panel);  ///< panel [v x rows] * A S, counted

@@ -11,12 +11,15 @@
 
 namespace sigmascope {
 
+class MatrixProducts;
+
 /// A dense matrix A diag(scale), [rows x cols] row-major, never formed: columns are scaled on the fly.
 /// Borrowed. An empty scale means A itself.
 struct ScaledMatrix {
     std::span<const float> values{};
     std::size_t rows = 0, cols = 0;
     std::span<const float> scale{};
+    MatrixProducts* device = nullptr;  ///< where products with A run; null: here, by BLAS
 
     [[nodiscard]] std::size_t minSide() const { return rows < cols ? rows : cols; }
 };

@@ -159,7 +159,7 @@ Result<LowRankCorrection> correctionOf(const std::shared_ptr<FloatBuffer>& resid
 }
 
 /// Products with E on the backend's device, E being formed there from weights and codes; sent as values where the
-/// device cannot read the codes. Null on a CPU, whose products are core/lowrank's own.
+/// device cannot read the codes. Null on a CPU, whose products are core/lowrank's own, and where a device has none.
 Result<std::unique_ptr<MatrixProducts>> deviceProducts(ComputeBackend& backend, std::span<const float> weights,
                                                        std::span<const float> residual,
                                                        const QuantizedTensor& quantized, const JobContext& job)
@@ -168,10 +168,13 @@ Result<std::unique_ptr<MatrixProducts>> deviceProducts(ComputeBackend& backend, 
         return nullptr;
     const auto format = codeFormatOf(*quantized.grid);
     const bool isReadable = format && backend.supports(Op::Sketch, askedType(format));
-    return backend.products(isReadable
-                                ? ResidualSource{weights, quantized.rows, quantized.cols, format, quantized.codes}
-                                : ResidualSource{residual, quantized.rows, quantized.cols, std::nullopt, {}},
-                            job);
+    auto products = backend.products(
+        isReadable ? ResidualSource{weights, quantized.rows, quantized.cols, format, quantized.codes}
+                   : ResidualSource{residual, quantized.rows, quantized.cols, std::nullopt, {}},
+        job);
+    if (!products && products.error().code == ErrorCode::UnsupportedType)
+        return nullptr;
+    return products;
 }
 
 /// On a device the work stays on this thread: products are cut into short slices and no eigenproblem is larger than

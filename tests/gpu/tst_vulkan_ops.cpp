@@ -6,6 +6,7 @@
 
 #include "core/base/Half.h"
 #include "core/base/Random.h"
+#include "core/compute/ops/ClipReach.h"
 #include "core/grid/Grid.h"
 
 #include <algorithm>
@@ -308,6 +309,57 @@ private slots:
                 const auto there = device->binned(view, edges, {});
                 QVERIFY2(there, there ? "" : there.error().detail.c_str());
                 QVERIFY(*there == *bins);
+            }
+        }
+    }
+
+    /// The choice itself may differ at near ties (float sums, scales rounded from float products); what it leaves
+    /// over the whole matrix is within 1e-4 of the reference's, and never more than the full range leaves.
+    void clipSearchLeavesAsLittleAsTheCpus_data()
+    {
+        QTest::addColumn<int>("bits");
+        QTest::addColumn<quint64>("group");
+        QTest::addColumn<bool>("asymmetric");
+        QTest::addColumn<bool>("scaled");
+        QTest::newRow("int4 g32") << 4 << quint64{32} << false << false;
+        QTest::newRow("int4 g128 asym, metric") << 4 << quint64{128} << true << true;
+        QTest::newRow("int3 g64, metric") << 3 << quint64{64} << false << true;
+        QTest::newRow("int2 row asym") << 2 << quint64{0} << true << false;
+    }
+    void clipSearchLeavesAsLittleAsTheCpus()
+    {
+        QFETCH(int, bits);
+        QFETCH(quint64, group);
+        QFETCH(bool, asymmetric);
+        QFETCH(bool, scaled);
+        const GroupFormat format{bits, group, asymmetric};
+        for (const auto& [rows, cols] : {std::pair<std::uint64_t, std::uint64_t>{1, 1}, {3, 31}, {67, 257}, {5, 1031}}) {
+            const auto weights = normal(rows * cols);
+            auto scale = normal(scaled ? cols : 0, 1.0);
+            for (float& s : scale)
+                s = std::fabs(s);
+            const auto expected = m_cpu->clipReaches(format, weights, rows, cols, scale, {});
+            QVERIFY(expected);
+            for (ComputeBackend* device : {m_gpu.get(), m_narrow.get()}) {
+                const auto found = device->clipReaches(format, weights, rows, cols, scale, {});
+                QVERIFY2(found, found ? "" : found.error().detail.c_str());
+                QCOMPARE(found->size(), expected->size());
+                const std::uint64_t groups = format.groups(cols);
+                std::array<double, 3> left{};
+                for (std::size_t i = 0; i < found->size(); ++i) {
+                    const std::uint64_t begin = i % groups * format.groupLength(cols);
+                    const std::uint64_t count = std::min(format.groupLength(cols), cols - begin);
+                    const auto values = std::span(weights).subspan(i / groups * cols + begin, count);
+                    const auto s = scaled ? std::span<const float>(scale).subspan(begin, count) : std::span<const float>();
+                    left[0] += clippedLoss(format, values, s, (*found)[i]);
+                    left[1] += clippedLoss(format, values, s, (*expected)[i]);
+                    left[2] += clippedLoss(format, values, s, kReachParts);
+                }
+                QVERIFY2(left[0] <= left[1] * 1.0001 + 1e-30,
+                         qPrintable(QStringLiteral("%1 x %2: %3, %4").arg(rows).arg(cols).arg(left[0]).arg(left[1])));
+                QVERIFY(left[0] <= left[2] * (1 + 1e-6));
+                if (cols > 1)
+                    QVERIFY2(left[1] < left[2], "there is nothing to gain: the test looks at nothing");
             }
         }
     }

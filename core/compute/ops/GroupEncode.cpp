@@ -125,7 +125,7 @@ std::string CodeFormat::id() const
     return block ? std::string(info(*block).name) : groups.id();
 }
 
-GroupParameters groupParameters(const GroupFormat& format, float low, float high)
+GroupParameters groupParameters(const GroupFormat& format, double low, double high)
 {
     const auto stored = [](double scale) {
         // A scale that would vanish becomes the smallest one, so that codes stay within half a step.
@@ -133,12 +133,12 @@ GroupParameters groupParameters(const GroupFormat& format, float low, float high
     };
     if (!format.asymmetric) {
         const int qmax = format.topCode() / 2;
-        return {stored(static_cast<double>(std::max(high, -low)) / qmax), qmax};
+        return {stored(std::max(high, -low) / qmax), qmax};
     }
-    const float scale = stored((static_cast<double>(high) - low) / format.topCode());
+    const float scale = stored((high - low) / format.topCode());
     if (scale == 0 || !std::isfinite(scale))
         return {scale, 0};
-    const double zero = roundEven(-static_cast<double>(low) / static_cast<double>(scale));
+    const double zero = roundEven(-low / static_cast<double>(scale));
     return {scale, static_cast<int>(std::clamp<double>(zero, 0, format.topCode()))};
 }
 

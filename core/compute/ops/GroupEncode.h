@@ -12,7 +12,7 @@ struct GroupParameters {
     float scale = 0;
     int zero = 0;  ///< code of the value 0: the zero point, or qmax
 };
-[[nodiscard]] GroupParameters groupParameters(const GroupFormat& format, float low, float high);
+[[nodiscard]] GroupParameters groupParameters(const GroupFormat& format, double low, double high);
 
 /// Nearest codes of INT groups: the bytes of the grids in core/grid/grids/IntGroup.cpp with f16 scales.
 /// NonFinite ("non-finite values: N, first at row R, column C"), ScaleOutOfRange, Cancelled.

@@ -7,6 +7,8 @@
 // worse than nearest under this metric.
 
 #include "core/base/Parallel.h"
+#include "core/compute/ops/ClipReach.h"
+#include "core/solve/CodeFormatOf.h"
 #include "core/solve/solvers/Solvers.h"
 
 #include <fmt/format.h>
@@ -36,7 +38,8 @@ public:
     }
 
     /// @param coded  what nearest made of the row; replaced where a range is better
-    void improve(std::span<const float> row, std::span<std::byte> coded)
+    /// @param found  ranges that a device has found, one a group; empty: they are searched here
+    void improve(std::span<const float> row, std::span<const std::uint8_t> found, std::span<std::byte> coded)
     {
         m_grid.decode(coded, 1, row.size(), m_stored);
         bool isChanged = false;
@@ -44,7 +47,9 @@ public:
             const std::size_t begin = g * m_length;
             const std::size_t count = std::min(m_length, row.size() - begin);
             const auto importance = m_importance.empty() ? m_importance : m_importance.subspan(begin, count);
-            m_reach[g] = best(row.subspan(begin, count), importance, std::span(m_stored).subspan(begin, count));
+            const auto group = row.subspan(begin, count);
+            const auto stored = std::span(m_stored).subspan(begin, count);
+            m_reach[g] = found.empty() ? best(group, importance, stored) : checked(group, importance, stored, found[g]);
             isChanged = isChanged || m_reach[g] != 1;
         }
         if (isChanged)
@@ -61,6 +66,16 @@ private:
             sum += importance.empty() ? error * error : importance[i] * (error * error);
         }
         return sum;
+    }
+
+    /// A device sums in float: its range must leave less in double too, or the group's own stands.
+    [[nodiscard]] double checked(std::span<const float> group, std::span<const double> importance,
+                                 std::span<const float> stored, std::uint8_t found) const
+    {
+        const double reach = static_cast<double>(found) / kReachParts;
+        return found != kReachParts && m_clip.clippedError(group, importance, reach) < lost(group, importance, stored)
+            ? reach
+            : 1.0;
     }
 
     [[nodiscard]] double best(std::span<const float> group, std::span<const double> importance,
@@ -116,6 +131,27 @@ std::vector<double> squares(const Metric* metric)
     return importance;
 }
 
+/// Of one row; empty if there are none.
+std::span<const std::uint8_t> reachesOf(const std::vector<std::uint8_t>& all, std::uint64_t row, std::uint64_t rows)
+{
+    const std::size_t groups = all.size() / rows;
+    return std::span(all).subspan(row * groups, groups);
+}
+
+/// True where the problem's device searches; the host otherwise, and the job is told.
+bool searchesOnDevice(const SolveProblem& problem, const JobContext& job)
+{
+    ComputeBackend* backend = problem.backend;
+    if (backend == nullptr || backend->device().kind == "cpu")
+        return false;
+    const auto format = codeFormatOf(*problem.grid);
+    if (format && !format->block && backend->supports(Op::ClipSearch, DType::F16))
+        return true;
+    job.reportRan(id(Op::ClipSearch), "cpu",
+                  fmt::format("{} has no clip search of {}", backend->device().id, problem.grid->id()));
+    return false;
+}
+
 }  // namespace
 
 bool canClip(const Grid& grid)
@@ -130,11 +166,23 @@ Result<Solution> solveClipSearch(const SolveProblem& problem, const JobContext& 
         return fail(ErrorCode::NotRepresentable,
                     fmt::format("grid {} leaves solver 'clip-search' no range to choose; nearest: solver 'nearest'",
                                 problem.grid->id()));
-    SolveProblem onCpu = problem;
-    onCpu.backend = nullptr;  // the search is the host's: so is its start
-    auto solution = solveNearest(onCpu, job);
+    SolveProblem start = problem;
+    const bool onDevice = searchesOnDevice(problem, job);
+    if (!onDevice)
+        start.backend = nullptr;  // the search is the host's: so is its start
+    auto solution = solveNearest(start, job);
     if (!solution)
         return solution;
+    Result<std::vector<std::uint8_t>> found;
+    if (onDevice) {
+        const auto scale = problem.metric == nullptr ? std::span<const float>() : std::span(problem.metric->scale);
+        found = problem.backend->clipReaches(codeFormatOf(*problem.grid)->groups, problem.weights, problem.rows,
+                                             problem.cols, scale, job);
+        if (!found && found.error().code != ErrorCode::UnsupportedType)
+            return passOn(found);
+        if (!found)
+            found = std::vector<std::uint8_t>();
+    }
 
     const std::vector<double> importance = squares(problem.metric);
     assert(importance.empty() || importance.size() == problem.cols);
@@ -148,7 +196,7 @@ Result<Solution> solveClipSearch(const SolveProblem& problem, const JobContext& 
         RowSearch search(problem, importance);
         const std::uint64_t end = std::min(problem.rows, (task + 1) * step);
         for (std::uint64_t row = task * step; row < end; ++row)
-            search.improve(problem.weights.subspan(row * problem.cols, problem.cols),
+            search.improve(problem.weights.subspan(row * problem.cols, problem.cols), reachesOf(*found, row, problem.rows),
                            codes.subspan(row * rowBytes, rowBytes));
     });
     if (job.cancelled())

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/grid/FiniteCheck.h"
+#include "core/solve/CodeFormatOf.h"
 #include "core/solve/solvers/Solvers.h"
 
 #include <fmt/format.h>
@@ -31,14 +32,45 @@ Status checkScales(const QuantizedTensor& tensor)
                             index / perRow, index % perRow * group, tensor.grid->id()));
 }
 
-Status encodeOnBackend(const SolveProblem& problem, DType type, Solution& solution, const JobContext& job)
+Status encodeOnBackend(const SolveProblem& problem, const CodeFormat& format, Solution& solution,
+                       const JobContext& job)
 {
-    if (Status done = problem.backend->encode(type, problem.weights, problem.rows, problem.cols, solution.quantized.codes, job);
-        !done)
-        return done;
-    // Asked afterwards: a backend that failed over during the call then names the device that did the work.
-    solution.device = problem.backend->deviceFor(Op::Encode, type);
-    return checkScales(solution.quantized);
+    const std::span<std::byte> codes = solution.quantized.codes;
+    if (format.block) {
+        const DType type = *format.block;
+        if (Status done = problem.backend->encode(type, problem.weights, problem.rows, problem.cols, codes, job); !done)
+            return done;
+        // Asked afterwards: a backend that failed over during the call then names the device that did the work.
+        solution.device = problem.backend->deviceFor(Op::Encode, type);
+        return checkScales(solution.quantized);
+    }
+    const auto sums = problem.backend->encodeMeasured(format, problem.weights, problem.rows, problem.cols, {}, codes, job);
+    if (!sums)
+        return passOn(sums);
+    solution.device = problem.backend->deviceFor(Op::EncodeGroups, DType::F16);
+    return {};
+}
+
+/// GGUF blocks go through the backend always: the CPU's own has native kernels for them. Other grids only where a
+/// device can do them, since their CPU code is the grid's.
+std::optional<CodeFormat> formatForBackend(const SolveProblem& problem)
+{
+    if (problem.backend == nullptr)
+        return std::nullopt;
+    const auto format = codeFormatOf(*problem.grid);
+    if (!format || format->block)
+        return format;
+    const bool onDevice = problem.backend->device().kind != "cpu"
+        && problem.backend->supports(Op::EncodeGroups, DType::F16);
+    return onDevice ? format : std::nullopt;
+}
+
+/// Told when a device was to do it.
+std::string whyOnCpu(const SolveProblem& problem)
+{
+    if (problem.backend == nullptr || problem.backend->device().kind == "cpu")
+        return {};
+    return fmt::format("{} has no encoder of {}", problem.backend->device().id, problem.grid->id());
 }
 
 Status encodeOnCpu(const SolveProblem& problem, std::span<std::byte> codes, const JobContext& job)
@@ -74,13 +106,14 @@ Result<Solution> solveNearest(const SolveProblem& problem, const JobContext& job
     Solution solution;
     solution.quantized = {&grid, problem.rows, problem.cols,
                           std::vector<std::byte>(problem.rows * grid.rowBytes(problem.cols))};
-    const auto type = grid.ggufType();
-    Status done;
-    if (type && problem.backend != nullptr) {
-        done = encodeOnBackend(problem, *type, solution, job);
-    } else {
+    const auto format = formatForBackend(problem);
+    Status done = format ? encodeOnBackend(problem, *format, solution, job) : Status();
+    const bool isDeviceWithout = format && !format->block && !done && done.error().code == ErrorCode::UnsupportedType;
+    if (!format || isDeviceWithout) {
         solution.device = "cpu";
         done = encodeOnCpu(problem, solution.quantized.codes, job);
+        if (done)
+            job.reportRan(id(Op::Encode), solution.device, whyOnCpu(problem));
     }
     if (!done)
         return passOn(done);
