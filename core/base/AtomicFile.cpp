@@ -45,8 +45,9 @@ fs::path temporaryNameFor(const fs::path& target)
 }
 
 /// "NAMEsuffix"; a name that would not fit is cut and told from its like by a checksum of the whole.
-fs::path besides(const fs::path& target, std::string_view suffix)
+fs::path besides(const fs::path& path, std::string_view suffix)
 {
+    const fs::path target = path.has_filename() ? path : path.parent_path();  // "folder/" is the folder
     std::string name = target.filename().string();
     if (name.size() + suffix.size() > kLongestName) {
         Checksum whole;

@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -307,6 +308,21 @@ Status Journal::sync(const std::stop_token& stop)
 {
     const int error = syncFully(*m_system, m_file.descriptor(), stop);
     return error == 0 ? Status() : failErrno("cannot be flushed to the disk", error);
+}
+
+Result<std::optional<UnfinishedRun>> unfinishedRunAt(const std::filesystem::path& output)
+{
+    std::error_code error;
+    if (!std::filesystem::exists(journalPathFor(output), error))
+        return std::optional<UnfinishedRun>();
+    const auto journal = Journal::open(output);
+    if (!journal)
+        return passOn(journal);
+    if (!journal->earlier())
+        return std::optional<UnfinishedRun>();
+    return std::optional(UnfinishedRun{.journal = journal->path(),
+                                       .finished = journal->earlier()->layers.size(),
+                                       .planned = journal->earlier()->fingerprint.tensors.size()});
 }
 
 } // namespace sigmascope

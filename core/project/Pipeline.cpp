@@ -258,6 +258,12 @@ Status Run::look()
     if (!looked)
         return passOn(looked);
     const bool isOther = !(looked->plan == m_request.plan);
+    for (std::size_t i = 0; i < looked->plan.layers.size(); ++i) {
+        const LayerPlan& before = m_request.plan.layers[i];
+        const LayerPlan& after = looked->plan.layers[i];
+        m_model.plan(kindOf(before), -unitsOf(m_checkpoint.tensors()[i], before));
+        m_model.plan(kindOf(after), unitsOf(m_checkpoint.tensors()[i], after));
+    }
     m_request.plan = std::move(looked->plan);
     addReasons(m_reasons, m_options.known);
     addReasons(m_reasons, looked->fallbacks);
@@ -484,21 +490,6 @@ Status Run::measureOutputs()
 }
 
 } // namespace
-
-Result<std::optional<UnfinishedRun>> unfinishedRunAt(const std::filesystem::path& output)
-{
-    std::error_code error;
-    if (!std::filesystem::exists(journalPathFor(output), error))
-        return std::optional<UnfinishedRun>();
-    const auto journal = Journal::open(output);
-    if (!journal)
-        return passOn(journal);
-    if (!journal->earlier())
-        return std::optional<UnfinishedRun>();
-    return std::optional(UnfinishedRun{.journal = journal->path(),
-                                       .finished = journal->earlier()->layers.size(),
-                                       .planned = journal->earlier()->fingerprint.tensors.size()});
-}
 
 Result<RunResult> quantize(const ExportRequest& request, const ExporterRow& exporter, ComputeBackend& backend,
                            const RunOptions& options, const JobContext& job)
