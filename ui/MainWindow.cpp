@@ -24,6 +24,7 @@
 #include <QLabel>
 #include <QLocale>
 #include <QMimeData>
+#include <QPushButton>
 #include <QSpinBox>
 #include <QStackedWidget>
 #include <QStatusBar>
@@ -104,6 +105,11 @@ void MainWindow::buildPages()
     auto* bar = new QHBoxLayout(m_messageBar);
     bar->setContentsMargins(px(12), px(4), px(6), px(4));
     bar->addWidget(m_messageText, 1);
+    m_recheck = new QPushButton(tr("Re-check"));
+    m_recheck->setObjectName(QStringLiteral("recheckOpen"));
+    m_recheck->setToolTip(tr("Opens the model again: a download may have gone on. The plan starts anew"));
+    connect(m_recheck, &QPushButton::clicked, this, [this] { openPath(m_session.path()); });
+    bar->addWidget(m_recheck);
     bar->addWidget(close);
     m_messageBar->hide();
 
@@ -214,8 +220,9 @@ void MainWindow::connectSession()
         refreshStatus();
         showPage(Inspect);
     });
-    connect(&m_session, &Session::openFailed, this, [this](const QString&, const QString& text) {
-        m_start->showFailure(text);
+    connect(&m_session, &Session::openedIncomplete, this, &MainWindow::offerRecheck);
+    connect(&m_session, &Session::openFailed, this, [this](const QString& path, const QString& text, bool mayGrow) {
+        m_start->showFailure(path, text, mayGrow);
         if (m_pages->currentIndex() != Start)
             raiseMessage(text);
     });
@@ -304,7 +311,14 @@ void MainWindow::refreshDevice()
 void MainWindow::raiseMessage(const QString& text)
 {
     m_messageText->setText(QStringLiteral("▲ ") + text);
+    m_recheck->hide();
     m_messageBar->show();
+}
+
+void MainWindow::offerRecheck(const QString& text)
+{
+    raiseMessage(text);
+    m_recheck->show();
 }
 
 void MainWindow::showPage(Page page)

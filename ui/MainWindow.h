@@ -12,6 +12,7 @@ class QComboBox;
 class QDockWidget;
 class QLabel;
 class QMenu;
+class QPushButton;
 class QStackedWidget;
 class QToolButton;
 
@@ -77,6 +78,8 @@ private:
     void refreshDevice();
     void refreshRecentMenu();
     void raiseMessage(const QString& text);
+    /// A message whose cause may have passed: with a button that opens the model again.
+    void offerRecheck(const QString& text);
     void openWithDialog(bool folder);
     void importCalibration();
     void startRun();
@@ -99,6 +102,7 @@ private:
     BudgetStrip* m_budget = nullptr;
     QWidget* m_messageBar = nullptr;
     ElidedLabel* m_messageText = nullptr;
+    QPushButton* m_recheck = nullptr;
     QDockWidget* m_layersDock = nullptr;
     QDockWidget* m_inspectorDock = nullptr;
     DockTitle* m_layersTitle = nullptr;

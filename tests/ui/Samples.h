@@ -36,10 +36,33 @@ inline DensityView density(int levels = 16)
     view.max = 0.145;
     const double step = 0.011 * 16 / levels;
     for (int code = -levels / 2; code < levels / 2; ++code)
-        view.levels.push_back({code * step, code});
+        view.levels.push_back({code * step, static_cast<double>(code), code});
     view.levelsNote = QStringLiteral("group of median scale");
     view.clip = {{(-levels / 2 - 0.5) * step, (levels / 2 - 0.5) * step}};
     view.centre = -0.00031;
+    return view;
+}
+
+/// The same bell on a grid of 4 bits whose two groups clip its tails.
+inline DensityView scaledDensity()
+{
+    DensityView view = density();
+    constexpr std::size_t kCols = 20000;
+    std::vector<float> weights(kCols), restored(kCols);
+    const std::vector<CodedMatrix::Group> groups{{0.011F, 0}, {-0.012F, 0}};
+    for (std::size_t i = 0; i < kCols; ++i) {
+        const double p = (static_cast<double>(i * 7919 % kCols) + 0.5) / kCols;
+        weights[i] = static_cast<float>(0.02 * std::log(p / (1 - p)) / 1.702);
+        const float scale = groups[i / (kCols / 2)].scale;
+        restored[i] = scale * std::min(7.0F, std::max(-8.0F, std::nearbyint(weights[i] / scale)));
+    }
+    std::vector<double> levels;
+    for (const DensityLevel& level : view.levels)
+        levels.push_back(level.level);
+    view.grid = std::make_shared<const GridDensity>(
+        gridDensity({weights, restored, 1, kCols, kCols / 2, groups}, levels, {}).value());
+    view.rows = 1;
+    view.groupsInRow = 2;
     return view;
 }
 

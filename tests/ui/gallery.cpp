@@ -276,6 +276,11 @@ bool drawPlots(const QString& folder)
     density.show(samples::density());
     density.setSource(Source::Exact, QStringLiteral("exact, 200,000 weights"));
     done &= save(density, folder, QStringLiteral("density"));
+    DensityPlot scaled;
+    scaled.resize(735, 600);
+    scaled.show(samples::scaledDensity());
+    scaled.setSource(Source::Exact, QStringLiteral("exact, 20,000 weights"));
+    done &= save(scaled, folder, QStringLiteral("density-scaled"));
     DensityPlot many;
     many.resize(690, 420);
     many.show(samples::density(256));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/ui/Samples.h"
 #include "ui/Theme.h"
+#include "ui/text/Numbers.h"
+#include "ui/widgets/SegmentedControl.h"
 
 #include <QFile>
 #include <QSignalSpy>
@@ -59,6 +61,9 @@ private slots:
     void zoomStaysWithinFivePercentOfTheData();
     void theLowestAndHighestBinHoldTheExtremes();
     void aConstantTensorHasAPlaceOnTheAxis();
+    void overTheScaleLevelsAreTheCodesAndErrorsAddUp();
+    void withoutAGridTheAxisIsTheWeight();
+    void theErrorRectGivesWayInALowWindow();
     void csvHoldsWhatIsDrawn();
     void savingWritesEachFormat();
     void statesSayWhatToDo();
@@ -362,6 +367,62 @@ void TestPlots::aConstantTensorHasAPlaceOnTheAxis()
     QCOMPARE(plot.countInView(), std::uint64_t{256});
     QVERIFY(plot.visibleRange().first < 1 && plot.visibleRange().second > 1);
     QCOMPARE(plot.levelCount(), 0);
+}
+
+void TestPlots::overTheScaleLevelsAreTheCodesAndErrorsAddUp()
+{
+    const DensityView view = samples::scaledDensity();
+    DensityPlot plot;
+    plot.resize(760, 560);
+    plot.QWidget::show();
+    plot.show(view);
+    plot.grab();
+    QCOMPARE(plot.axis(), DensityPlot::Axis::Scaled);
+    QTRY_COMPARE(plot.levelCount(), 16);
+    QCOMPARE(plot.countInView() + plot.countOutsideView(), view.grid->elements);
+    QVERIFY(plot.visibleRange().first <= -8 && plot.visibleRange().second >= view.grid->max);
+    QVERIFY(std::abs(plot.errorShareInView().value_or(0) - 100) < 1e-9);
+    QCOMPARE(plot.errorLabels().size(), 2);
+    const double clipped = view.grid->clippedError / view.grid->squaredError;
+    QVERIFY(clipped > 0 && clipped < 1);
+    QCOMPARE(plot.errorLabels(), (QStringList{QStringLiteral("rounding ") + percent(1 - clipped),
+                                              QStringLiteral("clipping ") + percent(clipped)}));
+    // In a part of the range lies a part of the error.
+    wheel(plot.canvas(), QPointF(plot.canvas()->rect().center()), 6);
+    plot.grab();
+    QVERIFY(plot.errorShareInView().value_or(100) < 90);
+    QCOMPARE(plot.countInView() + plot.countOutsideView(), view.grid->elements);
+    plot.setAxis(DensityPlot::Axis::Weight);
+    plot.grab();
+    QVERIFY(!plot.errorShareInView().has_value());
+    QVERIFY(plot.visibleRange().second < 1);
+}
+
+void TestPlots::withoutAGridTheAxisIsTheWeight()
+{
+    DensityPlot plot;
+    plot.resize(760, 560);
+    plot.QWidget::show();
+    plot.show(samples::density());
+    plot.grab();
+    QCOMPARE(plot.axis(), DensityPlot::Axis::Weight);
+    QVERIFY(plot.errorLabels().isEmpty());
+    const auto* parts = plot.findChild<SegmentedControl*>();
+    QVERIFY(!parts->button(static_cast<int>(DensityPart::Row))->isEnabled());
+    QVERIFY(!parts->button(static_cast<int>(DensityPart::Row))->toolTip().isEmpty());
+}
+
+void TestPlots::theErrorRectGivesWayInALowWindow()
+{
+    DensityPlot plot;
+    plot.resize(760, 400);
+    plot.QWidget::show();
+    plot.show(samples::scaledDensity());
+    plot.grab();
+    QVERIFY(plot.errorLabels().isEmpty());
+    plot.resize(760, 560);
+    plot.grab();
+    QCOMPARE(plot.errorLabels().size(), 2);
 }
 
 void TestPlots::csvHoldsWhatIsDrawn()

@@ -18,6 +18,7 @@ struct LayerTreeModel::Row {
     double bits = 0, rank = 0;
     std::optional<double> error;
     bool isMeasured = false;
+    bool isUpperBound = false;
     qulonglong bytes = 0;
     bool isPinned = false;
     bool isPlanned = false;
@@ -225,7 +226,7 @@ void LayerTreeModel::formatNumbers(Row& row, bool isBlock)
         row.text[LayerBits] = locale.toString(row.bits, 'f', 0);
         row.text[LayerRank] = kUnknown;
     }
-    row.text[LayerError] = row.error ? locale.toString(100 * *row.error, 'f', *row.error < 0.001 ? 2 : 1) : kUnknown;
+    row.text[LayerError] = row.error ? bounded(decimals(100 * *row.error, *row.error < 0.001 ? 2 : 1), row.isUpperBound) : kUnknown;
     const double mebibytes = static_cast<double>(row.bytes) / (1024.0 * 1024.0);
     row.text[LayerMiB] = locale.toString(mebibytes, 'f', mebibytes < 9.995 ? 2 : mebibytes < 99.95 ? 1 : 0);
 }
@@ -246,6 +247,7 @@ LayerTreeModel::Row LayerTreeModel::tensorRow(std::size_t tensor) const
     if (const auto error = m_session.shownError(tensor)) {
         row.error = error->value;
         row.isMeasured = error->isMeasured;
+        row.isUpperBound = error->isUpperBound;
     }
     row.warning = warningOf(m_session, tensor);
     formatNumbers(row, false);
@@ -281,6 +283,7 @@ LayerTreeModel::Row LayerTreeModel::blockRow(const TopLevel& block) const
         const auto error = m_session.shownError(tensor);
         allKnown = allKnown && error.has_value();
         allMeasured = allMeasured && error && error->isMeasured;
+        row.isUpperBound = row.isUpperBound || (error && error->isUpperBound);
         errorSquares += error ? count * error->value * error->value : 0;
         if (row.warning.isEmpty())
             row.warning = warningOf(m_session, tensor);

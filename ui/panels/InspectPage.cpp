@@ -30,12 +30,18 @@ SingularValues shown(const Spectrum& spectrum)
             .noiseEdge = spectrum.noiseEdge};
 }
 
-/// The grid as it lies over a typical group: codes times the median scale.
+/// The grid as it lies over a typical group: levels times the median scale. Whole levels are the codes themselves,
+/// others are numbered.
 std::vector<DensityLevel> levelsOf(const LayerPreview& preview)
 {
+    const bool isWhole = std::ranges::all_of(preview.levels, [](double level) { return level == std::round(level); });
     std::vector<DensityLevel> levels;
-    for (const double level : preview.levels)
-        levels.push_back({level * preview.medianScale + preview.medianOffset, static_cast<int>(std::lround(level))});
+    for (std::size_t i = 0; i < preview.levels.size(); ++i) {
+        const double level = preview.levels[i];
+        levels.push_back({.weight = level * preview.medianScale + preview.medianOffset,
+                          .level = level,
+                          .code = static_cast<int>(isWhole ? std::lround(level) : static_cast<long>(i))});
+    }
     return levels;
 }
 
@@ -74,6 +80,9 @@ InspectPage::InspectPage(Session& session, QWidget* parent)
             refreshMarker();
         else
             refresh();
+    });
+    connect(m_density, &DensityPlot::partChosen, this, [this](DensityPart part, quint64 row, quint64 group) {
+        m_session.setDensityScope({static_cast<DensityScope::Kind>(part), row, group});
     });
     connectMarker();
     refresh();
@@ -136,13 +145,21 @@ void InspectPage::refreshDensity()
     const LayerPreview* preview = m_session.preview(index);
     if (preview != nullptr && m_session.isPreviewCurrent(index) && !preview->levels.empty()) {
         view.levels = levelsOf(*preview);
-        view.levelsNote = tr("levels of the median of %1 groups").arg(QLocale().toString(static_cast<qulonglong>(preview->groups)));
+        view.levelsNote = tr("Levels of the median of %1 groups").arg(wholeNumber(preview->groups));
+        view.grid = m_session.density();
+        view.rows = preview->rows;
+        view.groupsInRow = m_session.groupsInRow(index);
+        // A row or group is on its way: the picture before it stays.
+        if (view.grid == nullptr && preview->density != nullptr && m_density->state() == PlotFrame::State::Ready)
+            return;
     }
+    const DensityScope& scope = m_session.densityScope();
+    m_density->setPart(static_cast<DensityPart>(scope.kind), scope.row, scope.group);
     m_density->show(view);
-    m_density->setSource(values->codes->exactCodes ? Source::Exact : Source::Estimated,
-                         values->codes->exactCodes
-                             ? tr("exact, %1 weights").arg(QLocale().toString(static_cast<qulonglong>(values->stats.count)))
-                             : tr("bins of 1 in 128, %1 weights").arg(QLocale().toString(static_cast<qulonglong>(values->stats.count))));
+    const bool isExact = view.grid != nullptr || values->codes->exactCodes;
+    const QString weights = wholeNumber(view.grid != nullptr ? view.grid->elements : values->stats.count);
+    m_density->setSource(isExact ? Source::Exact : Source::Estimated,
+                         isExact ? tr("exact, %1 weights").arg(weights) : tr("bins of 1 in 128, %1 weights").arg(weights));
 }
 
 void InspectPage::refreshSpectrum()
@@ -212,9 +229,8 @@ MarkerReadout InspectPage::readout(std::size_t tensor) const
     const double added = m_session.bytesPerRank(tensor) * plan.rank;
     const double addedBits = 8 * added / static_cast<double>(m_session.tensor(tensor).elements());
     // Past the computed values the error is at most that of the last one.
-    const QString bound = plan.rank > error.maxRank() ? QStringLiteral("≤ ") : QString();
-    readout.consequence = tr("error %1 → %2 · +%3 bpw · %4")
-                              .arg(percent(error.errorAtRank(0)), bound + percent(error.errorAtRank(plan.rank)), number3(addedBits), addedSize(added));
+    const QString left = bounded(percent(error.errorAtRank(plan.rank)), plan.rank > error.maxRank());
+    readout.consequence = tr("error %1 → %2 · +%3 bpw · %4").arg(percent(error.errorAtRank(0)), left, number3(addedBits), addedSize(added));
     return readout;
 }
 

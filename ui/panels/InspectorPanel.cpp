@@ -50,7 +50,7 @@ QLabel* label(const QString& words)
 {
     auto* made = new QLabel(words);
     setTextLevel(made, TextLevel::Label);
-    made->setFixedWidth(px(74));
+    made->setMinimumWidth(px(74));  // longer words in another language widen the column
     return made;
 }
 

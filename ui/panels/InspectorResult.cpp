@@ -112,11 +112,15 @@ void InspectorPanel::fillResult()
         if (const auto uncorrected = measured->metricError ? measured->metricErrorRank0 : measured->weightErrorRank0)
             show("rank-0", percent(*uncorrected), Source::Measured);
     } else if (preview != nullptr && !preview->shownError().isEmpty()) {
+        // Past the computed singular values an error is at most that of the last one.
+        const auto left = [&plan](const ErrorSpectrum& error) {
+            return bounded(percent(error.errorAtRank(plan.rank)), plan.rank > error.maxRank());
+        };
         if (!isPlain)
-            show("output-error", percent(preview->outputError.errorAtRank(plan.rank)), Source::Estimated);
+            show("output-error", left(preview->outputError), Source::Estimated);
         // The plain error of a correction fitted to activations is known only once it is made.
         if (isPlain || plan.rank == 0)
-            show("weight-error", percent(preview->weightError.errorAtRank(plan.rank)), isPlain && plan.rank > 0 ? Source::Estimated : Source::Measured);
+            show("weight-error", left(preview->weightError), isPlain && plan.rank > 0 ? Source::Estimated : Source::Measured);
         show("rank-0", percent(preview->shownError().errorAtRank(0)), Source::Measured);
     }
     if (isPlain)

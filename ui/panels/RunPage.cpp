@@ -34,11 +34,13 @@ namespace sigmascope::ui {
 
 namespace {
 
+constexpr int kLabelGap = 8;  // between the words of a row and its field
+
 QLabel* formLabel(const QString& words)
 {
     auto* made = new QLabel(words);
     setTextLevel(made, TextLevel::Label);
-    made->setFixedWidth(px(86));
+    made->setMinimumWidth(px(86));
     return made;
 }
 
@@ -58,17 +60,44 @@ RunPage::RunPage(Session& session, RunController& run, QWidget* parent)
     , m_run(run)
     , m_model(new RunTableModel(session, this))
 {
-    build();
-    connect(&session, &Session::opened, this, [this] {
+    auto* head = new QVBoxLayout;
+    head->setContentsMargins(px(24), px(16), px(24), px(12));
+    head->setSpacing(px(8));
+    buildTitle(head);
+    buildForm(head);
+    buildAction(head);
+    buildCommand(head);
+    buildTable();
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addLayout(head);
+    layout->addWidget(hairline(this));
+    layout->addWidget(m_table, 1);
+    layout->addWidget(m_empty, 1);
+    setBackgroundRole(QPalette::Base);
+    setAutoFillBackground(true);
+    connectSession();
+    connectRun();
+    refreshFiles();
+}
+
+void RunPage::connectSession()
+{
+    connect(&m_session, &Session::opened, this, [this] {
         m_isSuggested = true;
         m_model->clear();
         m_commandRow->hide();
         showMessage({}, {});
         suggestOutput();
     });
-    connect(&session, &Session::planChanged, this, &RunPage::refreshFiles);
-    connect(&session, &Session::calibrationChanged, this, &RunPage::refreshFiles);
-    connect(&run, &RunController::started, this, [this] {
+    connect(&m_session, &Session::planChanged, this, &RunPage::refreshFiles);
+    connect(&m_session, &Session::calibrationChanged, this, &RunPage::refreshFiles);
+}
+
+void RunPage::connectRun()
+{
+    connect(&m_run, &RunController::started, this, [this] {
         m_model->clear();
         m_commandRow->hide();
         m_start->setText(tr("Stop"));
@@ -77,45 +106,51 @@ RunPage::RunPage(Session& session, RunController& run, QWidget* parent)
         showMessage({}, tr("Looking at the values…"));
         refreshFiles();
     });
-    connect(&run, &RunController::progressed, this, &RunPage::showProgress);
-    connect(&run, &RunController::layerFinished, this, [this](const TensorResult& result) {
+    connect(&m_run, &RunController::progressed, this, &RunPage::showProgress);
+    connect(&m_run, &RunController::layerFinished, this, [this](const TensorResult& result) {
         m_model->append(result);
         m_empty->hide();
         m_table->show();
     });
-    connect(&run, &RunController::finished, this, &RunPage::showFinished);
-    connect(&run, &RunController::failed, this, [this](const QString& text) {
+    connect(&m_run, &RunController::finished, this, &RunPage::showFinished);
+    connect(&m_run, &RunController::failed, this, [this](const QString& text) {
         m_progress->hide();
         showMessage(QStringLiteral("✕"), tr("%1 Nothing was written.").arg(text));
         refreshFiles();
     });
-    connect(&run, &RunController::cancelled, this, [this] {
+    connect(&m_run, &RunController::cancelled, this, [this] {
         m_progress->hide();
-        showMessage({}, tr("Stopped. Nothing was written."));
         refreshFiles();
+        showMessage({}, tr("Stopped. Nothing was written."));
     });
-    setBackgroundRole(QPalette::Base);
-    setAutoFillBackground(true);
-    refreshFiles();
 }
 
-void RunPage::build()
+void RunPage::buildTitle(QVBoxLayout* head)
 {
     auto* title = new QLabel(tr("Quantize and export"));
     title->setFont(ui::font(FontRole::PageTitle));
     auto* target = new QLabel(tr("GGUF for llama.cpp: the quantized model, and its low-rank correction as a LoRA adapter beside it"));
+    target->setWordWrap(true);
     setTextLevel(target, TextLevel::Label);
+    head->addWidget(title);
+    head->addWidget(target);
+    head->addSpacing(px(4));
+}
 
+void RunPage::buildForm(QVBoxLayout* head)
+{
     m_output = new QLineEdit;
     m_output->setObjectName(QStringLiteral("output"));
     m_output->setFont(ui::font(FontRole::Mono));
     m_output->setAccessibleName(tr("Output file"));
     auto* browse = new QPushButton(tr("Choose…"));
+    browse->setObjectName(QStringLiteral("chooseOutput"));
     auto* outputRow = new QHBoxLayout;
     outputRow->setSpacing(px(6));
     outputRow->addWidget(m_output, 1);
     outputRow->addWidget(browse);
     m_replace = new QCheckBox(tr("Replace existing files"));
+    m_replace->setObjectName(QStringLiteral("replace"));
     auto* files = new QWidget;
     m_files = new QGridLayout(files);
     m_files->setContentsMargins(0, 0, 0, 0);
@@ -126,14 +161,23 @@ void RunPage::build()
 
     auto* form = new QFormLayout;
     form->setContentsMargins(0, 0, 0, 0);
-    form->setHorizontalSpacing(px(8));
+    form->setHorizontalSpacing(px(kLabelGap));
     form->setVerticalSpacing(px(8));
     form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
     form->addRow(formLabel(tr("Output")), outputRow);
     form->addRow(formLabel(tr("Files")), files);
     form->addRow(formLabel(QString()), m_replace);
     form->addRow(formLabel(tr("Checks")), m_check);
+    head->addLayout(form);
+    head->addSpacing(px(4));
+    connect(m_output, &QLineEdit::textEdited, this, [this] { m_isSuggested = false; });
+    connect(m_output, &QLineEdit::textChanged, this, &RunPage::refreshFiles);
+    connect(m_replace, &QCheckBox::toggled, this, &RunPage::refreshFiles);
+    connect(browse, &QPushButton::clicked, this, &RunPage::chooseOutput);
+}
 
+void RunPage::buildAction(QVBoxLayout* head)
+{
     m_start = new QPushButton(tr("Quantize and export"));
     m_start->setObjectName(QStringLiteral("start"));
     makePrimary(m_start);
@@ -141,6 +185,7 @@ void RunPage::build()
     m_progress->setRange(0, 1000);
     m_progress->setTextVisible(false);
     m_progress->setFixedWidth(px(180));
+    m_progress->setAccessibleName(tr("Progress of the run"));
     m_progress->hide();
     m_message = new QLabel;
     m_message->setWordWrap(true);
@@ -150,21 +195,39 @@ void RunPage::build()
     action->addWidget(m_start);
     action->addWidget(m_progress);
     action->addWidget(m_message, 1);
+    head->addLayout(action);
+    connect(m_start, &QPushButton::clicked, this, [this] {
+        if (m_run.isRunning())
+            m_run.cancel();
+        else
+            startOrExplain();
+    });
+}
 
+void RunPage::buildCommand(QVBoxLayout* head)
+{
     m_commandRow = new QWidget;
     m_command = new QLineEdit;
     m_command->setReadOnly(true);
     m_command->setFont(ui::font(FontRole::Mono));
     m_command->setAccessibleName(tr("Command that loads the files"));
     auto* copy = new QPushButton(tr("Copy"));
+    copy->setAccessibleName(tr("Copy the command"));
     auto* commandLayout = new QHBoxLayout(m_commandRow);
     commandLayout->setContentsMargins(0, 0, 0, 0);
-    commandLayout->setSpacing(px(6));
+    commandLayout->setSpacing(0);
     commandLayout->addWidget(formLabel(tr("Load with")));
+    commandLayout->addSpacing(px(kLabelGap));
     commandLayout->addWidget(m_command, 1);
+    commandLayout->addSpacing(px(6));
     commandLayout->addWidget(copy);
     m_commandRow->hide();
+    head->addWidget(m_commandRow);
+    connect(copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_command->text()); });
+}
 
+void RunPage::buildTable()
+{
     auto* sorted = new QSortFilterProxyModel(this);
     sorted->setSourceModel(m_model);
     sorted->setSortRole(SortRole);
@@ -189,36 +252,6 @@ void RunPage::build()
     m_empty = new QLabel(tr("The error of every layer appears here as it finishes"));
     setTextLevel(m_empty, TextLevel::Hint);
     m_empty->setAlignment(Qt::AlignCenter);
-
-    auto* head = new QVBoxLayout;
-    head->setContentsMargins(px(24), px(16), px(24), px(12));
-    head->setSpacing(px(8));
-    head->addWidget(title);
-    head->addWidget(target);
-    head->addSpacing(px(4));
-    head->addLayout(form);
-    head->addSpacing(px(4));
-    head->addLayout(action);
-    head->addWidget(m_commandRow);
-    auto* layout = new QVBoxLayout(this);
-    layout->setContentsMargins(0, 0, 0, 0);
-    layout->setSpacing(0);
-    layout->addLayout(head);
-    layout->addWidget(hairline(this));
-    layout->addWidget(m_table, 1);
-    layout->addWidget(m_empty, 1);
-
-    connect(m_output, &QLineEdit::textEdited, this, [this] { m_isSuggested = false; });
-    connect(m_output, &QLineEdit::textChanged, this, &RunPage::refreshFiles);
-    connect(m_replace, &QCheckBox::toggled, this, &RunPage::refreshFiles);
-    connect(browse, &QPushButton::clicked, this, &RunPage::chooseOutput);
-    connect(copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_command->text()); });
-    connect(m_start, &QPushButton::clicked, this, [this] {
-        if (m_run.isRunning())
-            m_run.cancel();
-        else
-            startOrExplain();
-    });
 }
 
 void RunPage::setOutput(const QString& path)
@@ -274,38 +307,43 @@ void RunPage::showEvent(QShowEvent* event)
     refreshFiles();
 }
 
+bool RunPage::listFiles()
+{
+    clearLayout(m_files);
+    if (!m_session.isOpen() || m_output->text().isEmpty())
+        return false;
+    const auto estimate = m_session.estimateFor(m_output->text());
+    if (!estimate)
+        return false;
+    bool anyExists = false;
+    int row = 0;
+    for (const OutputFile& file : estimate->outputs) {
+        const QString name = fromPath(file.path);
+        anyExists = anyExists || QFileInfo::exists(name);
+        auto* nameLabel = new QLabel(QFileInfo(name).fileName());
+        nameLabel->setFont(ui::font(FontRole::Mono));
+        auto* kind = new QLabel(file.kind == "adapter" ? tr("low-rank correction") : tr("model"));
+        setTextLevel(kind, TextLevel::Label);
+        auto* size = new QLabel(fileSize(file.bytes));
+        size->setFont(ui::font(FontRole::Mono));
+        size->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+        auto* badge = new SourceBadge;
+        badge->setSource(Source::Exact);
+        m_files->addWidget(nameLabel, row, 0);
+        m_files->addWidget(kind, row, 1);
+        m_files->addWidget(size, row, 2);
+        m_files->addWidget(badge, row, 3);
+        m_files->setColumnStretch(4, 1);
+        ++row;
+    }
+    return anyExists;
+}
+
 void RunPage::refreshFiles()
 {
     if (!isVisible())
         return;  // a rank is dragged elsewhere, frame by frame; this page catches up when it is shown
-    clearLayout(m_files);
-    bool anyExists = false;
-    if (m_session.isOpen() && !m_output->text().isEmpty()) {
-        const auto estimate = m_session.estimateFor(m_output->text());
-        if (estimate) {
-            int row = 0;
-            for (const OutputFile& file : estimate->outputs) {
-                const QString name = fromPath(file.path);
-                anyExists = anyExists || QFileInfo::exists(name);
-                auto* nameLabel = new QLabel(QFileInfo(name).fileName());
-                nameLabel->setFont(ui::font(FontRole::Mono));
-                auto* kind = new QLabel(file.kind == "adapter" ? tr("low-rank correction") : tr("model"));
-                setTextLevel(kind, TextLevel::Label);
-                auto* size = new QLabel(fileSize(file.bytes));
-                size->setFont(ui::font(FontRole::Mono));
-                size->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-                auto* badge = new SourceBadge;
-                badge->setSource(Source::Exact);
-                m_files->addWidget(nameLabel, row, 0);
-                m_files->addWidget(kind, row, 1);
-                m_files->addWidget(size, row, 2);
-                m_files->addWidget(badge, row, 3);
-                m_files->setColumnStretch(4, 1);
-                ++row;
-            }
-        }
-    }
-    m_replace->setVisible(anyExists);
+    m_replace->setVisible(listFiles());
     const QString wrong = obstacle();
     const bool isWritten = !m_run.isRunning() && m_run.lastResult() && !m_run.lastResult()->outputs.empty()
         && m_run.lastResult()->outputs.front().path == toPath(m_output->text());
@@ -314,6 +352,7 @@ void RunPage::refreshFiles()
     else
         m_check->setText(wrong.isEmpty() ? tr("✓ Free space, names and plan are in order") : QStringLiteral("▲ ") + wrong);
     m_start->setEnabled(m_session.isOpen() && (m_run.isRunning() || wrong.isEmpty()));
+    m_start->setToolTip(m_start->isEnabled() ? QString() : wrong);  // reasons, not refusals
     if (!m_run.isRunning())
         m_start->setText(tr("Quantize and export"));
 }

@@ -10,6 +10,7 @@ class QLineEdit;
 class QProgressBar;
 class QPushButton;
 class QTableView;
+class QVBoxLayout;
 
 namespace sigmascope::ui {
 
@@ -39,10 +40,18 @@ protected:
     void showEvent(QShowEvent* event) override;
 
 private:
-    void build();
+    void buildTitle(QVBoxLayout* head);
+    void buildForm(QVBoxLayout* head);
+    void buildAction(QVBoxLayout* head);
+    void buildCommand(QVBoxLayout* head);
+    void buildTable();
+    void connectSession();
+    void connectRun();
     void chooseOutput();
     void suggestOutput();
     void refreshFiles();
+    /// Fills the list of files to be written; true if one of them exists.
+    bool listFiles();
     /// Empty if a run may start, else why not.
     [[nodiscard]] QString obstacle() const;
     void showProgress(double fraction, const QString& subject);

@@ -2,11 +2,10 @@
 #include "ui/panels/StartPage.h"
 
 #include "ui/Theme.h"
+#include "ui/panels/StartParts.h"
 #include "ui/session/Settings.h"
-#include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Look.h"
 
-#include <QDir>
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -17,12 +16,11 @@ namespace sigmascope::ui {
 
 namespace {
 
-QPushButton* wideButton(const QString& words, const QString& hint)
+QLabel* pageTitle(const QString& words)
 {
-    auto* button = new QPushButton(words);
-    button->setToolTip(hint);
-    button->setFixedWidth(px(220));
-    return button;
+    auto* title = new QLabel(words);
+    title->setFont(ui::font(FontRole::PageTitle));
+    return title;
 }
 
 }  // namespace
@@ -30,96 +28,121 @@ QPushButton* wideButton(const QString& words, const QString& hint)
 StartPage::StartPage(bool hasSample, QWidget* parent)
     : QWidget(parent)
     , m_recent(new QVBoxLayout)
+    , m_recentHint(caption({}, this))
     , m_message(new QLabel)
     , m_cancel(new QPushButton(tr("Cancel")))
+    , m_recheck(new QPushButton(tr("Re-check")))
 {
-    auto* title = new QLabel(tr("Open a model"));
-    title->setFont(ui::font(FontRole::PageTitle));
-    auto* sample = wideButton(tr("Open the sample model"), tr("A real 4-million-weight llama with its calibration"));
-    sample->setObjectName(QStringLiteral("sample"));
+    auto* zone = new DropZone;
+    auto* hint = new QLabel(tr("Headers only: nothing is loaded until you look at a layer"));
+    setTextLevel(hint, TextLevel::Label);
+    QWidget* sample = buildSample();
     sample->setVisible(hasSample);
-    makePrimary(sample);
-    auto* file = wideButton(tr("Open file…"), tr("safetensors, an index of shards, or GGUF. Ctrl+O"));
-    auto* folder = wideButton(tr("Open folder…"), tr("A Hugging Face model folder. Ctrl+Shift+O"));
-    auto* drop = caption(tr("Or drop a file or folder anywhere in this window"), this);
-    m_message->setWordWrap(true);
-    m_cancel->hide();
-
     auto* open = new QVBoxLayout;
-    open->setSpacing(px(8));
-    open->addWidget(title);
-    open->addSpacing(px(8));
-    open->addWidget(sample, 0, Qt::AlignLeft);
-    open->addWidget(file, 0, Qt::AlignLeft);
-    open->addWidget(folder, 0, Qt::AlignLeft);
-    open->addSpacing(px(4));
-    open->addWidget(drop);
-    open->addSpacing(px(16));
-    open->addWidget(m_message);
-    open->addWidget(m_cancel, 0, Qt::AlignLeft);
+    open->setSpacing(px(4));
+    open->addWidget(pageTitle(tr("Open a model")));
+    open->addWidget(hint);
+    open->addSpacing(px(12));
+    open->addWidget(zone);
+    open->addSpacing(px(12));
+    open->addWidget(buildMessage());
+    open->addWidget(sample);
     open->addStretch(1);
 
-    auto* recentTitle = new QLabel(tr("Recent"));
-    recentTitle->setFont(ui::font(FontRole::PageTitle));
-    m_recent->setSpacing(px(2));
+    m_recent->setSpacing(0);
     auto* recent = new QVBoxLayout;
-    recent->setSpacing(px(8));
-    recent->addWidget(recentTitle);
-    recent->addSpacing(px(8));
+    recent->setSpacing(px(4));
+    recent->addWidget(pageTitle(tr("Recent")));
+    recent->addWidget(m_recentHint);
+    recent->addSpacing(px(12));
     recent->addLayout(m_recent);
     recent->addStretch(1);
 
     auto* columns = new QHBoxLayout(this);
     columns->setContentsMargins(px(64), px(56), px(64), px(24));
-    columns->setSpacing(px(64));
-    columns->addLayout(open, 2);
-    columns->addLayout(recent, 3);
+    columns->setSpacing(px(56));
+    columns->addLayout(open, 1);
+    columns->addLayout(recent, 1);
 
-    connect(sample, &QPushButton::clicked, this, &StartPage::sampleRequested);
-    connect(file, &QPushButton::clicked, this, &StartPage::openFileRequested);
-    connect(folder, &QPushButton::clicked, this, &StartPage::openFolderRequested);
+    connect(zone, &DropZone::openFileRequested, this, &StartPage::openFileRequested);
+    connect(zone, &DropZone::openFolderRequested, this, &StartPage::openFolderRequested);
     connect(m_cancel, &QPushButton::clicked, this, &StartPage::cancelRequested);
+    connect(m_recheck, &QPushButton::clicked, this, [this] { emit pathChosen(m_failedPath); });
     setBackgroundRole(QPalette::Base);
     setAutoFillBackground(true);
+    showIdle();
     refreshRecent();
+}
+
+QWidget* StartPage::buildSample()
+{
+    auto* strip = new QWidget;
+    auto* button = new QPushButton(tr("Open sample"));
+    button->setObjectName(QStringLiteral("sample"));
+    auto* words = new QVBoxLayout;
+    words->setSpacing(px(2));
+    auto* what = caption(tr("A real llama of 4 million weights in BF16, with its calibration"), this);
+    what->setWordWrap(true);
+    words->addWidget(sectionTitle(tr("Sample model"), this));
+    words->addWidget(what);
+    auto* row = new QHBoxLayout;
+    row->setSpacing(px(12));
+    row->addLayout(words, 1);
+    row->addWidget(button);
+    auto* column = new QVBoxLayout(strip);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(px(8));
+    column->addWidget(hairline(this));
+    column->addLayout(row);
+    column->addWidget(hairline(this));
+    connect(button, &QPushButton::clicked, this, &StartPage::sampleRequested);
+    return strip;
+}
+
+QWidget* StartPage::buildMessage()
+{
+    m_message->setWordWrap(true);
+    m_message->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    m_cancel->setObjectName(QStringLiteral("cancelOpen"));
+    m_recheck->setObjectName(QStringLiteral("recheck"));
+    m_recheck->setToolTip(tr("Looks at the file again: a download may have gone on"));
+    auto* area = new QWidget;
+    auto* row = new QHBoxLayout(area);
+    row->setContentsMargins(0, 0, 0, px(8));
+    row->setSpacing(px(12));
+    row->addWidget(m_message, 1);
+    row->addWidget(m_recheck, 0, Qt::AlignTop);
+    row->addWidget(m_cancel, 0, Qt::AlignTop);
+    return area;
 }
 
 void StartPage::refreshRecent()
 {
     while (QLayoutItem* item = m_recent->takeAt(0)) {
-        delete item->widget();
+        item->widget()->hide();
+        item->widget()->deleteLater();  // its own signal may be what brought us here
         delete item;
     }
     const QStringList files = Settings::recentFiles();
-    if (files.isEmpty())
-        m_recent->addWidget(caption(tr("Models you open are listed here"), this));
+    m_recentHint->setText(files.isEmpty() ? tr("Models you open are listed here")
+                                          : tr("Enter opens · Delete takes off the list, never off the disk"));
     for (const QString& path : files) {
-        const QFileInfo file(path);
-        const bool exists = file.exists();
-        auto* row = new QWidget;
-        auto* layout = new QHBoxLayout(row);
-        layout->setContentsMargins(0, 0, 0, 0);
-        layout->setSpacing(px(12));
-        auto* name = new QPushButton;
-        name->setFlat(true);
-        name->setStyleSheet(QStringLiteral("text-align: left; border: none; padding: 2px 0;"));
-        name->setText(exists ? file.fileName() : QStringLiteral("▲ ") + file.fileName());
-        name->setMinimumWidth(px(180));
-        name->setEnabled(exists);
-        auto* where = new ElidedLabel(exists ? QDir::toNativeSeparators(file.absolutePath()) : tr("no longer at %1").arg(QDir::toNativeSeparators(file.absolutePath())));
-        where->setElideMode(Qt::ElideMiddle);
-        setTextLevel(where, TextLevel::Hint);
-        layout->addWidget(name);
-        layout->addWidget(where, 1);
-        connect(name, &QPushButton::clicked, this, [this, path] { emit pathChosen(path); });
+        auto* row = new RecentRow(path, this);
         m_recent->addWidget(row);
+        connect(row, &RecentRow::clicked, this, [this, path] { emit pathChosen(path); });
+        connect(row, &RecentRow::removeRequested, this, [this, path] {
+            Settings::removeRecentFile(path);
+            refreshRecent();
+        });
     }
 }
 
-void StartPage::showFailure(const QString& text)
+void StartPage::showFailure(const QString& path, const QString& text, bool mayGrow)
 {
+    m_failedPath = path;
     m_message->setText(QStringLiteral("✕ ") + text);
     m_cancel->hide();
+    m_recheck->setVisible(mayGrow);
 }
 
 void StartPage::showOpening(const QString& path, double fraction, const QString& what)
@@ -127,6 +150,7 @@ void StartPage::showOpening(const QString& path, double fraction, const QString&
     const QString name = QFileInfo(path).fileName();
     m_message->setText(what.isEmpty() ? tr("Opening %1…").arg(name)
                                       : tr("Opening %1: %2, %3 %").arg(name, what).arg(qRound(100 * fraction)));
+    m_recheck->hide();
     m_cancel->show();
 }
 
@@ -134,6 +158,7 @@ void StartPage::showIdle()
 {
     m_message->clear();
     m_cancel->hide();
+    m_recheck->hide();
 }
 
 QString StartPage::message() const

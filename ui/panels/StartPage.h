@@ -18,10 +18,12 @@ public:
 
     /// Lists what was opened lately; a file that is gone stays listed and says so.
     void refreshRecent();
-    void showFailure(const QString& text);
+    /// @param mayGrow  a file that is still being written, as a download: offered to be looked at again.
+    void showFailure(const QString& path, const QString& text, bool mayGrow);
     void showOpening(const QString& path, double fraction, const QString& what);
     void showIdle();
     [[nodiscard]] QString message() const;
+    [[nodiscard]] QPushButton* recheckButton() const { return m_recheck; }
 
 signals:
     void openFileRequested();
@@ -31,9 +33,15 @@ signals:
     void cancelRequested();
 
 private:
+    [[nodiscard]] QWidget* buildSample();
+    [[nodiscard]] QWidget* buildMessage();
+
     QVBoxLayout* m_recent = nullptr;
+    QLabel* m_recentHint = nullptr;
     QLabel* m_message = nullptr;
     QPushButton* m_cancel = nullptr;
+    QPushButton* m_recheck = nullptr;
+    QString m_failedPath;
 };
 
 }  // namespace sigmascope::ui

@@ -13,19 +13,16 @@ LevelItem::LevelItem(QCustomPlot* plot)
     setSelectable(false);
 }
 
-void LevelItem::setLevels(std::vector<DensityLevel> levels)
+void LevelItem::setLevels(std::vector<DensityLevel> levels, bool isScaled)
 {
     m_levels = std::move(levels);
-    std::sort(m_levels.begin(), m_levels.end(),
-              [](const DensityLevel& a, const DensityLevel& b) { return a.weight < b.weight; });
+    m_isScaled = isScaled;
+    std::ranges::sort(m_levels, {}, [this](const DensityLevel& level) { return at(level); });
 }
 
-const DensityLevel* LevelItem::nearest(double weight) const
+const DensityLevel* LevelItem::nearest(double x) const
 {
-    const auto it
-        = std::min_element(m_levels.begin(), m_levels.end(), [weight](const DensityLevel& a, const DensityLevel& b) {
-              return std::abs(a.weight - weight) < std::abs(b.weight - weight);
-          });
+    const auto it = std::ranges::min_element(m_levels, {}, [this, x](const DensityLevel& level) { return std::abs(at(level) - x); });
     return it == m_levels.end() ? nullptr : &*it;
 }
 
@@ -44,7 +41,7 @@ void LevelItem::draw(QCPPainter* painter)
     const Theme& theme = Theme::current();
     const QRect rect = m_rect->rect();
     const QCPAxis& axis = *m_rect->axis(QCPAxis::atBottom);
-    const double first = axis.coordToPixel(m_levels.front().weight), last = axis.coordToPixel(m_levels.back().weight);
+    const double first = axis.coordToPixel(at(m_levels.front())), last = axis.coordToPixel(at(m_levels.back()));
     const double distance = m_levels.size() > 1 ? (last - first) / static_cast<double>(m_levels.size() - 1) : 100;
     painter->setAntialiasing(false);
     painter->setFont(font(FontRole::MonoAxis));
@@ -57,7 +54,7 @@ void LevelItem::draw(QCPPainter* painter)
         thin.setAlphaF(0.28F);  // 256 levels: a tint, not a wall
     double lastLabelled = -1e9;
     for (const DensityLevel& level : m_levels) {
-        const double x = std::floor(axis.coordToPixel(level.weight)) + 0.5;
+        const double x = std::floor(axis.coordToPixel(at(level))) + 0.5;
         if (x < rect.left() || x > rect.right())
             continue;
         painter->setPen(QPen(thin, 1));

@@ -16,10 +16,11 @@ class LevelItem : public QCPAbstractItem {
 public:
     explicit LevelItem(QCustomPlot* plot);
 
-    void setLevels(std::vector<DensityLevel> levels);
+    /// @param isScaled  placed at their values over the scale, else at the weights of a typical group.
+    void setLevels(std::vector<DensityLevel> levels, bool isScaled);
     void place(QCPAxisRect* rect) { m_rect = rect; }
-    /// The level a weight rounds to; null when there is none.
-    [[nodiscard]] const DensityLevel* nearest(double weight) const;
+    /// The level a position on the axis rounds to; null when there is none.
+    [[nodiscard]] const DensityLevel* nearest(double x) const;
     /// Every how many-th level is labelled, at a mean distance in pixels.
     [[nodiscard]] static int labelStep(double distance, double room);
 
@@ -29,7 +30,10 @@ protected:
     void draw(QCPPainter* painter) override;
 
 private:
-    std::vector<DensityLevel> m_levels;  // ascending by weight
+    [[nodiscard]] double at(const DensityLevel& level) const { return m_isScaled ? level.level : level.weight; }
+
+    std::vector<DensityLevel> m_levels;  // ascending on the axis
+    bool m_isScaled = false;
     QCPAxisRect* m_rect = nullptr;
 };
 

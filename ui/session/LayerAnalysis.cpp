@@ -42,16 +42,68 @@ float medianBy(std::vector<Grid::GroupScale>& groups, float Grid::GroupScale::*m
     return (*middle).*member;
 }
 
-void describeGrid(LayerPreview& preview, const QuantizedTensor& quantized)
+/// Rows of a layer beside what its grid made of them.
+struct CodedRows {
+    std::vector<float> weights, restored;
+    QuantizedTensor quantized;
+    std::vector<Grid::GroupScale> groups;
+
+    /// A part of them: whole rows, or within one row some of its groups.
+    [[nodiscard]] Result<GridDensity> density(std::uint64_t firstGroup, std::uint64_t groupCount, const JobContext& job) const;
+};
+
+Result<CodedRows> codeRows(std::vector<float> weights, std::uint64_t cols, const Grid& grid, const Metric& metric,
+                           ComputeBackend& backend, const JobContext& job)
 {
-    std::vector<Grid::GroupScale> groups = quantized.grid->groupScales(quantized.codes, quantized.rows, quantized.cols);
-    preview.bitsPerWeight = quantized.bitsPerWeight();
-    preview.levels = quantized.grid->levels();
-    preview.groups = groups.size();
-    if (groups.empty())
-        return;
+    CodedRows coded;
+    coded.weights = std::move(weights);
+    const std::uint64_t rows = coded.weights.size() / cols;
+    auto solution = findSolver("nearest")->solve({coded.weights, rows, cols, &grid, &metric, &backend}, job);
+    if (!solution)
+        return passOn(solution);
+    coded.quantized = std::move(solution->quantized);
+    coded.restored.resize(coded.weights.size());
+    grid.decode(coded.quantized.codes, rows, cols, coded.restored);
+    coded.groups = grid.groupScales(coded.quantized.codes, rows, cols);
+    return coded;
+}
+
+Result<GridDensity> CodedRows::density(std::uint64_t firstGroup, std::uint64_t groupCount, const JobContext& job) const
+{
+    const std::uint64_t cols = quantized.cols;
+    const std::uint64_t length = quantized.grid->groupSize() == 0 ? cols : quantized.grid->groupSize();
+    const std::uint64_t perRow = groupsInRow(*quantized.grid, cols);
+    const bool isWhole = groupCount == groups.size();
+    const std::uint64_t from = firstGroup * length;
+    const std::uint64_t count = isWhole ? weights.size() : std::min(cols, (firstGroup + groupCount) * length) - from;
+    std::vector<CodedMatrix::Group> scales;
+    scales.reserve(groupCount);
+    for (const Grid::GroupScale& group : std::span(groups).subspan(firstGroup, groupCount))
+        scales.push_back({group.scale, group.offset});
+    const CodedMatrix matrix{std::span(weights).subspan(from, count), std::span(restored).subspan(from, count),
+                             isWhole ? groups.size() / perRow : 1,    isWhole ? cols : count,
+                             length,                                  scales};
+    return gridDensity(matrix, quantized.grid->levels(), job);
+}
+
+Status describeGrid(LayerPreview& preview, const CodedRows& coded, const JobContext& job)
+{
+    preview.bitsPerWeight = coded.quantized.bitsPerWeight();
+    preview.levels = coded.quantized.grid->levels();
+    preview.groups = coded.groups.size();
+    if (coded.groups.empty() || preview.levels.empty())
+        return {};
+    std::vector<Grid::GroupScale> groups = coded.groups;
     preview.medianScale = std::fabs(medianBy(groups, &Grid::GroupScale::scale));
     preview.medianOffset = medianBy(groups, &Grid::GroupScale::offset);
+    // A grid whose scales are not one a group has no common axis to stand on.
+    if (coded.groups.size() != preview.rows * groupsInRow(*coded.quantized.grid, preview.cols))
+        return {};
+    auto density = coded.density(0, coded.groups.size(), job);
+    if (!density)
+        return passOn(density);
+    preview.density = std::make_shared<const GridDensity>(std::move(*density));
+    return {};
 }
 
 /// Spectra of the residual under both metrics, and the error left at every rank.
@@ -140,22 +192,52 @@ Result<LayerPreview> previewLayer(const Checkpoint& checkpoint, std::size_t tens
             return passOn(grid);
         preview.grid = plan.grid;
         preview.metric = metricFor(plan.metric, calibration, name, preview.cols);
-        const SolveProblem problem{weights, preview.rows, preview.cols, *grid, &preview.metric, &backend};
-        const auto solution = findSolver("nearest")->solve(problem, job);
-        if (!solution)
-            return passOn(solution);
-        describeGrid(preview, solution->quantized);
-        std::vector<float> residual(weights.size());
-        (*grid)->decode(solution->quantized.codes, preview.rows, preview.cols, residual);
+        auto coded = codeRows(std::move(weights), preview.cols, **grid, preview.metric, backend, job);
+        if (!coded)
+            return passOn(coded);
+        if (auto described = describeGrid(preview, *coded, job); !described)
+            return passOn(described);
+        std::vector<float> residual = std::move(coded->restored);
         for (std::size_t i = 0; i < residual.size(); ++i)
-            residual[i] = weights[i] - residual[i];
-        if (auto described = describeResidual(preview, weights, residual, options, job); !described)
+            residual[i] = coded->weights[i] - residual[i];
+        if (auto described = describeResidual(preview, coded->weights, residual, options, job); !described)
             return passOn(described);
     }
     if (auto same = checkpoint.checkUnchanged(tensor); !same)
         return passOn(same);
     preview.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return preview;
+}
+
+std::uint64_t groupsInRow(const Grid& grid, std::uint64_t cols)
+{
+    const std::uint64_t length = grid.groupSize() == 0 ? cols : grid.groupSize();
+    return length == 0 ? 0 : (cols + length - 1) / length;
+}
+
+Result<GridDensity> densityOf(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                              const Imatrix* calibration, const DensityScope& scope, ComputeBackend& backend,
+                              const JobContext& job)
+{
+    const auto view = checkpoint.view(tensor);
+    if (!view)
+        return passOn(view);
+    const auto grid = findGrid(plan.grid);
+    if (!grid)
+        return passOn(grid);
+    std::vector<float> weights(static_cast<std::size_t>(view->cols()));
+    if (auto decoded = decodeRows(*view, scope.row, 1, weights); !decoded)
+        return passOn(decoded);
+    const Metric metric = metricFor(plan.metric, calibration, checkpoint.tensors()[tensor].name, view->cols());
+    const auto coded = codeRows(std::move(weights), view->cols(), **grid, metric, backend, job);
+    if (!coded)
+        return passOn(coded);
+    if (auto same = checkpoint.checkUnchanged(tensor); !same)
+        return passOn(same);
+    if (coded->groups.size() != groupsInRow(**grid, view->cols()))
+        return fail(ErrorCode::InvalidOption, plan.grid + " has no groups");
+    return scope.kind == DensityScope::Kind::Group ? coded->density(scope.group, 1, job)
+                                                   : coded->density(0, coded->groups.size(), job);
 }
 
 }  // namespace sigmascope::ui

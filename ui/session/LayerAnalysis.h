@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/analysis/GridDensity.h"
 #include "core/calibration/Imatrix.h"
 #include "core/compute/CodeCounts.h"
 #include "core/compute/ComputeBackend.h"
@@ -42,6 +43,7 @@ struct LayerPreview {
     std::vector<double> levels;             ///< code values / scale
     double medianScale = 0, medianOffset = 0;
     std::size_t groups = 0;
+    std::shared_ptr<const GridDensity> density;  ///< of the whole tensor; null for a kept one
     double seconds = 0;
 
     /// The error shown for a rank: of the output with a metric, else of the weights.
@@ -55,5 +57,24 @@ inline constexpr std::size_t kShownValues = 128;
 [[nodiscard]] Result<LayerPreview> previewLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
                                                 const Imatrix* calibration, const Spectrum* spectrumOfW, std::uint64_t seed,
                                                 ComputeBackend& backend, const JobContext& job);
+
+/// Which weights of a layer the Density plot looks at.
+struct DensityScope {
+    enum class Kind { Tensor, Row, Group };
+    Kind kind = Kind::Tensor;
+    std::uint64_t row = 0;
+    std::uint64_t group = 0;  ///< within the row
+
+    friend bool operator==(const DensityScope&, const DensityScope&) = default;
+};
+
+/// Groups in a row of @p cols elements.
+[[nodiscard]] std::uint64_t groupsInRow(const Grid& grid, std::uint64_t cols);
+
+/// One row, or one group of a row, on the layer's grid: coded as in the whole tensor, for rows are coded on their own.
+/// @pre scope.kind is Row or Group, and row and group exist.
+[[nodiscard]] Result<GridDensity> densityOf(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                                            const Imatrix* calibration, const DensityScope& scope,
+                                            ComputeBackend& backend, const JobContext& job);
 
 }  // namespace sigmascope::ui

@@ -40,9 +40,15 @@ std::shared_ptr<const Imatrix> calibrationBeside(const Checkpoint& checkpoint, Q
     return nullptr;
 }
 
-/// Models up to this size get the error of every layer without being asked, one layer at a time while nothing else
-/// runs; larger ones layer by layer as they are looked at, or by a run.
-constexpr std::uint64_t kSurveyElements = 64ULL << 20U;
+/// The first file that is short or absent, in the checkpoint's own words.
+QString incompleteText(const Checkpoint& checkpoint)
+{
+    for (const CheckpointWarning& warning : checkpoint.warnings()) {
+        if (warning.code == ErrorCode::Truncated || warning.code == ErrorCode::MissingShard)
+            return textOf(Error{warning.code, warning.detail});
+    }
+    return titleOf(ErrorCode::MissingShard);
+}
 
 Result<ResolvedPlan> initialPlan(const Checkpoint& checkpoint, const ModelTopology& topology, bool calibrated)
 {
@@ -95,7 +101,7 @@ void Session::open(const QString& path)
         },
         [this, path](Result<std::shared_ptr<Opened>> result) {
             if (!result) {
-                emit openFailed(path, textOf(result.error()));
+                emit openFailed(path, textOf(result.error()), result.error().code == ErrorCode::Truncated);
                 return;
             }
             m_path = path;
@@ -123,6 +129,8 @@ void Session::adopt(Opened found)
     emit this->opened();
     for (const QString& message : found.messages)
         emit messageRaised(message);
+    if (m_checkpoint->isIncomplete())
+        emit openedIncomplete(incompleteText(*m_checkpoint));
     for (std::size_t i = 0; i < m_plan.layers.size(); ++i) {
         if (!m_plan.layers[i].keep && isPlannable(i)) {
             select({i}, i);
@@ -136,6 +144,9 @@ void Session::close()
     m_valuesJob.cancel();
     m_previewJob.cancel();
     m_surveyJob.cancel();
+    m_scopeJob.cancel();
+    m_scopedDensity.reset();
+    m_scope = {};
     m_calibrationJob.cancel();
     m_unsurveyable.clear();
     m_undo.clear();
@@ -218,153 +229,6 @@ void Session::select(std::vector<std::size_t> tensors, std::optional<std::size_t
     emit selectionChanged();
     if (!sameCurrent)
         analyseCurrent();
-}
-
-const ValueAnalysis* Session::values(std::size_t index) const
-{
-    const auto it = m_values.find(index);
-    return it == m_values.end() ? nullptr : &it->second;
-}
-
-const LayerPreview* Session::preview(std::size_t index) const
-{
-    const auto it = m_previews.find(index);
-    return it == m_previews.end() ? nullptr : &it->second;
-}
-
-bool Session::isPreviewCurrent(std::size_t index) const
-{
-    const LayerPreview* shown = preview(index);
-    const LayerPlan& plan = layer(index);
-    return shown != nullptr && shown->grid == (plan.keep ? std::string() : plan.grid)
-        && (plan.keep || shown->metricKind == plan.metric);
-}
-
-const TensorResult* Session::measured(std::size_t index) const
-{
-    const auto it = m_measured.find(index);
-    if (it == m_measured.end())
-        return nullptr;
-    LayerPlan ran = it->second.plan;
-    ran.pinned = layer(index).pinned;  // a pin does not change what is stored
-    ran.preset = layer(index).preset;
-    return ran == layer(index) ? &it->second.result : nullptr;
-}
-
-std::optional<ShownError> Session::shownError(std::size_t index) const
-{
-    if (layer(index).keep)
-        return std::nullopt;
-    if (const TensorResult* result = measured(index)) {
-        if (const auto error = result->metricError ? result->metricError : result->weightError)
-            return ShownError{*error, true};
-    }
-    const LayerPreview* shown = preview(index);
-    if (shown == nullptr || !isPreviewCurrent(index) || shown->shownError().isEmpty())
-        return std::nullopt;
-    return ShownError{shown->shownError().errorAtRank(layer(index).rank), false};
-}
-
-void Session::setBusy(bool busy)
-{
-    m_isBusy = busy;
-    if (busy)
-        m_surveyJob.cancel();
-    else
-        surveyNext();
-}
-
-void Session::recordResult(const TensorResult& result, const LayerPlan& plan)
-{
-    m_measured.insert_or_assign(result.tensor, MeasuredLayer{result, plan});
-    emit analysisChanged(result.tensor);
-}
-
-void Session::analyseCurrent()
-{
-    m_valuesJob.cancel();
-    m_previewJob.cancel();
-    m_surveyJob.cancel();
-    m_analysisError.reset();
-    if (!m_checkpoint || !m_current)
-        return;
-    const std::size_t index = *m_current;
-    emit analysisStarted();
-    if (m_values.contains(index)) {
-        startPreview(index);
-        return;
-    }
-    m_valuesJob.start(
-        [checkpoint = m_checkpoint, backend = m_backend, index](const JobContext& job) {
-            return analyseValues(*checkpoint, index, *backend, job);
-        },
-        [this, index](Result<ValueAnalysis> analysis) {
-            if (analysis)
-                m_values.insert_or_assign(index, std::move(*analysis));
-            else
-                m_analysisError = analysis.error();
-            emit analysisChanged(index);
-            if (analysis.has_value())
-                startPreview(index);
-        });
-}
-
-void Session::startPreview(std::size_t index)
-{
-    const ValueAnalysis* known = values(index);
-    const bool isNumeric = known != nullptr && known->stats.nan + known->stats.inf == 0;
-    // Without numbers there is no spectrum; the statistics say so.
-    if (!isPlannable(index) || isPreviewCurrent(index) || !isNumeric) {
-        surveyNext();
-        return;
-    }
-    std::shared_ptr<const Spectrum> spectrumOfW;
-    if (const LayerPreview* earlier = preview(index))
-        spectrumOfW = std::make_shared<const Spectrum>(earlier->w);
-    m_previewJob.start(
-        [checkpoint = m_checkpoint, backend = m_backend, calibration = m_calibration, plan = layer(index), seed = m_plan.seed,
-         spectrumOfW, index](const JobContext& job) {
-            return previewLayer(*checkpoint, index, plan, calibration.get(), spectrumOfW.get(), seed, *backend, job);
-        },
-        [this, index](Result<LayerPreview> preview) {
-            if (preview)
-                m_previews.insert_or_assign(index, std::move(*preview));
-            else
-                m_analysisError = preview.error();
-            emit analysisChanged(index);
-            surveyNext();
-        });
-    emit analysisChanged(index);
-}
-
-void Session::surveyNext()
-{
-    if (!m_checkpoint || isAnalysing() || m_surveyJob.isRunning() || m_isBusy)
-        return;
-    std::uint64_t elements = 0;
-    std::optional<std::size_t> next;
-    for (std::size_t i = 0; i < m_plan.layers.size(); ++i) {
-        if (m_plan.layers[i].keep)
-            continue;
-        elements += tensor(i).elements();
-        if (!next && isPlannable(i) && !isPreviewCurrent(i) && !m_unsurveyable.contains(i))
-            next = i;
-    }
-    if (!next || elements > kSurveyElements)
-        return;
-    m_surveyJob.start(
-        [checkpoint = m_checkpoint, backend = m_backend, calibration = m_calibration, plan = layer(*next), seed = m_plan.seed,
-         index = *next](const JobContext& job) {
-            return previewLayer(*checkpoint, index, plan, calibration.get(), nullptr, seed, *backend, job);
-        },
-        [this, index = *next](Result<LayerPreview> preview) {
-            if (preview)
-                m_previews.insert_or_assign(index, std::move(*preview));
-            else
-                m_unsurveyable.insert(index);
-            emit analysisChanged(index);
-            surveyNext();
-        });
 }
 
 ExportRequest Session::exportRequest(const QString& output, bool overwrite) const

@@ -31,6 +31,7 @@ namespace sigmascope::ui {
 struct ShownError {
     double value = 0;
     bool isMeasured = false;
+    bool isUpperBound = false;  ///< past the last computed singular value: at most this
 };
 
 /// The open document's face to the widgets: checkpoint, plan with undo, selection, background jobs and
@@ -112,6 +113,14 @@ public:
     /// preview's exact spectrum before factor rounding; nothing if neither is known.
     [[nodiscard]] std::optional<ShownError> shownError(std::size_t tensor) const;
     void recordResult(const TensorResult& result, const LayerPlan& plan);
+    /// Weights that the Density plot looks at; a row or group is coded in the background. Row and group are brought
+    /// into the range of the current layer.
+    void setDensityScope(DensityScope scope);
+    [[nodiscard]] const DensityScope& densityScope() const { return m_scope; }
+    /// Of the current layer on its grid as planned, within the scope; null while not known, or kept.
+    [[nodiscard]] std::shared_ptr<const GridDensity> density() const;
+    /// Groups in a row of a planned layer; 0 for a kept one.
+    [[nodiscard]] std::uint64_t groupsInRow(std::size_t tensor) const;
     /// While a run works, nothing else computes unasked.
     void setBusy(bool busy);
 
@@ -131,7 +140,10 @@ signals:
     void openStarted(const QString& path);
     void openProgress(const QString& path, double fraction, const QString& what);
     void opened();
-    void openFailed(const QString& path, const QString& message);
+    /// @param mayGrow  the file is shorter than its header says, as one that is still being downloaded.
+    void openFailed(const QString& path, const QString& message, bool mayGrow);
+    /// After opened(): files of the set are missing or short. Opening the path again may find more.
+    void openedIncomplete(const QString& message);
     void closed();
     void calibrationChanged();
     void deviceChanged();
@@ -158,6 +170,7 @@ private:
     void refreshEstimate();
     void analyseCurrent();
     void startPreview(std::size_t tensor);
+    void startScope();
     void surveyNext();
 
     BackendFactory m_makeBackend;
@@ -189,6 +202,9 @@ private:
     LatestJob<ValueAnalysis> m_valuesJob;
     LatestJob<LayerPreview> m_previewJob;
     LatestJob<LayerPreview> m_surveyJob;
+    LatestJob<GridDensity> m_scopeJob;
+    DensityScope m_scope;
+    std::shared_ptr<const GridDensity> m_scopedDensity;
     std::unordered_set<std::size_t> m_unsurveyable;
     bool m_isBusy = false;
 };
