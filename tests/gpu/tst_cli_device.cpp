@@ -38,6 +38,35 @@ private slots:
         QVERIFY2(bytesOf(id) == expected, "the file differs from the CPU's");
     }
 
+    /// Encode, residual sketch and Gram of every layer: one that ran elsewhere would be named.
+    void everyLayerIsCorrectedOnTheDevice()
+    {
+        const QString id = QStringLiteral("vulkan:%1").arg(m_software);
+        QFile recipe(m_folder.filePath(QStringLiteral("recipe.json")));
+        QVERIFY(recipe.open(QIODevice::WriteOnly));
+        recipe.write(R"({"schema":1,"target":"gguf","default":{"preset":"l2qer-w4","rank":2}})");
+        recipe.close();
+        const CliRun run
+            = cli({QStringLiteral("quantize"), sampleFolder(), QStringLiteral("--recipe"), recipe.fileName(),
+                   QStringLiteral("--calibration"), sampleImatrix(), QStringLiteral("--to"), QStringLiteral("gguf"),
+                   QStringLiteral("-o"), pathFor(QStringLiteral("corrected")), QStringLiteral("--device"), id,
+                   QStringLiteral("--json")},
+                  {{QStringLiteral("SIGMASCOPE_VK_VALIDATION"), QStringLiteral("1")}});
+        QVERIFY2(!run.crashed && run.exitCode == 0, run.err.constData());
+        QVERIFY2(!run.err.contains("alidation"), run.err.constData());
+        QCOMPARE(devicesOf(run), QStringList{id});
+        int corrected = 0;
+        for (const QJsonValue& tensor : run.json()[u"tensors"].toArray()) {
+            const QJsonObject object = tensor.toObject();
+            if (object[u"rank"].toInt() == 0)
+                continue;
+            ++corrected;
+            QVERIFY2(object[u"fallback"].isNull(), qPrintable(object[u"fallback"].toString()));
+            QCOMPARE(object[u"device"].toString(), id);
+        }
+        QVERIFY(corrected >= 28);
+    }
+
     void aSoftwareDeviceIsTakenOnlyWhenAskedFor()
     {
         const auto automatic = quantizeOn(QStringLiteral("auto"));
