@@ -121,7 +121,8 @@ void RunPage::connectRun()
     connect(&m_run, &RunController::cancelled, this, [this] {
         m_progress->hide();
         refreshFiles();
-        showMessage({}, tr("Stopped. Nothing was written."));
+        showMessage({}, m_resume->isVisible() ? tr("Stopped. No model was written; finished layers are kept beside the output.")
+                                              : tr("Stopped. Nothing was written."));
     });
 }
 
@@ -151,6 +152,11 @@ void RunPage::buildForm(QVBoxLayout* head)
     outputRow->addWidget(browse);
     m_replace = new QCheckBox(tr("Replace existing files"));
     m_replace->setObjectName(QStringLiteral("replace"));
+    m_resume = new QCheckBox;
+    m_resume->setObjectName(QStringLiteral("resume"));
+    m_resume->setToolTip(tr("Finished layers lie beside the output. Without the tick they are thrown away and the run begins anew"));
+    m_resume->setChecked(true);
+    m_resume->hide();
     auto* files = new QWidget;
     m_files = new QGridLayout(files);
     m_files->setContentsMargins(0, 0, 0, 0);
@@ -167,6 +173,7 @@ void RunPage::buildForm(QVBoxLayout* head)
     form->addRow(formLabel(tr("Output")), outputRow);
     form->addRow(formLabel(tr("Files")), files);
     form->addRow(formLabel(QString()), m_replace);
+    form->addRow(formLabel(QString()), m_resume);
     form->addRow(formLabel(tr("Checks")), m_check);
     head->addLayout(form);
     head->addSpacing(px(4));
@@ -339,11 +346,23 @@ bool RunPage::listFiles()
     return anyExists;
 }
 
+void RunPage::offerResume()
+{
+    const auto earlier = m_run.isRunning() || m_output->text().isEmpty() ? Result<std::optional<UnfinishedRun>>(std::nullopt)
+                                                                         : unfinishedRunAt(toPath(m_output->text()));
+    const bool isThere = earlier && *earlier && (*earlier)->finished > 0;
+    m_resume->setVisible(isThere);
+    if (isThere)
+        m_resume->setText(tr("Continue the unfinished run: %1 of %2 layers are done")
+                              .arg(wholeNumber((*earlier)->finished), wholeNumber((*earlier)->planned)));
+}
+
 void RunPage::refreshFiles()
 {
     if (!isVisible())
         return;  // a rank is dragged elsewhere, frame by frame; this page catches up when it is shown
     m_replace->setVisible(listFiles());
+    offerResume();
     const QString wrong = obstacle();
     const bool isWritten = !m_run.isRunning() && m_run.lastResult() && !m_run.lastResult()->outputs.empty()
         && m_run.lastResult()->outputs.front().path == toPath(m_output->text());
@@ -389,7 +408,8 @@ void RunPage::startOrExplain()
         focusOutput();
         return;
     }
-    m_run.start(m_output->text(), m_replace->isChecked());
+    // Where nothing lies beside the output both mean the same: begin.
+    m_run.start(m_output->text(), m_replace->isChecked(), m_resume->isChecked() ? Unfinished::Resume : Unfinished::Discard);
 }
 
 void RunPage::showProgress(double fraction, const QString& subject)

@@ -50,6 +50,8 @@ private:
     void chooseOutput();
     void suggestOutput();
     void refreshFiles();
+    /// An earlier run that was stopped may be continued: says how far it came.
+    void offerResume();
     /// Fills the list of files to be written; true if one of them exists.
     bool listFiles();
     /// Empty if a run may start, else why not.
@@ -63,6 +65,7 @@ private:
     RunTableModel* m_model = nullptr;
     QLineEdit* m_output = nullptr;
     QCheckBox* m_replace = nullptr;
+    QCheckBox* m_resume = nullptr;
     QGridLayout* m_files = nullptr;
     QLabel* m_check = nullptr;
     QLabel* m_message = nullptr;
