@@ -4,6 +4,7 @@
 #include "app/cli/TensorReport.h"
 #include "app/cli/Terminal.h"
 #include "app/cli/Verb.h"
+#include "core/lowrank/CodedMatrices.h"
 
 #include <CLI/CLI.hpp>
 
@@ -52,7 +53,7 @@ public:
         }
         Progress progress(stop);
         const JobContext job = progress.job();
-        const auto checkpoint = Checkpoint::open(m_model, {.strict = m_strict}, job);
+        const auto checkpoint = Checkpoint::open(m_model, {.strict = m_strict, .coded = &codedFormats()}, job);
         if (!checkpoint)
             return passOn(checkpoint);
         Imatrix imatrix;
@@ -150,7 +151,7 @@ private:
     {
         const TensorInfo& tensor = *report.tensor;
         std::vector<std::string> cells{escaped(tensor.name), toString(tensor.shape),
-                                       tensor.dtype == DType::Unknown ? escaped(tensor.unknownDtype)
+                                       !tensor.unknownDtype.empty() ? escaped(tensor.unknownDtype)
                                                                       : std::string(info(tensor.dtype).name),
                                        formatBytes(tensor.bytes)};
         if (!report.stats) {

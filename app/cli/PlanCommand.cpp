@@ -51,7 +51,7 @@ PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, con
         row.grid = lowerCase(info(stored).name);
         row.method = "keep";
         row.bytes
-            = stored == tensor.dtype ? tensor.bytes : checkedByteSize(stored, tensor.shape).value_or(tensor.bytes);
+            = stored == tensor.dtype && tensor.unknownDtype.empty() ? tensor.bytes : checkedByteSize(stored, tensor.shape).value_or(tensor.bytes);
     } else if (const auto grid = findGrid(plan.grid)) {
         const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
         const std::uint64_t rows = cols == 0 ? 0 : elements / cols;

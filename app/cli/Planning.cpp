@@ -3,6 +3,7 @@
 
 #include "app/cli/Terminal.h"
 #include "core/base/MappedFile.h"
+#include "core/lowrank/CodedMatrices.h"
 
 #include <CLI/CLI.hpp>
 
@@ -55,7 +56,7 @@ Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
     if (!recipe)
         return passOn(recipe);
     PlannedModel model{.recipe = std::move(*recipe)};
-    auto checkpoint = Checkpoint::open(inputs.model, {}, job);
+    auto checkpoint = Checkpoint::open(inputs.model, {.coded = &codedFormats()}, job);
     if (!checkpoint)
         return passOn(checkpoint);
     model.checkpoint = std::move(*checkpoint);

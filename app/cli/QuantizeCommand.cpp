@@ -169,7 +169,6 @@ public:
         m_inputs.target = m_target;
         while (m_output.size() > 1 && m_output.ends_with('/'))  // of a folder
             m_output.pop_back();
-        m_inputs.target = m_target;
         const auto model = planModel(m_inputs, progress.job());
         if (!model)
             return passOn(model);

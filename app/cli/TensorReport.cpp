@@ -120,7 +120,7 @@ Status analyse(TensorReport& report, const TensorView& view, const InspectOption
 
 std::string_view dtypeName(const TensorInfo& tensor)
 {
-    return tensor.dtype == DType::Unknown ? std::string_view(tensor.unknownDtype) : info(tensor.dtype).name;
+    return !tensor.unknownDtype.empty() ? std::string_view(tensor.unknownDtype) : info(tensor.dtype).name;
 }
 
 Json spectrumJson(const SpectrumReport& report)

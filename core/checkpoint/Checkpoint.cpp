@@ -12,6 +12,18 @@ namespace {
 constexpr std::string_view kMissingFile =
     "the file that holds it is missing: put it beside the others and open the model again";
 
+/// Q + L R of the whole matrix, owned by the view.
+TensorView decodedView(const CodedTensor& tensor, const CodedFormats& formats, std::span<const std::byte> file)
+{
+    std::vector<std::span<const std::byte>> parts;
+    for (const CodedPart& part : tensor.parts)
+        parts.push_back(file.subspan(static_cast<std::size_t>(part.bytes == 0 ? 0 : part.offset), static_cast<std::size_t>(part.bytes)));
+    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(tensor.rows() * tensor.cols()));
+    formats.decode(tensor, parts, *values);
+    const auto bytes = std::as_bytes(std::span<const float>(*values));
+    return TensorView{.dtype = DType::F32, .shape = tensor.shape, .bytes = bytes, .owner = std::move(values)};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::filesystem::path& path, OpenOptions options,
@@ -57,10 +69,18 @@ Result<TensorView> Checkpoint::view(std::size_t index) const
                         + std::to_string(file->bytes().size()));
     if (tensor.dtype == DType::Unknown)
         return fail(ErrorCode::UnknownType, placed, "the type '" + escaped(tensor.unknownDtype) + "' is not known");
+    if (const CodedTensor* const matrix = coded(index))
+        return decodedView(*matrix, *m_formats, file->bytes());
     return TensorView{.dtype = tensor.dtype,
                       .shape = tensor.shape,
                       .bytes = file->bytes().subspan(static_cast<std::size_t>(tensor.bytes == 0 ? 0 : tensor.offset),
                                                      static_cast<std::size_t>(tensor.bytes))};
+}
+
+const CodedTensor* Checkpoint::coded(std::size_t index) const
+{
+    const auto it = m_coded.find(index);
+    return it == m_coded.end() ? nullptr : &it->second;
 }
 
 Status Checkpoint::checkUnchanged(std::size_t index) const

@@ -5,6 +5,7 @@
 #include "core/base/Json.h"
 #include "core/base/MappedFile.h"
 #include "core/base/Result.h"
+#include "core/checkpoint/CodedTensors.h"
 #include "core/checkpoint/GgufMetadata.h"
 #include "core/tensor/TensorView.h"
 
@@ -30,7 +31,9 @@ enum class TensorState {
 struct TensorInfo {
     std::string name;
     Shape shape{};
-    std::string unknownDtype{};  ///< the file's own word when dtype is Unknown, else empty
+    /// The file's own word when dtype is Unknown, the grid of a coded tensor (whose dtype is what it decodes to, F32),
+    /// else empty.
+    std::string unknownDtype{};
     std::uint64_t offset = 0;    ///< absolute, in its shard's file
     Bytes bytes = 0;
     std::uint32_t shard = 0;     ///< index into shards()
@@ -54,6 +57,8 @@ struct HeaderNote {
 
 struct OpenOptions {
     bool strict = false;
+    /// Who decodes the matrices of a research container; null: its stored tensors are listed one by one.
+    const CodedFormats* coded = nullptr;
 };
 
 /// An opened, validated model: one safetensors file, a sharded set by its index, a folder holding
@@ -84,8 +89,11 @@ public:
     /// path again may find more. (A single safetensors file cut short is refused with Truncated instead.)
     [[nodiscard]] bool isIncomplete() const;
 
-    /// Truncated, MissingShard or UnknownType when there is nothing to look at. Does not touch the data.
+    /// Truncated, MissingShard or UnknownType when there is nothing to look at. Does not touch the data, but for a coded
+    /// tensor: its view owns the decoded values, made by this call.
     [[nodiscard]] Result<TensorView> view(std::size_t index) const;
+    /// What a matrix of a research container is stored as; null for all other tensors.
+    [[nodiscard]] const CodedTensor* coded(std::size_t index) const;
     /// FileChanged or FileBroken if the tensor's file is no longer what was opened; ask before and after use.
     [[nodiscard]] Status checkUnchanged(std::size_t index) const;
 
@@ -115,6 +123,8 @@ private:
     GgufMetadata m_gguf;
     Json m_config;
     std::vector<HeaderNote> m_notes;
+    std::unordered_map<std::size_t, CodedTensor> m_coded;  // by tensor
+    const CodedFormats* m_formats = nullptr;
 };
 
 }  // namespace sigmascope

@@ -34,8 +34,31 @@ std::string llamaCommand(const SizeEstimate& estimate)
     return command + " -p \"Once upon a time\"";
 }
 
-constexpr std::array<ExporterRow, 1> kExporters{{
+/// The folder of a model, or the one file it is.
+std::string modelPath(const SizeEstimate& estimate)
+{
+    const auto model = std::find_if(estimate.outputs.begin(), estimate.outputs.end(), [](const OutputFile& o) { return o.kind == "model"; });
+    if (model == estimate.outputs.end())
+        return {};
+    return estimate.outputs.size() == 1 && model->path.filename() != "model.safetensors" ? model->path.string()
+                                                                                       : model->path.parent_path().string();
+}
+
+std::string transformersCommand(const SizeEstimate& estimate)
+{
+    return "python3 -c \"import sys, transformers; transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1])\" "
+        + shellQuoted(modelPath(estimate));
+}
+
+std::string inspectCommand(const SizeEstimate& estimate)
+{
+    return "sigmascope-cli inspect " + shellQuoted(modelPath(estimate));
+}
+
+constexpr std::array<ExporterRow, 3> kExporters{{
     {"gguf", "GGUF for llama.cpp", makeGgufExporter, estimateGguf, llamaCommand},
+    {"bf16", "Dequantized BF16 safetensors", makeBf16Exporter, estimateBf16, transformersCommand},
+    {"research", "Research container: codes, scales, factors", makeResearchExporter, estimateResearch, inspectCommand},
 }};
 
 }  // namespace

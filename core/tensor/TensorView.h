@@ -4,16 +4,18 @@
 #include "core/tensor/DType.h"
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 namespace sigmascope {
 
 /// The bytes of one stored tensor. Row-major, little-endian, possibly unaligned (load by memcpy).
-/// Invariant: bytes.size() == *checkedByteSize(dtype, shape). Borrowed: valid while its Checkpoint lives.
+/// Invariant: bytes.size() == *checkedByteSize(dtype, shape). Borrowed: valid while its Checkpoint lives, and its owner if it has one.
 struct TensorView {
     DType dtype = DType::F32;
     Shape shape{};
     std::span<const std::byte> bytes{};
+    std::shared_ptr<const void> owner{};  ///< of the bytes, where they were made for this view
 
     [[nodiscard]] std::uint64_t elements() const { return checkedElementCount(shape).value_or(0); }
     /// Length of the last dimension: the input features of a Linear. 1 for a scalar.

@@ -49,6 +49,8 @@ Result<std::shared_ptr<const Checkpoint>> CheckpointBuilder::build()
     }
     if (const Status opened = openFile(file); !opened)
         return passOn(opened);
+    if (const Status folded = foldCoded(); !folded)
+        return passOn(folded);
     keepWarnings(m_findings.take(file.native()));
     // The table borrows the names, so it is made when they no longer move.
     if (m_checkpoint->m_byName.empty()) {
@@ -234,6 +236,7 @@ Status CheckpointBuilder::mergeIndexed(std::vector<Content>& contents, const Sha
             continue;
         ShardContent& content = contents[i]->value();
         keepWarnings(std::move(content.warnings));
+        keepContainer(content, static_cast<std::uint32_t>(i));
         if (m_checkpoint->m_notes.empty())
             m_checkpoint->m_notes = std::move(content.notes);
         for (TensorInfo& tensor : content.tensors) {
@@ -354,6 +357,7 @@ Status CheckpointBuilder::readConfig(const fs::path& folder)
 void CheckpointBuilder::adopt(ShardContent&& content, std::uint32_t shard)
 {
     keepWarnings(std::move(content.warnings));
+    keepContainer(content, shard);
     if (m_checkpoint->m_notes.empty())
         m_checkpoint->m_notes = std::move(content.notes);
     for (TensorInfo& tensor : content.tensors)
@@ -364,6 +368,12 @@ void CheckpointBuilder::adopt(ShardContent&& content, std::uint32_t shard)
     }
     for (TensorInfo& tensor : content.tensors)
         m_checkpoint->m_tensors.push_back(std::move(tensor));
+}
+
+void CheckpointBuilder::keepContainer(ShardContent& content, std::uint32_t shard)
+{
+    if (content.container.container == kResearchContainer)
+        m_containers.emplace_back(shard, std::move(content.container));
 }
 
 void CheckpointBuilder::keepWarnings(std::vector<CheckpointWarning>&& warnings)

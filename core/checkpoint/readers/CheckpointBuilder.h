@@ -4,8 +4,12 @@
 #include "core/checkpoint/Checkpoint.h"
 #include "core/checkpoint/readers/FileKind.h"
 #include "core/checkpoint/readers/Findings.h"
+#include "core/checkpoint/readers/ResearchContainer.h"
 #include "core/checkpoint/readers/ShardContent.h"
 #include "core/checkpoint/readers/ShardIndex.h"
+
+#include <unordered_set>
+#include <utility>
 
 namespace sigmascope {
 
@@ -35,6 +39,13 @@ private:
     [[nodiscard]] Status listMissing(const ShardIndex& index, const std::filesystem::path& path);
     [[nodiscard]] Status checkTotalSize(const ShardIndex& index, const std::filesystem::path& path);
     [[nodiscard]] Status mergeSplit(std::vector<Content>& contents);
+    /// Puts coded tensors in the place of the stored ones that make them up (ResearchContainer.cpp).
+    [[nodiscard]] Status foldCoded();
+    [[nodiscard]] Result<TensorInfo> foldedTensor(CodedDescription& description, std::uint32_t shard,
+                                                  const std::unordered_map<std::string_view, std::size_t>& stored,
+                                                  std::unordered_set<std::size_t>& used);
+    void replaceStored(std::vector<TensorInfo> folded, std::vector<CodedTensor> coded, const std::unordered_set<std::size_t>& used);
+    void keepContainer(ShardContent& content, std::uint32_t shard);
     void adopt(ShardContent&& content, std::uint32_t shard);
     void keepWarnings(std::vector<CheckpointWarning>&& warnings);
 
@@ -42,6 +53,7 @@ private:
     const JobContext& m_job;
     Findings m_findings;
     std::shared_ptr<Checkpoint> m_checkpoint;
+    std::vector<std::pair<std::uint32_t, ContainerNotes>> m_containers;  // by shard
     std::unordered_map<std::string_view, std::uint32_t> m_shardOf;  // what the index says
 };
 

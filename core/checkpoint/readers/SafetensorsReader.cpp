@@ -60,6 +60,7 @@ private:
     std::vector<TensorInfo> m_tensors;
     std::vector<Placement> m_placements;  // parallel to m_tensors
     std::vector<HeaderNote> m_notes;
+    ContainerNotes m_container;
     std::string m_scratch;
     std::uint64_t m_total = 0;  // bytes of the tensors so far
     std::uint64_t m_ends = 0;   // where the last of them ends
@@ -124,6 +125,12 @@ Status HeaderReader::readMetadata(JsonScanner& scanner, std::uint64_t keyAt)
         const auto value = scanner.string(m_scratch);
         if (!value)
             return passOn(value);
+        if (key == kContainerKey)
+            m_container.container = *value;
+        else if (key == kContainerVersionKey)
+            m_container.version = *value;
+        else if (key == kCodedTensorsKey)
+            m_container.tensors = *value;
         if (m_notes.size() < kMaxNotes)
             m_notes.push_back({escaped(key, kMaxNoteBytes), escaped(*value, kMaxNoteBytes)});
         return {};
@@ -350,6 +357,7 @@ Result<ShardContent> HeaderReader::read()
     content.tensors = std::move(m_tensors);
     content.warnings = m_findings.take(file);
     content.notes = std::move(m_notes);
+    content.container = std::move(m_container);
     return content;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/checkpoint/Checkpoint.h"
+#include "core/checkpoint/readers/ResearchContainer.h"
 
 #include <vector>
 
@@ -13,6 +14,7 @@ struct ShardContent {
     std::vector<CheckpointWarning> warnings;
     std::vector<HeaderNote> notes;
     std::vector<GgufKey> keys;
+    ContainerNotes container{};  ///< of a research container
 };
 
 /// How a file is to be read.
