@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # setup.sh [DIR]: installs the foreign readers that the interop tests ask, into DIR (default build/oracles):
 #   llama.cpp's own libraries, prebuilt (npm @node-llama-cpp/linux-x64, CPU only), opened by dlopen;
-#   the reference readers of GGUF and safetensors (PyPI gguf, safetensors), in a virtual environment.
+#   the reference readers of GGUF, safetensors and HDF5 (PyPI gguf, safetensors with ml_dtypes, h5py), in a virtual
+#   environment.
 # Tests find them by SIGMASCOPE_ORACLES=DIR. Versions are pinned: the tests declare llama.cpp's C ABI themselves.
 set -eu
 
@@ -11,7 +12,9 @@ dir=${1:-$root/build/oracles}
 llama=3.22.1
 gguf=0.19.0
 safetensors=0.8.0
-stamp="llama $llama gguf $gguf safetensors $safetensors"
+ml_dtypes=0.6.0
+h5py=3.16.0
+stamp="llama $llama gguf $gguf safetensors $safetensors ml_dtypes $ml_dtypes h5py $h5py"
 
 mkdir -p "$dir"
 dir=$(CDPATH= cd -- "$dir" && pwd)
@@ -27,7 +30,8 @@ npm install --prefix "$dir" --ignore-scripts --omit=optional --no-audit --no-fun
 ls "$dir"/node_modules/@node-llama-cpp/linux-x64/bins/*/libggml-base.so > /dev/null
 
 python3 -m venv "$dir/venv"
-"$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check "gguf==$gguf" "safetensors==$safetensors" numpy
-"$dir/venv/bin/python" -c 'import gguf, safetensors'
+"$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check "gguf==$gguf" "safetensors==$safetensors" \
+    "ml_dtypes==$ml_dtypes" "h5py==$h5py" numpy
+"$dir/venv/bin/python" -c 'import gguf, h5py, ml_dtypes, safetensors'
 
 printf '%s' "$stamp" > "$dir/.installed"
