@@ -45,12 +45,35 @@ Status spotCheck(const OpContext& context, const Search& search, const std::vect
     const auto values = search.values(spot / search.groups, spot % search.groups);
     const auto scales = search.scales(spot % search.groups);
     const double found = clippedLoss(search.format, values, scales, reaches[spot]);
-    const double expected
-        = clippedLoss(search.format, values, scales, bestReach(search.format, values, scales));
+    const double expected = clippedLoss(search.format, values, scales, bestReach(search.format, values, scales));
     // The ladder may part at a near tie and end elsewhere; it must not end at something plainly worse.
     if (found <= 1.05 * expected)
         return {};
     return context.wrongResult("clip-search", fmt::format("group {}", spot));
+}
+
+/// Ranges of a slice's rows.
+Status take(OpContext& context, const Search& search, std::uint32_t workgroups, std::span<const std::byte> output,
+            std::uint64_t firstRow, std::span<std::uint8_t> reaches)
+{
+    std::array<std::uint32_t, 2> header{};
+    std::memcpy(header.data(), output.data(), sizeof header);
+    if (header[0] != workgroups)
+        return context.notWritten("clip search", workgroups, header[0]);
+    const bool metTiny = header[1] != 0;
+    context.usedReference = context.usedReference || metTiny;
+    for (std::size_t i = 0; i < reaches.size(); ++i) {
+        std::uint32_t reach = 0;
+        std::memcpy(&reach, output.data() + kHeader + i * sizeof reach, sizeof reach);
+        const std::uint64_t row = firstRow + i / search.groups;
+        const std::uint64_t g = i % search.groups;
+        if (reach == 0 || reach > static_cast<std::uint32_t>(kReachParts))
+            return context.wrongResult("clip-search", fmt::format("row {}", row));
+        if (metTiny)
+            reach = static_cast<std::uint32_t>(bestReach(search.format, search.values(row, g), search.scales(g)));
+        reaches[i] = static_cast<std::uint8_t>(reach);
+    }
+    return {};
 }
 
 }  // namespace
@@ -98,25 +121,9 @@ Result<std::vector<std::uint8_t>> clipReaches(OpContext& context, const GroupFor
         passes[0].groupsX = groupsOf(slice.count);
         return std::size_t{1};
     };
-    work.take = [&](std::span<const std::byte> output, std::uint64_t first, std::uint64_t count) -> Status {
-        std::array<std::uint32_t, 2> header{};
-        std::memcpy(header.data(), output.data(), sizeof header);
-        if (header[0] != groupsOf(count))
-            return context.notWritten((*kernel)->row().name, groupsOf(count), header[0]);
-        const bool metTiny = header[1] != 0;
-        context.usedReference = context.usedReference || metTiny;
-        for (std::uint64_t i = 0; i < count * search.groups; ++i) {
-            std::uint32_t reach = 0;
-            std::memcpy(&reach, output.data() + kHeader + i * sizeof reach, sizeof reach);
-            const std::uint64_t row = first + i / search.groups;
-            if (reach == 0 || reach > static_cast<std::uint32_t>(kReachParts))
-                return context.wrongResult("clip-search", fmt::format("row {}", row));
-            if (metTiny)
-                reach = static_cast<std::uint32_t>(bestReach(format, search.values(row, i % search.groups),
-                                                             search.scales(i % search.groups)));
-            reaches[first * search.groups + i] = static_cast<std::uint8_t>(reach);
-        }
-        return {};
+    work.take = [&](std::span<const std::byte> output, std::uint64_t first, std::uint64_t count) {
+        return take(context, search, groupsOf(count), output, first,
+                    std::span(reaches).subspan(first * search.groups, count * search.groups));
     };
     if (const Status done = context.tiles.run(work, job); !done)
         return passOn(done);

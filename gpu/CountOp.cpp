@@ -41,9 +41,8 @@ Status count(OpContext& context, const Counting& counting, const JobContext& job
     work.outputHeader = kHeader + counting.counters * sizeof(std::uint32_t);
     work.maxUnits = context.device.maxWorkgroups();
     work.subject = counting.kernel.row().name;
-    const auto inSlice = [&](std::uint64_t first, std::uint64_t units) {
-        return std::min(units * kChunk, elements - first * kChunk);
-    };
+    const auto inSlice
+        = [&](std::uint64_t first, std::uint64_t units) { return std::min(units * kChunk, elements - first * kChunk); };
     work.fill = [&](std::span<std::byte> upload, std::uint64_t first, std::uint64_t units) {
         const auto part = view.bytes.subspan(first * chunkBytes);
         const auto taken = part.first(std::min<std::uint64_t>(part.size(), units * chunkBytes));
@@ -72,8 +71,9 @@ Status count(OpContext& context, const Counting& counting, const JobContext& job
         }
         // Every element was counted once, or the counts are worth nothing.
         if (inside != inSlice(first, units))
-            return context.wrongResult("histogram", fmt::format("elements {} to {}: {} counted", first * kChunk,
-                                                                first * kChunk + inSlice(first, units), inside));
+            return context.wrongResult("histogram",
+                                       fmt::format("elements {} to {}: {} counted", first * kChunk,
+                                                   first * kChunk + inSlice(first, units), inside));
         total += inside;
         return {};
     };

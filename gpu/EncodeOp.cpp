@@ -157,8 +157,8 @@ Status spotCheckCodes(OpContext& context, const CodeFormat& format, std::span<co
     for (std::size_t i = 0; i < found.size(); ++i)
         wrong += found[i] == expected[i] ? 0U : 1U;
     if (wrong > bytes / 1000)
-        return context.wrongResult(
-            "encode", fmt::format("element {}: {} of {} bytes differ", spot * length, wrong, bytes));
+        return context.wrongResult("encode",
+                                   fmt::format("element {}: {} of {} bytes differ", spot * length, wrong, bytes));
     return {};
 }
 

@@ -58,8 +58,8 @@ public:
             sums.scaledResidual += part[1];
             sums.weight += part[2];
             sums.scaledWeight += part[3];
-            trusted = trusted && inRange(part[2]) && inRange(part[3]) && std::isfinite(part[0])
-                && std::isfinite(part[1]);
+            trusted
+                = trusted && inRange(part[2]) && inRange(part[3]) && std::isfinite(part[0]) && std::isfinite(part[1]);
         }
         if (!trusted)
             return byReference(row);
@@ -219,8 +219,9 @@ private:
     /// In words from the start of the output.
     [[nodiscard]] std::uint64_t sumsAt(std::uint64_t rows) const
     {
-        const std::uint64_t coded = m_format.block ? ceilDiv(blocks(rows), 2) * 2 * (info(*m_format.block).blockBits / 8)
-                                                   : rows * codedBytes();
+        const std::uint64_t coded = m_format.block
+            ? ceilDiv(blocks(rows), 2) * 2 * (info(*m_format.block).blockBits / 8)
+            : rows * codedBytes();
         return (kHeader + alignUp(coded, 4)) / 4;
     }
 
@@ -380,9 +381,8 @@ Result<ErrorSums> encodeMeasured(OpContext& context, const CodeFormat& format, s
     if (format.block && !encodeKernel(*format.block))
         return fail(ErrorCode::UnsupportedType,
                     fmt::format("{} has no kernel for encoding to {}", context.device.info().id, format.id()));
-    const auto byReference = [&] {
-        return context.reference.encodeMeasured(format, weights, rows, cols, scale, out, {.stop = job.stop});
-    };
+    const auto byReference
+        = [&] { return context.reference.encodeMeasured(format, weights, rows, cols, scale, out, {.stop = job.stop}); };
     const bool fits = weights.size() == rows * cols && out.size() == rows * format.rowBytes(cols)
         && (!format.block || cols % kBlock == 0);
     if (!fits || weights.empty())  // the reference words the error

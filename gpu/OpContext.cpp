@@ -22,14 +22,14 @@ Result<const Kernel*> KernelCache::get(KernelId id, std::uint32_t constant)
 
 tl::unexpected<Error> OpContext::notWritten(std::string_view kernel, std::uint64_t expected, std::uint64_t found) const
 {
-    return fail(ErrorCode::DeviceFailed, fmt::format("{}: kernel '{}' did {} of {} parts of a slice",
-                                                     device.info().id, kernel, found, expected));
+    return fail(
+        ErrorCode::DeviceFailed,
+        fmt::format("{}: kernel '{}' did {} of {} parts of a slice", device.info().id, kernel, found, expected));
 }
 
 tl::unexpected<Error> OpContext::wrongResult(std::string_view op, std::string_view where) const
 {
-    return fail(ErrorCode::DeviceFailed,
-                fmt::format("{}: wrong result of '{}' at {}", device.info().id, op, where));
+    return fail(ErrorCode::DeviceFailed, fmt::format("{}: wrong result of '{}' at {}", device.info().id, op, where));
 }
 
 std::uint64_t spotOf(std::uint64_t size, std::uint64_t places)

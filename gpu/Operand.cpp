@@ -75,13 +75,12 @@ public:
     }
 
 private:
-    static constexpr Bytes kResultBytes = 2 * sizeof(float);
+    static constexpr Bytes kResultBytes = sizeof(Sum);
 
     [[nodiscard]] const ResidualSource& source() const { return m_record.source; }
     [[nodiscard]] std::uint64_t vectorLength() const { return m_product.overRows ? source().rows : source().cols; }
 
-    [[nodiscard]] Status overPart(const Buffer* kept, std::uint64_t firstRow, std::uint64_t rows,
-                                  const JobContext& job)
+    [[nodiscard]] Status overPart(const Buffer* kept, std::uint64_t firstRow, std::uint64_t rows, const JobContext& job)
     {
         TileWork work;
         work.units = rows;
@@ -121,15 +120,14 @@ private:
         std::copy(matrix.begin(), matrix.end(), pass.push.begin());
         const auto word = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
         const std::uint64_t row = firstRow + slice.first;
-        const std::array<std::uint32_t, 8> rest{
-            word(kept == nullptr ? 0 : slice.first),
-            word(slice.count),
-            word(m_count),
-            word(vectorLength()),
-            word(m_product.overRows ? row : 0),
-            m_product.overRows ? 0U : word(kHeader / kResultBytes),
-            word(m_product.overRows ? source().cols : slice.count),
-            m_product.overRows && row != 0 ? 1U : 0U};
+        const std::array<std::uint32_t, 8> rest{word(kept == nullptr ? 0 : slice.first),
+                                                word(slice.count),
+                                                word(m_count),
+                                                word(vectorLength()),
+                                                word(m_product.overRows ? row : 0),
+                                                m_product.overRows ? 0U : word(kHeader / kResultBytes),
+                                                word(m_product.overRows ? source().cols : slice.count),
+                                                m_product.overRows && row != 0 ? 1U : 0U};
         std::copy(rest.begin(), rest.end(), pass.push.begin() + matrix.size());
         pass.groupsX = sides(slice.count);
         pass.groupsY = groupsOf(m_count, kVectors);
@@ -152,15 +150,17 @@ private:
     void put(std::span<const std::byte> results, std::uint64_t first, std::uint64_t length)
     {
         for (std::uint64_t vector = 0; vector < m_count; ++vector)
-            for (std::uint64_t i = 0; i < length; ++i)
-                putOne(results.subspan((vector * length + i) * kResultBytes, kResultBytes), vector, first + i);
+            putRun(results.subspan(vector * length * kResultBytes, length * kResultBytes), vector, first);
     }
 
-    void putOne(std::span<const std::byte> result, std::uint64_t vector, std::uint64_t at)
+    void putRun(std::span<const std::byte> results, std::uint64_t vector, std::uint64_t first)
     {
-        std::array<float, 2> pair{};
-        std::memcpy(pair.data(), result.data(), sizeof pair);
-        m_product.put(m_first + vector, at, pair[0], pair[1]);
+        std::array<Sum, 512> sums;
+        for (std::uint64_t at = 0; at < results.size() / kResultBytes; at += sums.size()) {
+            const std::uint64_t count = std::min<std::uint64_t>(sums.size(), results.size() / kResultBytes - at);
+            std::memcpy(sums.data(), results.data() + at * kResultBytes, count * kResultBytes);
+            m_product.put(m_first + vector, first + at, std::span(sums).first(count));
+        }
     }
 
     /// The sums over rows, once all slices have added theirs: vector by vector, in pieces.
@@ -188,9 +188,13 @@ private:
                 return done;
             if (m_context.device.faults().spoilsThisResult())
                 readback->mapped()[3] ^= std::byte{0x5A};
-            for (std::uint64_t i = 0; i < count; ++i)
-                putOne(readback->mapped().subspan(i * kResultBytes, kResultBytes), (at + i) / source().cols,
-                       (at + i) % source().cols);
+            for (std::uint64_t i = 0; i < count;) {
+                const std::uint64_t column = (at + i) % source().cols;
+                const std::uint64_t run = std::min(count - i, source().cols - column);
+                putRun(readback->mapped().subspan(i * kResultBytes, run * kResultBytes), (at + i) / source().cols,
+                       column);
+                i += run;
+            }
         }
         return {};
     }
@@ -213,6 +217,11 @@ std::uint64_t vectorsAtOnce(const OpContext& context, const ResidualSource& sour
     const Bytes length = (product.overRows ? source.rows : source.cols) * sizeof(float);
     const Bytes results = product.overRows ? source.cols * 2 * sizeof(float) : kDepth * 2 * sizeof(float);
     return std::min(product.vectors, limit / std::max(length, results));
+}
+
+double valueOf(const Sum& sum)
+{
+    return static_cast<double>(sum.high) + static_cast<double>(sum.low);
 }
 
 /// Remembers the elements that are looked at again.
@@ -239,8 +248,8 @@ Status checkSpot(const OpContext& context, const ResidualSource& source, const P
     constexpr double kAllowed = 64 * 0x1p-24;
     if (std::fabs(spot.found - sum) <= kAllowed * std::sqrt(lengthE * lengthP) + 0x1p-120)
         return {};
-    return context.wrongResult("sketch", fmt::format("vector {}, {} {}", spot.vector,
-                                                     product.overRows ? "column" : "row", spot.at));
+    return context.wrongResult(
+        "sketch", fmt::format("vector {}, {} {}", spot.vector, product.overRows ? "column" : "row", spot.at));
 }
 
 }  // namespace
@@ -338,17 +347,18 @@ Status multiply(OpContext& context, const ResidualSource& source, Operand& opera
     Spot spot{spotOf(source.cols, product.vectors),
               spotOf(source.rows + product.vectors, product.overRows ? source.cols : source.rows)};
     Product watched = product;
-    watched.put = [&](std::uint64_t vector, std::uint64_t at, float sum, float rest) {
-        if (vector == spot.vector && at == spot.at)
-            spot.found = static_cast<double>(sum) + static_cast<double>(rest);
-        product.put(vector, at, sum, rest);
+    watched.put = [&](std::uint64_t vector, std::uint64_t first, std::span<const Sum> sums) {
+        if (vector == spot.vector && spot.at >= first && spot.at < first + sums.size())
+            spot.found = valueOf(sums[spot.at - first]);
+        product.put(vector, first, sums);
     };
     std::uint64_t atOnce = vectorsAtOnce(context, source, product);
     for (std::uint64_t vector = 0; vector < product.vectors;) {
         const std::uint64_t count = std::min(atOnce, product.vectors - vector);
         const Status done = count == 0
-            ? fail(ErrorCode::OutOfMemory, fmt::format("{}: a vector of {} values does not fit a binding",
-                                                       context.device.info().id, std::max(source.rows, source.cols)))
+            ? fail(ErrorCode::OutOfMemory,
+                   fmt::format("{}: a vector of {} values does not fit a binding", context.device.info().id,
+                               std::max(source.rows, source.cols)))
             : PanelProduct(context, record, operand, watched, **kernel, vector, count).run(job);
         if (done) {
             vector += count;

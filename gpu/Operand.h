@@ -45,13 +45,18 @@ struct Operand {
 /// Copies bytes into a new buffer that kernels read. @pre a multiple of 4 bytes.
 [[nodiscard]] Result<Buffer> uploaded(OpContext& context, std::span<const std::byte> bytes, const JobContext& job);
 
+/// An element of a product: the sum and what rounding left of it.
+struct Sum {
+    float high = 0, low = 0;
+};
+
 /// One product with a panel of row vectors.
 struct Product {
     bool overRows = false;  ///< P [vectors x rows] E, else P [vectors x cols] E^T
     std::span<const float> panel{};
     std::uint64_t vectors = 0;
-    /// Takes an element: vector, column (over rows) or row, the sum and what rounding left of it.
-    std::function<void(std::uint64_t vector, std::uint64_t at, float sum, float rest)> put;
+    /// Takes elements of a vector, from column (over rows) or row @p first on.
+    std::function<void(std::uint64_t vector, std::uint64_t first, std::span<const Sum> sums)> put;
 };
 
 /// @param operand of the source; emptied when memory runs out and it is the first to give way.

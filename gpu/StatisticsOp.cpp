@@ -107,9 +107,8 @@ Status spotCheck(OpContext& context, const Chunks& chunks, const std::vector<Ten
     if (!expected)
         return passOn(expected);
     const TensorStats& found = parts[chunk];
-    const bool close = found.finite == expected->finite && found.zeros == expected->zeros
-        && found.min == expected->min && found.max == expected->max
-        && std::fabs(found.m2 - expected->m2) <= 1e-4 * expected->m2;
+    const bool close = found.finite == expected->finite && found.zeros == expected->zeros && found.min == expected->min
+        && found.max == expected->max && std::fabs(found.m2 - expected->m2) <= 1e-4 * expected->m2;
     return close ? Status() : context.wrongResult("statistics", fmt::format("chunk {}", chunk));
 }
 

@@ -71,8 +71,7 @@ Status Tiles::slices(const TileWork& work, const JobContext& job)
         }
         if (begun == work.units)
             continue;
-        const std::uint64_t count
-            = std::min({inGrains(m_slice, work.grain), m_capacity, work.units - begun});
+        const std::uint64_t count = std::min({inGrains(m_slice, work.grain), m_capacity, work.units - begun});
         if (const Status started = start(slot, work, begun, count); !started)
             return started;
         begun += count;
@@ -86,8 +85,8 @@ std::uint64_t Tiles::mostUnits(const TileWork& work) const
     const auto fitting = [&](Bytes header, Bytes perUnit) {
         return perUnit == 0 ? work.units : (limit - std::min(limit, header)) / perUnit;
     };
-    const std::uint64_t most = std::min({fitting(0, work.inputPerUnit),
-                                         fitting(work.outputHeader, work.outputPerUnit), work.maxUnits, work.units});
+    const std::uint64_t most = std::min(
+        {fitting(0, work.inputPerUnit), fitting(work.outputHeader, work.outputPerUnit), work.maxUnits, work.units});
     return most == work.units ? most : most / work.grain * work.grain;
 }
 
@@ -114,8 +113,8 @@ Status Tiles::prepare(const TileWork& work)
         Status made = allocate(work, units);
         if (made) {
             m_capacity = units;
-            const std::uint64_t wanted = work.firstUnits != 0 ? work.firstUnits
-                                                              : kFirstSliceBytes / std::max<Bytes>(1, work.inputPerUnit);
+            const std::uint64_t wanted
+                = work.firstUnits != 0 ? work.firstUnits : kFirstSliceBytes / std::max<Bytes>(1, work.inputPerUnit);
             m_slice = inGrains(std::clamp<std::uint64_t>(wanted, 1, units), work.grain);
             return {};
         }
@@ -130,9 +129,8 @@ Status Tiles::prepare(const TileWork& work)
 Status Tiles::allocate(const TileWork& work, std::uint64_t units)
 {
     for (Slot& slot : m_slots)
-        if (const Status made
-            = allocate(slot, units * work.inputPerUnit, work.outputHeader + units * work.outputPerUnit,
-                       work.target != nullptr);
+        if (const Status made = allocate(slot, units * work.inputPerUnit,
+                                         work.outputHeader + units * work.outputPerUnit, work.target != nullptr);
             !made)
             return made;
     return {};

@@ -36,6 +36,8 @@ public:
             return passOn(device);
         m_info = (*device)->info();
         m_state = std::make_unique<gpu::DeviceState>(std::move(*device), m_faults.limits().cacheFolder);
+        const std::lock_guard lock(m_messagesMutex);
+        m_listening = m_state->device.get();
         return {};
     }
 
@@ -49,15 +51,13 @@ public:
     [[nodiscard]] Status encode(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                                 std::span<std::byte> out, const JobContext& job) override
     {
-        return onDevice(Op::Encode, job, [&](gpu::OpContext& on) {
-            return gpu::encode(on, type, weights, rows, cols, out, job);
-        });
+        return onDevice(Op::Encode, job,
+                        [&](gpu::OpContext& on) { return gpu::encode(on, type, weights, rows, cols, out, job); });
     }
 
     [[nodiscard]] Result<ErrorSums> encodeMeasured(const CodeFormat& format, std::span<const float> weights,
-                                                   std::uint64_t rows, std::uint64_t cols,
-                                                   std::span<const float> scale, std::span<std::byte> out,
-                                                   const JobContext& job) override
+                                                   std::uint64_t rows, std::uint64_t cols, std::span<const float> scale,
+                                                   std::span<std::byte> out, const JobContext& job) override
     {
         return onDevice(Op::EncodeGroups, job, [&](gpu::OpContext& on) {
             return gpu::encodeMeasured(on, format, weights, rows, cols, scale, out, job);
@@ -79,8 +79,7 @@ public:
     {
         if (!gpu::codedKind(source.format))
             return unsupported(Op::Reduce, *source.format);
-        return onDevice(Op::Reduce, job,
-                        [&](gpu::OpContext& on) { return gpu::errorSums(on, source, scale, job); });
+        return onDevice(Op::Reduce, job, [&](gpu::OpContext& on) { return gpu::errorSums(on, source, scale, job); });
     }
 
     [[nodiscard]] Status decode(const TensorView& view, std::span<float> out, const JobContext& job) override
@@ -130,10 +129,10 @@ public:
     }
     [[nodiscard]] std::vector<std::string> diagnostics() const override
     {
-        const std::lock_guard lock(m_mutex);
+        const std::lock_guard lock(m_messagesMutex);  // not the ops' own: nobody who asks waits for a device
         std::vector<std::string> all = m_earlierMessages;
-        if (m_state)
-            std::ranges::move(m_state->device->messages(), std::back_inserter(all));
+        if (m_listening != nullptr)
+            std::ranges::move(m_listening->messages(), std::back_inserter(all));
         return all;
     }
 
@@ -147,7 +146,8 @@ private:
 
     /// Runs an op; begins it again once on a device that was lost and opened anew, or when a slice was not written
     /// or wrong. What happened twice will happen again: the device is not asked any more.
-    template <class Run> [[nodiscard]] auto onDevice(Op op, const JobContext& job, const Run& run)
+    template <class Run>
+    [[nodiscard]] auto onDevice(Op op, const JobContext& job, const Run& run)
         -> decltype(run(std::declval<gpu::OpContext&>()))
     {
         const std::lock_guard lock(m_mutex);
@@ -184,7 +184,11 @@ private:
 
     void close()
     {
-        std::ranges::move(m_state->device->messages(), std::back_inserter(m_earlierMessages));
+        {
+            const std::lock_guard lock(m_messagesMutex);
+            std::ranges::move(m_listening->messages(), std::back_inserter(m_earlierMessages));
+            m_listening = nullptr;
+        }
         m_state.reset();
     }
 
@@ -194,6 +198,8 @@ private:
     DeviceInfo m_info;
     std::unique_ptr<gpu::DeviceState> m_state;
     std::unique_ptr<ComputeBackend> m_reference;
+    mutable std::mutex m_messagesMutex;
+    const gpu::Device* m_listening = nullptr;
     std::vector<std::string> m_earlierMessages;  // of a device that was lost
     std::optional<Error> m_failure;
     bool m_reopened = false;
@@ -236,10 +242,12 @@ public:
         const ResidualSource rows{panels.b, panels.rowsB, panels.length, std::nullopt, {}};
         gpu::Operand none;
         return m_backend.onDevice(Op::Gram, job, [&](gpu::OpContext& on) {
-            const gpu::Product product{
-                false, panels.a, panels.rowsA, [&](std::uint64_t vector, std::uint64_t row, float sum, float rest) {
-                    out[vector * panels.rowsB + row] = static_cast<double>(sum) + static_cast<double>(rest);
-                }};
+            const gpu::Product product{false, panels.a, panels.rowsA,
+                                       [&](std::uint64_t vector, std::uint64_t first, std::span<const gpu::Sum> sums) {
+                                           double* to = out.data() + vector * panels.rowsB + first;
+                                           for (const gpu::Sum& sum : sums)
+                                               *to++ = static_cast<double>(sum.high) + static_cast<double>(sum.low);
+                                       }};
             return gpu::multiply(on, rows, none, product, job);
         });
     }
@@ -254,8 +262,10 @@ private:
             if (!operand)
                 return passOn(operand);
             const gpu::Product product{overRows, panel, vectors,
-                                       [&](std::uint64_t vector, std::uint64_t at, float sum, float rest) {
-                                           out[vector * width + at] = sum + rest;
+                                       [&](std::uint64_t vector, std::uint64_t first, std::span<const gpu::Sum> sums) {
+                                           float* to = out.data() + vector * width + first;
+                                           for (const gpu::Sum& sum : sums)
+                                               *to++ = sum.high + sum.low;
                                        }};
             return gpu::multiply(on, m_source, **operand, product, job);
         });

@@ -272,13 +272,17 @@ void benchProducts(gpu::Device& device, ComputeBackend& backend, std::uint64_t s
     std::vector<float> out(panel.size());
     std::vector<double> gram(kVectors * kVectors);
     const double flops = 2.0 * static_cast<double>(side * side * kVectors);
-    printProduct(fmt::format("residual {0} x {0} times sketch {1}", side, kVectors), flops,
-                 [&] { required(products->timesCols(panel, kVectors, out, {})); }, resident.copySide());
-    printProduct("its transpose", flops, [&] { required(products->timesRows(panel, kVectors, out, {})); },
-                 resident.copySide());
-    printProduct("gram of the sketch", 2.0 * static_cast<double>(side * kVectors * kVectors),
-                 [&] { required(products->gram({panel, kVectors, panel, kVectors, side}, gram, {})); },
-                 resident.copySide());
+    printProduct(
+        fmt::format("residual {0} x {0} times sketch {1}", side, kVectors), flops,
+        [&] { required(products->timesCols(panel, kVectors, out, {})); }, resident.copySide());
+    printProduct(
+        "its transpose", flops, [&] { required(products->timesRows(panel, kVectors, out, {})); }, resident.copySide());
+    printProduct(
+        "gram of the sketch", 2.0 * static_cast<double>(side * kVectors * kVectors),
+        [&] {
+            required(products->gram({panel, kVectors, panel, kVectors, side}, gram, {}));
+        },
+        resident.copySide());
 }
 
 /// Streaming through the ring beside its two halves: at best it takes as long as the longer one.

@@ -29,7 +29,10 @@ struct Work {
     static constexpr std::uint64_t kCols = 128;
     static constexpr std::uint64_t kVectors = 4;
 
-    Work() : weights(kRows * kCols), sketch(kVectors * kCols), gram(kVectors * kVectors)
+    Work()
+        : weights(kRows * kCols)
+        , sketch(kVectors * kCols)
+        , gram(kVectors * kVectors)
     {
         fillNormal<float>(3, weights, 0.02);
     }
@@ -48,9 +51,7 @@ struct Work {
         fillNormal<float>(4, panel);
         if (const Status done = (*products)->timesRows(panel, kVectors, sketch, job); !done)
             return failed(done.error());
-        if (const Status done
-            = (*products)->gram({sketch, kVectors, sketch, kVectors, kCols}, gram, job);
-            !done)
+        if (const Status done = (*products)->gram({sketch, kVectors, sketch, kVectors, kCols}, gram, job); !done)
             return failed(done.error());
     }
     void failed(const Error& e) { error = e.detail; }
@@ -92,7 +93,7 @@ private slots:
     {
         QTest::addColumn<quint64>("at");
         QTest::addColumn<bool>("forGood");
-        for (const quint64 at : {1U, 2U, 3U, 4U, 5U, 6U})
+        for (const quint64 at : {1U, 2U, 4U})
             for (const bool forGood : {false, true})
                 QTest::addRow("allocation %d%s", int(at), forGood ? " and all after it" : "") << at << forGood;
     }
@@ -114,7 +115,7 @@ private slots:
     {
         QTest::addColumn<quint64>("at");
         QTest::addColumn<bool>("forGood");
-        for (const quint64 at : {1U, 2U, 3U, 4U, 5U})
+        for (const quint64 at : {1U, 3U, 5U})
             for (const bool forGood : {false, true})
                 QTest::addRow("submission %d%s", int(at), forGood ? " and all after it" : "") << at << forGood;
     }
@@ -149,7 +150,7 @@ private slots:
     {
         QTest::addColumn<quint64>("at");
         QTest::addColumn<bool>("forGood");
-        for (const quint64 at : {1U, 2U, 3U, 4U, 5U})
+        for (const quint64 at : {1U, 3U, 5U})  // scales, error sums, Gram
             for (const bool forGood : {false, true})
                 QTest::addRow("dispatch %d%s", int(at), forGood ? " and all after it" : "") << at << forGood;
     }

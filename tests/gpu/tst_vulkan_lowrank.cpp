@@ -50,7 +50,8 @@ private slots:
         QTest::addColumn<bool>("scaled");
         QTest::newRow("more rows") << QStringLiteral("q4_0") << quint64{160} << quint64{96} << false;
         QTest::newRow("more columns, metric") << QStringLiteral("int3-g32-asym") << quint64{64} << quint64{192} << true;
-        QTest::newRow("a grid without a kernel") << QStringLiteral("int4-g64-f32") << quint64{64} << quint64{96} << false;
+        QTest::newRow("a grid without a kernel")
+            << QStringLiteral("int4-g64-f32") << quint64{64} << quint64{96} << false;
         QTest::newRow("one row") << QStringLiteral("q8_0") << quint64{1} << quint64{32} << false;
     }
     void aCorrectionCapturesWhatTheCpusDoes()
@@ -74,10 +75,10 @@ private slots:
         for (std::size_t i = 0; i < residual.size(); ++i)
             residual[i] = weights[i] - residual[i];
         const auto format = codeFormatOf(*target);
-        const auto products = m_gpu->products(
-            format ? ResidualSource{weights, rows, cols, format, solution->quantized.codes}
-                   : ResidualSource{residual, rows, cols, std::nullopt, {}},
-            job);
+        const auto products
+            = m_gpu->products(format ? ResidualSource{weights, rows, cols, format, solution->quantized.codes}
+                                     : ResidualSource{residual, rows, cols, std::nullopt, {}},
+                              job);
         QVERIFY(products);
         const auto found = lowRank({residual, rows, cols, scale, products->get()}, 8, {}, job);
         QVERIFY2(found, found ? "" : found.error().detail.c_str());

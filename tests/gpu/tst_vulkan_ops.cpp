@@ -121,8 +121,7 @@ private slots:
                     std::vector<std::byte> found(expected.size(), std::byte{0xA5});
                     const auto sums = device->encodeMeasured(format, weights, shape.rows, shape.cols, {}, found, {});
                     QVERIFY2(sums, sums ? "" : sums.error().detail.c_str());
-                    QVERIFY2(found == expected,
-                             qPrintable(QStringLiteral("%1 x %2").arg(shape.rows).arg(shape.cols)));
+                    QVERIFY2(found == expected, qPrintable(QStringLiteral("%1 x %2").arg(shape.rows).arg(shape.cols)));
                 }
             }
         }
@@ -250,8 +249,8 @@ private slots:
     void decodingIsTheCpusToTheBit_data()
     {
         QTest::addColumn<DType>("type");
-        for (const DType type : {DType::F32, DType::BF16, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1,
-                                 DType::Q5_0, DType::Q5_1})
+        for (const DType type :
+             {DType::F32, DType::BF16, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1})
             QTest::addRow("%s", info(type).name.data()) << type;
     }
     void decodingIsTheCpusToTheBit()
@@ -271,9 +270,9 @@ private slots:
                 for (std::size_t i = 0; i < n; ++i) {
                     // NaN out of arithmetic may differ in bits between devices; one that is stored may not.
                     const bool bothNan = block > 1 && std::isnan(found[i]) && std::isnan(expected[i]);
-                    QVERIFY2(bothNan
-                                 || std::bit_cast<std::uint32_t>(found[i]) == std::bit_cast<std::uint32_t>(expected[i]),
-                             qPrintable(QStringLiteral("%1 of %2: %3, %4").arg(i).arg(n).arg(found[i]).arg(expected[i])));
+                    QVERIFY2(
+                        bothNan || std::bit_cast<std::uint32_t>(found[i]) == std::bit_cast<std::uint32_t>(expected[i]),
+                        qPrintable(QStringLiteral("%1 of %2: %3, %4").arg(i).arg(n).arg(found[i]).arg(expected[i])));
                 }
             }
         }
@@ -333,7 +332,8 @@ private slots:
         QFETCH(bool, asymmetric);
         QFETCH(bool, scaled);
         const GroupFormat format{bits, group, asymmetric};
-        for (const auto& [rows, cols] : {std::pair<std::uint64_t, std::uint64_t>{1, 1}, {3, 31}, {67, 257}, {5, 1031}}) {
+        for (const auto& [rows, cols] :
+             {std::pair<std::uint64_t, std::uint64_t>{1, 1}, {3, 31}, {67, 257}, {5, 1031}}) {
             const auto weights = normal(rows * cols);
             auto scale = normal(scaled ? cols : 0, 1.0);
             for (float& s : scale)
@@ -350,7 +350,8 @@ private slots:
                     const std::uint64_t begin = i % groups * format.groupLength(cols);
                     const std::uint64_t count = std::min(format.groupLength(cols), cols - begin);
                     const auto values = std::span(weights).subspan(i / groups * cols + begin, count);
-                    const auto s = scaled ? std::span<const float>(scale).subspan(begin, count) : std::span<const float>();
+                    const auto s
+                        = scaled ? std::span<const float>(scale).subspan(begin, count) : std::span<const float>();
                     left[0] += clippedLoss(format, values, s, (*found)[i]);
                     left[1] += clippedLoss(format, values, s, (*expected)[i]);
                     left[2] += clippedLoss(format, values, s, kReachParts);
