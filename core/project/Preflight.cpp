@@ -116,6 +116,12 @@ Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, Resolved
         resolved.fallbacks.push_back({tensor, std::move(*reason)});
         return {};
     }
+    // Recipes are refused with such a pair; a plan edited by hand may have it all the same.
+    if (const Solver* solver = findSolver(plan.solver); solver != nullptr && !solver->accepts(**grid)) {
+        resolved.fallbacks.push_back(
+            {tensor, fmt::format("solver nearest instead of {}, which has nothing to choose on {}", plan.solver, plan.grid)});
+        plan.solver = "nearest";
+    }
     if (plan.rank == 0)
         return {};
     const auto view = checkpoint.view(tensor);

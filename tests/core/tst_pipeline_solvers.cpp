@@ -93,6 +93,21 @@ private slots:
             QVERIFY2(tensor.method == "keep" || tensor.method == "clip-search+l2qer", tensor.method.c_str());
     }
 
+    void aSolverThatCannotUseTheGridIsReplacedBeforeTheRun()
+    {
+        QuantizationPlan plan;
+        plan.layers.resize(m_model->tensors().size());
+        const auto tensor = m_model->find("model.layers.0.self_attn.q_proj.weight");
+        QVERIFY(tensor);
+        plan.layers[*tensor] = {.keep = false, .grid = "q4_1", .solver = "clip-search"};
+        const auto checked = preflight(*m_model, plan, *m_backend, {});
+        QVERIFY(checked);
+        QCOMPARE(checked->plan.layers[*tensor].solver, std::string("nearest"));
+        QCOMPARE(checked->fallbacks.size(), std::size_t(1));
+        QCOMPARE(checked->fallbacks[0].detail,
+                 std::string("solver nearest instead of clip-search, which has nothing to choose on q4_1"));
+    }
+
     void factorsInEightBitCostHalfAndLittleError()
     {
         const RunResult wide = run(R"("preset":"l2qer-w4")");

@@ -119,8 +119,8 @@ void RecipeTest::wrongRecipesAreRefusedByName_data()
     row("bits as text", rule(R"("bits":"4")"), "rules[0].bits");
     row("rank below 0", rule(R"("rank":-1)"), "rules[0].rank");
     row("rank of 2^32", rule(R"("rank":4294967296)"), "rules[0].rank");
-    row("factor_bits 8", rule(R"("factor_bits":8)"), "factor_bits 8: expected 16 or 32");
-    row("unknown solver", rule(R"("solver":"gptq")"), "no solver 'gptq'; expected nearest");
+    row("factor_bits 4", rule(R"("factor_bits":4)"), "factor_bits 4: expected 8, 16 or 32");
+    row("unknown solver", rule(R"("solver":"gptq")"), "no solver 'gptq'; expected nearest, clip-search");
     row("unknown metric", rule(R"("metric":"gram")"), "no metric 'gram'; expected plain, rms or lqer");
     row("unknown grid", rule(R"("grid":"q4_2")"), "no grid 'q4_2'; nearest: q4_0");
     row("unknown group", rule(R"("grid":"int4-g100")"), "no grid 'int4-g100'; nearest: int4-g128");
