@@ -249,6 +249,8 @@ bool runAbandonable(const std::stop_token& stop, std::function<void()> work)
         work();
         return true;
     }
+    if (stop.stop_requested())
+        return false;
     return background().run(stop, std::move(work));
 }
 

@@ -202,7 +202,7 @@ std::string differences(const RunFingerprint& stored, const RunFingerprint& now)
     compare("the device", stored.device, now.device);
     // What the parts above already explain changes the layout too.
     if (found.empty() && stored.layout != now.layout)
-        found.emplace_back("the file's metadata: recipe, model configuration, tokenizer or template");
+        found.emplace_back("the file's metadata: name or configuration of the model, recipe, tokenizer or template");
     for (std::size_t i = 0; found.empty() && i < std::max(stored.outputs.size(), now.outputs.size()); ++i) {
         if (stored.outputs.size() != now.outputs.size() || stored.outputs[i].path != now.outputs[i].path
             || stored.outputs[i].bytes != now.outputs[i].bytes)

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include <fcntl.h>
@@ -105,8 +106,11 @@ public:
         }
         if (fails(Kind::Other))
             return -1;
-        if (const auto found = m_files.find(inodeOf(fd)); found != m_files.end())
-            found->second.unsynced.clear();
+        {
+            const std::scoped_lock lock(m_mutex);
+            if (const auto found = m_files.find(inodeOf(fd)); found != m_files.end())
+                found->second.unsynced.clear();
+        }
         return FileSystem::sync(fd);
     }
     int rename(const char* from, const char* to) override
@@ -137,6 +141,7 @@ private:
     }
     void note(int fd, Bytes offset, std::size_t size)
     {
+        const std::scoped_lock lock(m_mutex);
         File& file = m_files[inodeOf(fd)];
         if (file.fd < 0)
             file.fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -144,6 +149,8 @@ private:
     }
     bool fails(Kind kind)
     {
+        // A sync may run on a thread of its own, and be left behind there.
+        const std::scoped_lock lock(m_mutex);
         if (m_dead) {
             errno = m_error = EIO;
             return true;
@@ -172,6 +179,7 @@ private:
     int m_error = EIO;
     bool m_dead = false;
     bool m_failed = false;
+    std::mutex m_mutex;
     std::map<ino_t, File> m_files;
 };
 
