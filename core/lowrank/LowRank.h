@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 namespace sigmascope {
@@ -88,8 +89,10 @@ struct ReconstructionError {
 };
 
 /// @param residual values of W - Q; @param factors may be null (rank 0); @param weights W, for the denominators.
+/// @param stop  ends the work early; the result then means nothing, so ask the token first.
 [[nodiscard]] ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
-                                                      const StoredFactors* factors, const Metric& metric);
+                                                      const StoredFactors* factors, const Metric& metric,
+                                                      const std::stop_token& stop = {});
 
 /// Honest bits of a corrected matrix: (codes + factors) bits over rows * cols.
 [[nodiscard]] double honestBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols,

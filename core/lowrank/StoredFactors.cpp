@@ -274,7 +274,8 @@ StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type,
 }
 
 ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
-                                        const StoredFactors* factors, const Metric& metric)
+                                        const StoredFactors* factors, const Metric& metric,
+                                        const std::stop_token& stop)
 {
     assert(weights.rows == residual.rows && weights.cols == residual.cols);
     assert(metric.isPlain() || metric.scale.size() == weights.cols);
@@ -285,6 +286,8 @@ ReconstructionError reconstructionError(const ScaledMatrix& weights, const Scale
     const std::size_t cols = weights.cols;
     std::vector<TileError> tiles((rows + kTileRows - 1) / kTileRows);
     parallelFor(tiles.size(), [&](std::size_t tile) {
+        if (stop.stop_requested())
+            return;
         const std::size_t row = tile * kTileRows;
         const std::size_t count = std::min(kTileRows, rows - row);
         MatrixD d = ConstMatrixMapF(residual.values.data() + row * cols, static_cast<Eigen::Index>(count),
