@@ -248,7 +248,7 @@ public:
                                            for (const gpu::Sum& sum : sums)
                                                *to++ = static_cast<double>(sum.high) + static_cast<double>(sum.low);
                                        }};
-            return gpu::multiply(on, rows, none, product, job);
+            return gpu::multiply(on, rows, none, product, quiet(job));
         });
     }
 
@@ -267,9 +267,12 @@ private:
                                            for (const gpu::Sum& sum : sums)
                                                *to++ = sum.high + sum.low;
                                        }};
-            return gpu::multiply(on, m_source, **operand, product, job);
+            return gpu::multiply(on, m_source, **operand, product, quiet(job));
         });
     }
+
+    /// A product is a step of something larger, which knows how far it is.
+    [[nodiscard]] static JobContext quiet(const JobContext& job) { return {.stop = job.stop}; }
 
     [[nodiscard]] Result<gpu::Operand*> kept(gpu::OpContext& on, const JobContext& job)
     {

@@ -205,6 +205,26 @@ private slots:
                      qPrintable(QStringLiteral("%1: %2, %3").arg(i).arg(found[i]).arg(expected[i])));
     }
 
+    /// A product is a step of something larger, whose progress must not jump.
+    void saysWhereItRanButNotHowFarItIs()
+    {
+        const Matrix matrix(65, 96, std::nullopt);
+        const auto products = m_gpu->products(matrix.source, {});
+        QVERIFY(products);
+        int reports = 0;
+        std::vector<std::string> ran;
+        JobContext job;
+        job.progress = [&](double, std::string_view) { ++reports; };
+        job.ran = [&](std::string_view op, std::string_view device, std::string_view why) {
+            ran.push_back(std::string(op) + '@' + std::string(device) + std::string(why));
+        };
+        std::vector<float> panel(65, 1.0F);
+        std::vector<float> out(96);
+        QVERIFY((*products)->timesRows(panel, 1, out, job));
+        QCOMPARE(ran, std::vector<std::string>{"sketch@" + m_gpu->device().id});
+        QCOMPARE(reports, 0);
+    }
+
     void stopsWhenAsked()
     {
         const Matrix matrix(512, 256, std::nullopt);
