@@ -239,8 +239,8 @@ Status AtomicFile::reserve(const std::stop_token& stop)
         return m_system->truncate(m_fd, m_size) == 0 ? Status() : failErrno(errno, "cannot be given its size");
     if (cannotReserve || codeOfErrno(error, ErrorCode::WriteFailed) == ErrorCode::NoSpace)
         return fail(ErrorCode::NoSpace, Where{m_target.string()},
-                    fmt::format("{} bytes ({}) are needed, {} bytes ({}) are free", m_size, formatBytes(m_size), available,
-                                formatBytes(available)));
+                    fmt::format("{} bytes ({}) are needed, {} bytes ({}) are free: {}", m_size, formatBytes(m_size), available,
+                                formatBytes(available), textOfErrno(error)));
     return failErrno(error, fmt::format("cannot reserve {} bytes", m_size));
 }
 

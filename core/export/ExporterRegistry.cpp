@@ -9,10 +9,30 @@ namespace sigmascope {
 
 namespace {
 
+/// Every byte that is not printable ASCII as an escape, so that the line can be shown and typed.
+std::string ansiQuoted(const std::string& word)
+{
+    constexpr std::string_view kHex = "0123456789abcdef";
+    std::string quoted = word.starts_with('-') ? "$'./" : "$'";
+    for (const char c : word) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte >= 0x7f)
+            quoted += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+        else if (c == '\'' || c == '\\')
+            quoted += {'\\', c};
+        else
+            quoted += c;
+    }
+    return quoted + "'";
+}
+
 /// For a POSIX shell: plain words stay readable, anything else goes into single quotes.
 std::string shellQuoted(const std::string& word)
 {
     constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./,:=@%+-";
+    // What would move the cursor or is no text goes into ANSI-C quotes, which bash, zsh and ksh understand.
+    if (escaped(word, word.size() * 4 + 4) != word)
+        return ansiQuoted(word);
     // A leading dash would be read as an option.
     if (!word.empty() && word.front() != '-' && word.find_first_not_of(kPlain) == std::string::npos)
         return word;

@@ -252,6 +252,9 @@ private slots:
         estimate.outputs = {{"/a b/it's.gguf", "model", 1}, {"-x-lora.gguf", "adapter", 1}};
         QCOMPARE(findExporter("gguf")->loadCommand(estimate),
                  std::string("llama-cli -m '/a b/it'\\''s.gguf' --lora './-x-lora.gguf' -p \"Once upon a time\""));
+        estimate.outputs = {{"a\nb'\x1b[31m\xff.gguf", "model", 1}};
+        QCOMPARE(findExporter("gguf")->loadCommand(estimate),
+                 std::string("llama-cli -m $'a\\x0ab\\'\\x1b[31m\\xff.gguf' -p \"Once upon a time\""));
         QVERIFY(findExporter("awq") == nullptr);
     }
 };
