@@ -12,6 +12,8 @@ const QString kRecent = QStringLiteral("recentFiles");
 const QString kAppearance = QStringLiteral("appearance");
 const QString kGeometry = QStringLiteral("window/geometry");
 const QString kState = QStringLiteral("window/state");
+const QString kLanguage = QStringLiteral("language");
+const QString kGuideStep = QStringLiteral("guideStep");
 const QString kDevice = QStringLiteral("device");
 
 }  // namespace
@@ -64,6 +66,26 @@ void Settings::setWindow(const QByteArray& geometry, const QByteArray& state)
 {
     QSettings().setValue(kGeometry, geometry);
     QSettings().setValue(kState, state);
+}
+
+QString Settings::language()
+{
+    return QSettings().value(kLanguage).toString();
+}
+
+void Settings::setLanguage(const QString& code)
+{
+    QSettings().setValue(kLanguage, code);
+}
+
+int Settings::guideStep()
+{
+    return QSettings().value(kGuideStep, 0).toInt();
+}
+
+void Settings::setGuideStep(int step)
+{
+    QSettings().setValue(kGuideStep, step);
 }
 
 QString Settings::device()

@@ -24,6 +24,14 @@ public:
     [[nodiscard]] static QByteArray windowState();
     static void setWindow(const QByteArray& geometry, const QByteArray& state);
 
+    /// Code of the chosen language; empty = the desktop's.
+    [[nodiscard]] static QString language();
+    static void setLanguage(const QString& code);
+
+    /// Step of the tour that is to be done next; 0 = from the start.
+    [[nodiscard]] static int guideStep();
+    static void setGuideStep(int step);
+
     [[nodiscard]] static QString device();
     static void setDevice(const QString& id);
 };

@@ -10,9 +10,10 @@ namespace sigmascope::ui {
 
 namespace {
 
+/// The context is what lupdate takes for a free function: its namespace. Another one would never be found.
 QString tr(const char* text, const char* disambiguation = nullptr)
 {
-    return QCoreApplication::translate("sigmascope::ui::Text", text, disambiguation);
+    return QCoreApplication::translate("sigmascope::ui", text, disambiguation);
 }
 
 }  // namespace
