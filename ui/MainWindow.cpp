@@ -4,10 +4,13 @@
 #include "ui/panels/InspectPage.h"
 #include "ui/panels/InspectorPanel.h"
 #include "ui/panels/LayerPanel.h"
+#include "ui/panels/PlanDiff.h"
+#include "ui/panels/PlanPage.h"
 #include "ui/panels/RunPage.h"
 #include "ui/panels/StartPage.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
+#include "ui/session/SessionStore.h"
 #include "ui/session/Settings.h"
 #include "ui/session/Text.h"
 #include "ui/widgets/BudgetStrip.h"
@@ -30,6 +33,7 @@
 #include <QStatusBar>
 #include <QTabWidget>
 #include <QTimer>
+#include <QToolBar>
 #include <QToolButton>
 #include <QTreeView>
 #include <QUrl>
@@ -40,6 +44,8 @@ namespace sigmascope::ui {
 namespace {
 
 constexpr int kStateVersion = 1;
+/// Steps in the bar, in their order; Start has none.
+enum Step { InspectStep, PlanStep, QuantizeStep, StepCount };
 
 QDockWidget* dock(const QString& name, const QString& title, DockTitle* bar, QWidget* content, QMainWindow* window)
 {
@@ -64,6 +70,7 @@ MainWindow::MainWindow(Session& session, const QString& samplePath, QWidget* par
     buildPages();
     buildDocks();
     buildStatusBar();
+    buildStore();
     buildActions();
     connectSession();
     connectRun();
@@ -71,9 +78,11 @@ MainWindow::MainWindow(Session& session, const QString& samplePath, QWidget* par
     resize(px(1440), px(900));
     restoreGeometry(Settings::windowGeometry());
     restoreState(Settings::windowState(), kStateVersion);
+    m_guideBar->hide();  // a state that was saved during the tour would show it
     showPage(Start);
     refreshDevice();
     refreshStatus();
+    offerRecovery();
 }
 
 MainWindow::~MainWindow() = default;
@@ -82,16 +91,19 @@ void MainWindow::buildPages()
 {
     m_steps = new StepBar(this);
     m_steps->addStep(tr("Inspect"))->setShortcut(QKeySequence(tr("Alt+1")));
-    m_steps->addStep(tr("Quantize"))->setShortcut(QKeySequence(tr("Alt+2")));
+    m_steps->addStep(tr("Plan"))->setShortcut(QKeySequence(tr("Alt+2")));
+    m_steps->addStep(tr("Quantize"))->setShortcut(QKeySequence(tr("Alt+3")));
     addToolBar(m_steps);
-    connect(m_steps, &StepBar::stepChosen, this, [this](int step) { showPage(step == 0 ? Inspect : Run); });
+    connect(m_steps, &StepBar::stepChosen, this, [this](int step) { showPage(static_cast<Page>(step + Inspect)); });
 
     m_start = new StartPage(!m_samplePath.isEmpty());
     m_inspect = new InspectPage(m_session);
+    m_plan = new PlanPage(m_session);
     m_runPage = new RunPage(m_session, *m_run);
     m_pages = new QStackedWidget;
     m_pages->addWidget(m_start);
     m_pages->addWidget(m_inspect);
+    m_pages->addWidget(m_plan);
     m_pages->addWidget(m_runPage);
     m_budget = new BudgetStrip;
 
@@ -156,10 +168,8 @@ void MainWindow::buildDocks()
     connect(m_layers, &LayerPanel::summaryChanged, m_layersTitle, &DockTitle::setCaption);
     connect(m_inspector, &InspectorPanel::captionChanged, m_inspectorTitle, &DockTitle::setRight);
     connect(m_budget, &BudgetStrip::fallbacksClicked, this, [this] {
-        QStringList lines;
-        for (const Fallback& fallback : m_session.fallbacks())
-            lines << QString::fromStdString(fallback.detail);
-        raiseMessage(lines.join(QStringLiteral(" · ")));
+        showPage(Plan);
+        m_plan->diff()->showFallbacks();
     });
 }
 
@@ -215,7 +225,7 @@ void MainWindow::connectSession()
         m_start->showIdle();
         refreshRecentMenu();
         setWindowTitle(tr("%1 — Sigmascope").arg(m_session.name()));
-        m_steps->setStepState(1, StepState::None);
+        m_steps->setStepState(QuantizeStep, StepState::None);
         refreshBudget();
         refreshStatus();
         showPage(Inspect);
@@ -228,6 +238,9 @@ void MainWindow::connectSession()
     });
     connect(&m_session, &Session::messageRaised, this, &MainWindow::raiseMessage);
     connect(&m_session, &Session::planChanged, this, &MainWindow::refreshBudget);
+    connect(&m_session, &Session::targetChanged, this, &MainWindow::refreshBudget);
+    connect(&m_session, &Session::recipeSaved, this, [this](const QString& path) { raiseMessage(tr("Recipe saved as %1").arg(path)); });
+    connect(m_plan, &PlanPage::messageRaised, this, &MainWindow::raiseMessage);
     connect(&m_session, &Session::calibrationChanged, this, [this] {
         refreshBudget();
         refreshStatus();
@@ -241,17 +254,17 @@ void MainWindow::connectRun()
     connect(m_run, &RunController::started, this, [this] {
         m_jobText->setText(tr("Quantizing"));
         m_jobStop->show();
-        m_steps->setStepState(1, StepState::Running, tr("%1 %").arg(0));
+        m_steps->setStepState(QuantizeStep, StepState::Running, tr("%1 %").arg(0));
     });
     connect(m_run, &RunController::progressed, this, [this](double fraction, const QString&) {
         const QString left = m_run->timeLeftText();
         m_jobText->setText(left.isEmpty() ? tr("Quantizing") : tr("Quantizing · %1").arg(left));
-        m_steps->setStepState(1, StepState::Running, tr("%1 %").arg(qRound(100 * fraction)));
+        m_steps->setStepState(QuantizeStep, StepState::Running, tr("%1 %").arg(qRound(100 * fraction)));
     });
     const auto ended = [this](StepState state) {
         m_jobText->clear();
         m_jobStop->hide();
-        m_steps->setStepState(1, state);
+        m_steps->setStepState(QuantizeStep, state);
         refreshBudget();
     };
     connect(m_run, &RunController::finished, this, [ended] { ended(StepState::Done); });
@@ -259,7 +272,7 @@ void MainWindow::connectRun()
     connect(m_run, &RunController::cancelled, this, [ended] { ended(StepState::None); });
     connect(&m_session, &Session::planChanged, this, [this] {
         if (!m_run->isRunning() && m_run->lastResult())
-            m_steps->setStepState(1, StepState::Stale);
+            m_steps->setStepState(QuantizeStep, StepState::Stale);
     });
 }
 
@@ -273,6 +286,9 @@ void MainWindow::refreshBudget()
         view.factorBytes = size.factors;
         view.keptBytes = size.kept + size.overhead;
         view.bitsPerWeight = size.bitsPerWeight(m_session.checkpoint()->totalElements());
+        view.targetBytes = m_session.target();
+        view.memoryBytes = m_session.memoryNeeded();
+        view.memoryContext = m_session.context();
     }
     view.fallbacks = static_cast<int>(m_session.fallbacks().size());
     QStringList reasons;
@@ -312,6 +328,8 @@ void MainWindow::raiseMessage(const QString& text)
 {
     m_messageText->setText(QStringLiteral("▲ ") + text);
     m_recheck->hide();
+    m_recover->hide();
+    m_discard->hide();
     m_messageBar->show();
 }
 
@@ -331,10 +349,10 @@ void MainWindow::showPage(Page page)
     m_inspectorDock->setVisible(page == Inspect);
     findChild<QDockWidget*>(QStringLiteral("budget"))->setVisible(hasModel);
     m_steps->setVisible(true);
-    for (int step = 0; step < 2; ++step)
+    for (int step = 0; step < StepCount; ++step)
         m_steps->step(step)->setEnabled(m_session.isOpen());
     if (hasModel)
-        m_steps->setCurrentStep(page == Inspect ? 0 : 1);
+        m_steps->setCurrentStep(page - Inspect);
     fitLayout();
     if (page == Inspect && !m_hasLaidOut) {
         // Docks take a wanted width only once they are shown.
@@ -360,6 +378,7 @@ void MainWindow::fitLayout()
     m_budget->setCompact(height() < px(760));
     const bool narrow = width() < px(1360);
     m_layers->setNarrow(narrow);
+    m_layers->setLow(height() < px(800));
     // The docks follow when columns give way or come back, not on every pixel: their widths are the user's otherwise.
     if (m_hasLaidOut && narrow != m_isNarrow)
         QTimer::singleShot(0, this, &MainWindow::resetDockWidths);
@@ -399,7 +418,10 @@ void MainWindow::openPath(const QString& path)
         raiseMessage(tr("A run is working on the open model. Stop it before another is opened (Shift+F5)"));
         return;
     }
-    m_session.open(path);
+    if (SessionStore::isSessionFile(path))
+        m_store->open(path);
+    else
+        m_session.open(path);
 }
 
 void MainWindow::openSample()
@@ -457,8 +479,9 @@ void MainWindow::stepRank(int by)
 
 void MainWindow::cycleRegion(int by)
 {
-    const QList<QWidget*> regions{static_cast<QWidget*>(m_layers->tree()), m_inspect->tabs()->currentWidget(),
-                                  static_cast<QWidget*>(m_inspector->rankField())};
+    const QList<QWidget*> regions = m_pages->currentIndex() == Plan
+        ? m_plan->regions()
+        : QList<QWidget*>{m_layers->tree(), m_inspect->tabs()->currentWidget(), m_inspector->rankField()};
     qsizetype current = 0;
     for (qsizetype i = 0; i < regions.size(); ++i) {
         if (regions[i]->hasFocus() || regions[i]->isAncestorOf(QApplication::focusWidget()))

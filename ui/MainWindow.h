@@ -4,6 +4,7 @@
 #include "ui/Theme.h"
 
 #include <QMainWindow>
+#include <QPointer>
 
 #include <functional>
 
@@ -14,6 +15,7 @@ class QLabel;
 class QMenu;
 class QPushButton;
 class QStackedWidget;
+class QToolBar;
 class QToolButton;
 
 namespace sigmascope::ui {
@@ -21,14 +23,19 @@ namespace sigmascope::ui {
 class BudgetStrip;
 class DockTitle;
 class ElidedLabel;
+class GuidePanel;
 class InspectorPanel;
 class InspectPage;
 class LayerPanel;
+class PlanPage;
 class RunController;
 class RunPage;
 class Session;
+class SessionStore;
+class ShortcutSheet;
 class StartPage;
 class StepBar;
+struct GuideTarget;
 
 /// The window: steps over pages, docks for layers and inspector, budget and status below. Wires intents of the
 /// panels to the session; decides nothing itself.
@@ -36,7 +43,7 @@ class MainWindow : public QMainWindow {
     Q_OBJECT
 
 public:
-    enum Page { Start, Inspect, Run };
+    enum Page { Start, Inspect, Plan, Run };
 
     /// @param samplePath  folder of the bundled model; empty if it is not installed.
     MainWindow(Session& session, const QString& samplePath, QWidget* parent = nullptr);
@@ -50,10 +57,13 @@ public:
     [[nodiscard]] InspectPage* inspectPage() const { return m_inspect; }
     [[nodiscard]] InspectorPanel* inspector() const { return m_inspector; }
     [[nodiscard]] LayerPanel* layerPanel() const { return m_layers; }
+    [[nodiscard]] PlanPage* planPage() const { return m_plan; }
     [[nodiscard]] RunPage* runPage() const { return m_runPage; }
     [[nodiscard]] StartPage* startPage() const { return m_start; }
     [[nodiscard]] BudgetStrip* budget() const { return m_budget; }
+    [[nodiscard]] SessionStore* store() const { return m_store; }
     [[nodiscard]] RunController& runController() { return *m_run; }
+    [[nodiscard]] GuidePanel* guide() const { return m_guide; }
 
 protected:
     void closeEvent(QCloseEvent* event) override;
@@ -70,7 +80,14 @@ private:
     void buildEditMenu();
     void buildViewMenu();
     void buildLayerMenu();
+    void buildPlanMenu();
     void buildRunMenu();
+    void buildHelpMenu();
+    void buildLanguageMenu(QMenu* view);
+    void buildGuide();
+    /// Where a step of the tour points on the page that is shown.
+    [[nodiscard]] GuideTarget guideTarget(int step) const;
+    void showShortcuts();
     void connectSession();
     void connectRun();
     void refreshBudget();
@@ -81,6 +98,17 @@ private:
     /// A message whose cause may have passed: with a button that opens the model again.
     void offerRecheck(const QString& text);
     void openWithDialog(bool folder);
+    // Session files (MainWindowSession.cpp)
+    void buildStore();
+    void buildSessionMenu(QMenu* menu);
+    void saveSession(bool underNewName);
+    void openSessionWithDialog();
+    void offerRecovery();
+    [[nodiscard]] QByteArray viewState() const;
+    void applyViewState(const QByteArray& state);
+    void openRecipeWithDialog();
+    void saveReportWithDialog();
+    void saveRecipeWithDialog();
     void importCalibration();
     void startRun();
     void stepRank(int by);
@@ -98,17 +126,25 @@ private:
     QStackedWidget* m_pages = nullptr;
     StartPage* m_start = nullptr;
     InspectPage* m_inspect = nullptr;
+    PlanPage* m_plan = nullptr;
     RunPage* m_runPage = nullptr;
     BudgetStrip* m_budget = nullptr;
     QWidget* m_messageBar = nullptr;
     ElidedLabel* m_messageText = nullptr;
     QPushButton* m_recheck = nullptr;
+    QPushButton* m_recover = nullptr;
+    QPushButton* m_discard = nullptr;
+    SessionStore* m_store = nullptr;
+    QString m_abandoned;  // copy of a session that is offered
     QDockWidget* m_layersDock = nullptr;
     QDockWidget* m_inspectorDock = nullptr;
     DockTitle* m_layersTitle = nullptr;
     DockTitle* m_inspectorTitle = nullptr;
     LayerPanel* m_layers = nullptr;
     InspectorPanel* m_inspector = nullptr;
+    GuidePanel* m_guide = nullptr;
+    QToolBar* m_guideBar = nullptr;
+    QPointer<ShortcutSheet> m_sheet;
     QMenu* m_recentMenu = nullptr;
     QLabel* m_facts = nullptr;
     QLabel* m_jobText = nullptr;

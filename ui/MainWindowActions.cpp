@@ -4,6 +4,8 @@
 #include "ui/MainWindow.h"
 #include "ui/panels/InspectPage.h"
 #include "ui/panels/LayerPanel.h"
+#include "ui/panels/PlanPage.h"
+#include "ui/plots/EqualizerPlot.h"
 #include "ui/panels/RunPage.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
@@ -13,8 +15,10 @@
 #include <QAbstractSpinBox>
 #include <QActionGroup>
 #include <QApplication>
+#include <QClipboard>
 #include <QComboBox>
 #include <QDockWidget>
+#include <QFileDialog>
 #include <QFileInfo>
 #include <QLineEdit>
 #include <QMenuBar>
@@ -69,7 +73,10 @@ void MainWindow::buildActions()
     buildEditMenu();
     buildViewMenu();
     buildLayerMenu();
+    buildPlanMenu();
     buildRunMenu();
+    buildHelpMenu();
+    buildGuide();
 }
 
 void MainWindow::buildFileMenu()
@@ -82,7 +89,16 @@ void MainWindow::buildFileMenu()
     QAction* sample = addAction(menu, tr("Open the sample model"), {}, tr("A real 4-million-weight llama with its calibration"), [this] { openSample(); });
     sample->setEnabled(!m_samplePath.isEmpty());
     menu->addSeparator();
+    buildSessionMenu(menu);
+    menu->addSeparator();
     addAction(menu, tr("Import calibration…"), {}, tr("Take activation statistics from an importance matrix of llama.cpp"), [this] { importCalibration(); });
+    QAction* openRecipe = addAction(menu, tr("Open recipe…"), {}, tr("Plan the model as a recipe file says, in one undo step"), [this] { openRecipeWithDialog(); });
+    QAction* saveRecipe = addAction(menu, tr("Save recipe as…"), {}, tr("Write the plan as a recipe that gives it back"), [this] { saveRecipeWithDialog(); });
+    for (QAction* action : {openRecipe, saveRecipe}) {
+        action->setEnabled(m_session.isOpen());
+        connect(&m_session, &Session::opened, action, [action] { action->setEnabled(true); });
+        connect(&m_session, &Session::closed, action, [action] { action->setEnabled(false); });
+    }
     addAction(menu, tr("Export…"), QKeySequence(tr("Ctrl+E")), tr("Choose where to write the quantized model"), [this] {
         showPage(Run);
         m_runPage->focusOutput();
@@ -148,6 +164,7 @@ void MainWindow::buildViewMenu()
         action->setChecked(choice == Settings::appearance());
         group->addAction(action);
     }
+    buildLanguageMenu(menu);
     menu->addSeparator();
     menu->addAction(m_layersDock->toggleViewAction());
     menu->addAction(m_inspectorDock->toggleViewAction());
@@ -188,15 +205,89 @@ void MainWindow::buildLayerMenu()
     });
 }
 
+void MainWindow::buildPlanMenu()
+{
+    QMenu* menu = menuBar()->addMenu(tr("&Plan"));
+    addAction(menu, tr("Equalizer"), {}, tr("Bits and rank of all layers in depth order"), [this] {
+        showPage(Plan);
+        m_plan->focusEqualizer();
+    });
+    QMenu* presetMenu = menu->addMenu(tr("Apply preset"));
+    for (const Preset& preset : presets()) {
+        const QString id = QString::fromUtf8(preset.id.data(), static_cast<int>(preset.id.size()));
+        const QString title = QString::fromUtf8(preset.title.data(), static_cast<int>(preset.title.size()));
+        addAction(presetMenu, title, {}, tr("Plan every layer but the pinned ones like this"), [this, id] { m_session.applyPreset(id); });
+    }
+    menu->addSeparator();
+    addAction(menu, tr("Copy Equalizer as image"), {}, tr("Copy the picture to the clipboard"),
+              [this] { QApplication::clipboard()->setImage(m_plan->equalizer()->image()); });
+    addAction(menu, tr("Copy Equalizer as CSV"), {}, tr("Copy bits, rank and error of every layer"),
+              [this] { QApplication::clipboard()->setText(m_plan->equalizer()->dataAsCsv()); });
+    addAction(menu, tr("Reset zoom of the Equalizer"), {}, tr("All layers, as far as they fit"), [this] { m_plan->equalizer()->resetZoom(); });
+    menu->setEnabled(m_session.isOpen());
+    connect(&m_session, &Session::opened, menu, [menu] { menu->setEnabled(true); });
+    connect(&m_session, &Session::closed, menu, [menu] { menu->setEnabled(false); });
+}
+
 void MainWindow::buildRunMenu()
 {
     QMenu* menu = menuBar()->addMenu(tr("&Run"));
     QAction* run = addAction(menu, tr("Quantize"), QKeySequence(tr("F5")), tr("Quantize and export the model"), [this] { startRun(); });
     addAction(menu, tr("Stop"), QKeySequence(tr("Shift+F5")), tr("Stop the run; nothing is left behind"), [this] { m_run->cancel(); });
+    QAction* report = addAction(menu, tr("Save report…"), {}, tr("Write the last run's errors, files and recipe as one HTML page or PDF"),
+                                [this] { saveReportWithDialog(); });
+    const auto refreshReport = [this, report] { report->setEnabled(m_run->lastResult().has_value()); };
+    refreshReport();
+    for (const auto signal : {&RunController::started, &RunController::finished, &RunController::cancelled})
+        connect(m_run, signal, report, refreshReport);
+    connect(m_run, &RunController::failed, report, refreshReport);
+    connect(&m_session, &Session::closed, report, [report] { report->setEnabled(false); });
+    connect(m_run, &RunController::reportSaved, this, [this](const QString& path) { raiseMessage(tr("Report written: %1").arg(path)); });
+    run->setObjectName(QStringLiteral("run"));
     run->setEnabled(false);
     connect(&m_session, &Session::opened, run, [run] { run->setEnabled(true); });
     connect(&m_session, &Session::closed, run, [run] { run->setEnabled(false); });
     m_steps->addRight(run, true);
+}
+
+void MainWindow::saveReportWithDialog()
+{
+    auto* dialog = new QFileDialog(this, tr("Save the report"));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setAcceptMode(QFileDialog::AcceptSave);
+    dialog->setDefaultSuffix(QStringLiteral("html"));
+    dialog->setNameFilters({tr("Web page (*.html)"), tr("PDF (*.pdf)")});
+    connect(dialog, &QFileDialog::filterSelected, dialog, [dialog](const QString& filter) {
+        dialog->setDefaultSuffix(filter.contains(QLatin1String("*.pdf")) ? QStringLiteral("pdf") : QStringLiteral("html"));
+    });
+    dialog->selectFile(m_session.name() + QStringLiteral("-report"));
+    connect(dialog, &QFileDialog::fileSelected, m_run, [this](const QString& path) {
+        if (m_run->lastResult())  // the model may have been closed meanwhile
+            m_run->saveReport(path);
+    });
+    dialog->open();
+}
+
+void MainWindow::openRecipeWithDialog()
+{
+    auto* dialog = new QFileDialog(this, tr("Open a recipe"));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setFileMode(QFileDialog::ExistingFile);
+    dialog->setNameFilters({tr("Recipes (*.json)"), tr("All files (*)")});
+    connect(dialog, &QFileDialog::fileSelected, &m_session, &Session::openRecipe);
+    dialog->open();
+}
+
+void MainWindow::saveRecipeWithDialog()
+{
+    auto* dialog = new QFileDialog(this, tr("Save the recipe"));
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    dialog->setAcceptMode(QFileDialog::AcceptSave);
+    dialog->setDefaultSuffix(QStringLiteral("json"));
+    dialog->setNameFilters({tr("Recipes (*.json)"), tr("All files (*)")});
+    dialog->selectFile(m_session.name() + QStringLiteral("-recipe.json"));
+    connect(dialog, &QFileDialog::fileSelected, &m_session, &Session::saveRecipe);
+    dialog->open();
 }
 
 }  // namespace sigmascope::ui

@@ -4,7 +4,9 @@
 #include "ui/Theme.h"
 #include "ui/models/LayerFilter.h"
 #include "ui/models/LayerTreeModel.h"
+#include "ui/panels/ModelMapPanel.h"
 #include "ui/session/Session.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/LayerDelegate.h"
 #include "ui/widgets/Look.h"
 
@@ -91,7 +93,13 @@ LayerPanel::LayerPanel(Session& session, QWidget* parent)
     layout->setSpacing(0);
     layout->addLayout(fields);
     layout->addWidget(m_tree, 1);
+    m_map = new ModelMapPanel(session);
+    m_map->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Fixed);
+    layout->addWidget(hairline(this));
+    layout->addWidget(m_map);
 
+    new TableExport(m_tree, [this] { return m_session.name() + QStringLiteral("-layers"); },
+                    [this] { return m_model->asCsv(m_filter->listedTensors()); });
     connect(m_filterField, &QLineEdit::textChanged, this, &LayerPanel::filterEdited);
     connect(m_tree->selectionModel(), &QItemSelectionModel::selectionChanged, this, &LayerPanel::selectionEdited);
     connect(m_tree->selectionModel(), &QItemSelectionModel::currentChanged, this, &LayerPanel::selectionEdited);
@@ -124,6 +132,14 @@ void LayerPanel::setNarrow(bool narrow)
     m_tree->setColumnHidden(LayerPips, narrow);
 }
 
+void LayerPanel::setLow(bool low)
+{
+    // Folded and unfolded with the window's height; in between the user's choice holds.
+    if (low != m_isLow)
+        m_map->setFolded(low);
+    m_isLow = low;
+}
+
 void LayerPanel::modelOpened()
 {
     m_filterField->clear();
@@ -137,13 +153,31 @@ void LayerPanel::modelOpened()
 
 void LayerPanel::filterEdited(const QString& text)
 {
+    // A filter makes the rows anew: what was open, selected and current is put back after it.
+    std::vector<int> open;
+    if (!m_filter->isFiltering())
+        for (int row = 0; row < m_filter->rowCount(); ++row)
+            if (m_tree->isExpanded(m_filter->index(row, 0)))
+                open.push_back(m_filter->mapToSource(m_filter->index(row, 0)).row());
+    if (!m_filter->isFiltering())
+        m_openBlocks = open;
+    m_isShowing = true;  // the rows that vanish are not unselected by the user
     const auto wrong = m_filter->setText(text);
+    m_isShowing = false;
     setBadEdge(m_filterField, wrong.has_value());
     m_filterError->setVisible(wrong.has_value());
     if (wrong)
         m_filterError->setText(tr("“%1” is not understood: expected a number after bits, rank or error").arg(*wrong));
-    if (m_filter->isFiltering() && m_filter->rowCount() <= kMostExpanded)
-        m_tree->expandAll();
+    if (wrong)
+        return;
+    if (m_filter->isFiltering()) {
+        if (!m_filter->isFlat() && m_filter->listedCount() <= static_cast<std::size_t>(kMostExpanded))
+            m_tree->expandAll();
+    } else {
+        for (const int row : m_openBlocks)
+            m_tree->expand(m_filter->mapFromSource(m_model->index(row, 0)));
+    }
+    showSelection();
 }
 
 void LayerPanel::selectionEdited()

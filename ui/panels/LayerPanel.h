@@ -3,6 +3,8 @@
 
 #include <QWidget>
 
+#include <vector>
+
 class QLabel;
 class QLineEdit;
 class QTreeView;
@@ -11,6 +13,7 @@ namespace sigmascope::ui {
 
 class LayerFilter;
 class LayerTreeModel;
+class ModelMapPanel;
 class Session;
 
 /// Filter and tree of the layers; its selection is the session's.
@@ -22,12 +25,15 @@ public:
 
     void focusFilter();
     void focusTree();
+    [[nodiscard]] ModelMapPanel* modelMap() const { return m_map; }
     [[nodiscard]] QTreeView* tree() const { return m_tree; }
     [[nodiscard]] QLineEdit* filterField() const { return m_filterField; }
     /// "28 in plan · 12 other tensors"
     [[nodiscard]] QString summary() const;
     /// Columns that give way in a narrow window: MiB first, then the pips.
     void setNarrow(bool narrow);
+    /// The model map gives way in a low window: only its title stays.
+    void setLow(bool low);
 
 signals:
     void summaryChanged(const QString& text);
@@ -44,7 +50,10 @@ private:
     QLineEdit* m_filterField = nullptr;
     QLabel* m_filterError = nullptr;
     QTreeView* m_tree = nullptr;
+    ModelMapPanel* m_map = nullptr;
     bool m_isShowing = false;
+    std::vector<int> m_openBlocks;  // rows of the model that were open when the filter began
+    bool m_isLow = false;
 };
 
 }  // namespace sigmascope::ui

@@ -47,4 +47,28 @@ bool EditLayersCommand::mergeWith(const QUndoCommand* other)
     return true;
 }
 
+ApplyRecipeCommand::ApplyRecipeCommand(States states, std::vector<EditLayersCommand::Change> changes, const QString& text, Apply apply)
+    : QUndoCommand(text)
+    , m_states(std::move(states))
+    , m_changes(std::move(changes))
+    , m_apply(std::move(apply))
+{
+}
+
+void ApplyRecipeCommand::undo()
+{
+    std::vector<std::pair<std::size_t, LayerPlan>> plans;
+    for (const auto& change : m_changes)
+        plans.emplace_back(change.tensor, change.before);
+    m_apply(m_states.before, plans);
+}
+
+void ApplyRecipeCommand::redo()
+{
+    std::vector<std::pair<std::size_t, LayerPlan>> plans;
+    for (const auto& change : m_changes)
+        plans.emplace_back(change.tensor, change.after);
+    m_apply(m_states.after, plans);
+}
+
 }  // namespace sigmascope::ui

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/plan/Plan.h"
+#include "ui/session/RecipeState.h"
 
 #include <QUndoCommand>
 
@@ -33,6 +34,26 @@ public:
 private:
     std::vector<Change> m_changes;
     quint64 m_gesture;
+    Apply m_apply;
+};
+
+/// Another recipe, and the plans of the layers that it changes. Never merges.
+class ApplyRecipeCommand : public QUndoCommand {
+public:
+    struct States {
+        std::shared_ptr<const RecipeState> before, after;
+    };
+    using Apply = std::function<void(const std::shared_ptr<const RecipeState>&,
+                                     const std::vector<std::pair<std::size_t, LayerPlan>>&)>;
+
+    ApplyRecipeCommand(States states, std::vector<EditLayersCommand::Change> changes, const QString& text, Apply apply);
+
+    void undo() override;
+    void redo() override;
+
+private:
+    States m_states;
+    std::vector<EditLayersCommand::Change> m_changes;
     Apply m_apply;
 };
 

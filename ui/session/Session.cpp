@@ -2,6 +2,7 @@
 #include "ui/session/Session.h"
 
 #include "core/export/GgufPlanner.h"
+#include "core/lowrank/CodedMatrices.h"
 #include "ui/session/Text.h"
 
 #include <QFileInfo>
@@ -18,7 +19,8 @@ struct Session::Opened {
     std::shared_ptr<const Imatrix> calibration;
     std::shared_ptr<const GgufPlanner> planner;
     std::optional<Error> plannerError;  // why this model cannot become a GGUF; it can still be looked at
-    ResolvedPlan resolved;
+    std::shared_ptr<const RecipeState> recipe;
+    std::optional<KvShape> kv;
     QStringList messages;
 };
 
@@ -50,13 +52,13 @@ QString incompleteText(const Checkpoint& checkpoint)
     return titleOf(ErrorCode::MissingShard);
 }
 
-Result<ResolvedPlan> initialPlan(const Checkpoint& checkpoint, const ModelTopology& topology, bool calibrated)
+Result<std::shared_ptr<const RecipeState>> initialPlan(const Checkpoint& checkpoint, const ModelTopology& topology, bool calibrated)
 {
     // A low-rank correction without activations buys next to nothing on real layers: plain rounding is the start.
     const auto recipe = recipeFromPreset(calibrated ? "l2qer-w4" : "rtn-w4");
     if (!recipe)
         return passOn(recipe);
-    return resolve(*recipe, checkpoint, topology);
+    return resolveRecipe(*recipe, checkpoint, topology);
 }
 
 }  // namespace
@@ -79,7 +81,7 @@ void Session::open(const QString& path)
     m_openJob.start(
         [path](const JobContext& job) -> Result<std::shared_ptr<Opened>> {
             auto opened = std::make_shared<Opened>();
-            auto checkpoint = Checkpoint::open(toPath(path), {}, job);
+            auto checkpoint = Checkpoint::open(toPath(path), {.coded = &codedFormats()}, job);
             if (!checkpoint)
                 return passOn(checkpoint);
             opened->checkpoint = *checkpoint;
@@ -88,7 +90,9 @@ void Session::open(const QString& path)
             auto resolved = initialPlan(*opened->checkpoint, *opened->topology, opened->calibration != nullptr);
             if (!resolved)
                 return passOn(resolved);
-            opened->resolved = std::move(*resolved);
+            opened->recipe = std::move(*resolved);
+            if (const auto kv = kvShapeOf(*opened->checkpoint))
+                opened->kv = *kv;
             auto planner = GgufPlanner::create(opened->checkpoint);
             if (planner)
                 opened->planner = std::move(*planner);
@@ -123,9 +127,14 @@ void Session::adopt(Opened found)
     m_calibration = std::move(found.calibration);
     m_planner = std::move(found.planner);
     m_plannerError = std::move(found.plannerError);
-    m_plan = std::move(found.resolved.plan);
-    m_fallbacks = std::move(found.resolved.fallbacks);
+    m_plan = found.recipe->resolved.plan;
+    m_planAtOpening = m_plan;
+    m_kv = found.kv;
+    m_context = m_kv && m_kv->trainedContext > 0 ? std::min(m_kv->trainedContext, 8192U) : 4096;
+    m_recipe = std::move(found.recipe);
+    refreshFallbacks();
     refreshEstimate();
+    emit recipeChanged();
     emit this->opened();
     for (const QString& message : found.messages)
         emit messageRaised(message);
@@ -148,6 +157,7 @@ void Session::close()
     m_scopedDensity.reset();
     m_scope = {};
     m_calibrationJob.cancel();
+    m_recipeJob.cancel();
     m_unsurveyable.clear();
     m_undo.clear();
     m_selection.clear();
@@ -164,6 +174,11 @@ void Session::close()
     m_planner.reset();
     m_plan = {};
     m_fallbacks.clear();
+    m_recipe = std::make_shared<const RecipeState>();
+    m_planAtRecipe.reset();
+    m_planAtRun.reset();
+    m_target.reset();
+    m_kv.reset();
     emit closed();
 }
 
@@ -191,6 +206,7 @@ void Session::importCalibration(const QString& path)
             m_previews.clear();
             m_measured.clear();
             m_unsurveyable.clear();
+            refreshFallbacks();
             refreshEstimate();
             emit calibrationChanged();
             analyseCurrent();

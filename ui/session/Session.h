@@ -4,10 +4,12 @@
 #include "core/calibration/Imatrix.h"
 #include "core/checkpoint/ModelTopology.h"
 #include "core/export/Exporter.h"
+#include "core/model/KvCache.h"
 #include "core/plan/Plan.h"
 #include "core/project/Pipeline.h"
 #include "ui/session/LatestJob.h"
 #include "ui/session/LayerAnalysis.h"
+#include "ui/session/RecipeState.h"
 
 #include <QObject>
 #include <QString>
@@ -21,6 +23,7 @@
 #include <vector>
 
 namespace sigmascope {
+struct ProjectFile;
 class GgufPlanner;
 }
 
@@ -59,6 +62,11 @@ public:
     [[nodiscard]] const TensorInfo& tensor(std::size_t index) const { return m_checkpoint->tensors()[index]; }
     void importCalibration(const QString& path);
     [[nodiscard]] const std::shared_ptr<const Imatrix>& calibration() const { return m_calibration; }
+    /// What a session file keeps of the document, without fingerprint and view. @pre isOpen().
+    [[nodiscard]] ProjectFile snapshot() const;
+    /// Plan and results of a saved session, for the tensors that are here under their names; ends undo. @pre isOpen().
+    /// @param calibration  null: the present one stays. @return plans that found no tensor.
+    std::size_t restore(const ProjectFile& project, std::shared_ptr<const Imatrix> calibration);
 
     // Devices
     [[nodiscard]] const std::vector<DeviceInfo>& devices() const { return m_devices; }
@@ -71,6 +79,7 @@ public:
     [[nodiscard]] const QuantizationPlan& plan() const { return m_plan; }
     [[nodiscard]] const LayerPlan& layer(std::size_t tensor) const { return m_plan.layers[tensor]; }
     [[nodiscard]] bool isPlannable(std::size_t tensor) const;
+    /// What the plan cannot do as asked, with its cost: rows that fit no grid, metrics without calibration.
     [[nodiscard]] const std::vector<Fallback>& fallbacks() const { return m_fallbacks; }
     [[nodiscard]] QUndoStack& undoStack() { return m_undo; }
     /// A number that no earlier gesture had: pass it to every edit of one drag.
@@ -94,6 +103,51 @@ public:
     void setFactors(const std::vector<std::size_t>& tensors, FactorType type);
     /// Highest rank that means anything: min(rows, cols).
     [[nodiscard]] int maxRank(std::size_t tensor) const;
+
+    // Recipe: the rules and the preset that the plan grew out of. Applied off the GUI thread, one undo step each;
+    // recipeRefused says why not.
+    [[nodiscard]] const RecipeState& recipe() const { return *m_recipe; }
+    /// The preset as the recipe's default, under its rules: all layers but the pinned ones.
+    void applyPreset(const QString& id);
+    /// Layers whose answer the new rules change, but for the pinned ones.
+    void setRules(std::vector<RecipeRule> rules, const QString& text);
+    /// Everything as the file says, pins included.
+    void openRecipe(const QString& path);
+    /// A recipe that gives this plan back: recipeSaved or messageRaised.
+    void saveRecipe(const QString& path);
+    enum class Since { Opening, Recipe, Run };
+    /// The plan as it was then; null if there has been none.
+    [[nodiscard]] const QuantizationPlan* planSince(Since since) const;
+    /// A run begins with this plan.
+    void markRun(const QuantizationPlan& plan);
+
+    // Gestures on many layers. @p before: plans as the gesture found them, the layer in the hand first.
+    using LayerPlans = std::vector<std::pair<std::size_t, LayerPlan>>;
+    /// Each to its width nearest to what it had plus @p by. Kept layers wake only in the hand.
+    void moveBits(const LayerPlans& before, int by, quint64 gesture);
+    /// Each by so many octaves of 1 + rank, to a multiple; layers that cannot be corrected stay.
+    void moveRank(const LayerPlans& before, double octaves, int multiple, quint64 gesture);
+    /// Each to its next width.
+    void stepBits(const std::vector<std::size_t>& tensors, int direction, quint64 gesture);
+    /// Those that have this width.
+    void chooseBits(const std::vector<std::size_t>& tensors, int bits);
+    void stepRank(const std::vector<std::size_t>& tensors, int by, quint64 gesture);
+    /// As they were then, pins included.
+    void putBack(const std::vector<std::size_t>& tensors, Since since);
+    /// Widths this layer can have: of its own grid family or of GGUF, where its rows fit. Ascending.
+    [[nodiscard]] std::vector<int> widthsOf(std::size_t tensor) const;
+    /// A correction of this tensor can be stored.
+    [[nodiscard]] bool canCorrect(std::size_t tensor) const;
+
+    // Budget
+    [[nodiscard]] std::optional<Bytes> target() const { return m_target; }
+    void setTarget(std::optional<Bytes> bytes);
+    /// Tokens that memoryNeeded() counts keys and values for.
+    [[nodiscard]] std::uint64_t context() const { return m_context; }
+    void setContext(std::uint64_t tokens);
+    /// Weights as planned and F16 keys and values of context(); without a runtime's working buffers. Nothing if the
+    /// model does not say how many heads it has.
+    [[nodiscard]] std::optional<Bytes> memoryNeeded() const;
 
     // Selection: shared by tree, plots and inspector
     void select(std::vector<std::size_t> tensors, std::optional<std::size_t> current);
@@ -130,6 +184,8 @@ public:
     [[nodiscard]] Result<SizeEstimate> estimateFor(const QString& output) const;
     /// Bytes of one tensor as planned: codes, scales and factors, or its kept form.
     [[nodiscard]] Bytes plannedBytes(std::size_t tensor) const;
+    /// The same under another plan.
+    [[nodiscard]] Bytes plannedBytes(std::size_t tensor, const LayerPlan& plan) const;
     [[nodiscard]] double plannedBits(std::size_t tensor) const;
     /// Bytes that one rank of this tensor's factors costs.
     [[nodiscard]] double bytesPerRank(std::size_t tensor) const;
@@ -150,6 +206,15 @@ signals:
     /// Plans of these tensors changed; sizes have been recomputed.
     void planChanged(const std::vector<std::size_t>& tensors);
     void selectionChanged();
+    /// Rules or preset changed, or another model's came with it.
+    void recipeChanged();
+    /// The recipe stays as it was, and why.
+    void recipeRefused(const QString& why);
+    void recipeSaved(const QString& path);
+    /// A plan that later ones are compared with was set.
+    void baselineChanged();
+    /// Target size or context length.
+    void targetChanged();
     /// Values, preview or a measured result of this tensor arrived or went stale.
     void analysisChanged(std::size_t tensor);
     void analysisStarted();
@@ -167,7 +232,14 @@ private:
     void editRank(const std::vector<std::size_t>& tensors, const QString& text, const std::function<int(int)>& wanted,
                   quint64 gesture);
     void applyPlans(const std::vector<std::pair<std::size_t, LayerPlan>>& plans);
+    enum class RecipeReach { Changed, Unpinned, All };
+    void useRecipe(const std::shared_ptr<const RecipeState>& state);
+    void startRecipe(Recipe recipe, const QString& text, RecipeReach reach);
+    void pushRecipe(const std::shared_ptr<const RecipeState>& state, const QString& text, RecipeReach reach);
+    void pushMove(const LayerPlans& before, const QString& text, quint64 gesture,
+                  const std::function<void(std::size_t, LayerPlan&)>& change);
     void refreshEstimate();
+    void refreshFallbacks();
     void analyseCurrent();
     void startPreview(std::size_t tensor);
     void startScope();
@@ -186,6 +258,12 @@ private:
     std::optional<Error> m_plannerError;
     QuantizationPlan m_plan;
     std::vector<Fallback> m_fallbacks;
+    std::shared_ptr<const RecipeState> m_recipe = std::make_shared<const RecipeState>();
+    QuantizationPlan m_planAtOpening;
+    std::optional<QuantizationPlan> m_planAtRecipe, m_planAtRun;
+    std::optional<Bytes> m_target;
+    std::uint64_t m_context = 0;
+    std::optional<KvShape> m_kv;
     QUndoStack m_undo;
     quint64 m_lastGesture = 0;
     Result<SizeEstimate> m_estimate;
@@ -199,6 +277,8 @@ private:
 
     LatestJob<std::shared_ptr<Opened>> m_openJob;
     LatestJob<std::shared_ptr<const Imatrix>> m_calibrationJob;
+    LatestJob<std::shared_ptr<const RecipeState>> m_recipeJob;
+    LatestJob<QString> m_saveJob;
     LatestJob<ValueAnalysis> m_valuesJob;
     LatestJob<LayerPreview> m_previewJob;
     LatestJob<LayerPreview> m_surveyJob;

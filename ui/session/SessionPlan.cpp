@@ -55,7 +55,7 @@ const Grid* gridForBits(const LayerPlan& plan, int bits)
 
 double factorBytes(FactorType type)
 {
-    return type == FactorType::F32 ? 4 : 2;
+    return factorBits(type) / 8.0;
 }
 
 }  // namespace
@@ -88,10 +88,16 @@ void Session::editEach(const std::vector<std::size_t>& tensors, const QString& t
 void Session::applyPlans(const std::vector<std::pair<std::size_t, LayerPlan>>& plans)
 {
     std::vector<std::size_t> changed;
+    bool isOtherCorrection = false;
     for (const auto& [index, plan] : plans) {
-        m_plan.layers[index] = plan;
+        LayerPlan& old = m_plan.layers[index];
+        isOtherCorrection = isOtherCorrection || old.keep != plan.keep || old.metric != plan.metric || (old.rank == 0) != (plan.rank == 0);
+        old = plan;
         changed.push_back(index);
     }
+    // A drag that only moves ranks and widths leaves them as they are.
+    if (isOtherCorrection)
+        refreshFallbacks();
     refreshEstimate();
     emit planChanged(changed);
     if (m_current && std::ranges::find(changed, *m_current) != changed.end() && !isPreviewCurrent(*m_current))
@@ -121,12 +127,7 @@ void Session::changeRank(const std::vector<std::size_t>& tensors, int by, quint6
 
 void Session::restore(const std::vector<std::pair<std::size_t, LayerPlan>>& plans, quint64 gesture)
 {
-    std::vector<std::size_t> tensors;
-    for (const auto& [index, plan] : plans)
-        tensors.push_back(index);
-    editEach(tensors, tr("Restore"),
-             [&plans](std::size_t index, LayerPlan& plan) { plan = std::ranges::find(plans, index, &std::pair<std::size_t, LayerPlan>::first)->second; },
-             gesture);
+    pushMove(plans, tr("Restore"), gesture, [](std::size_t, LayerPlan&) {});
 }
 
 std::vector<std::pair<std::size_t, LayerPlan>> Session::plansOf(const std::vector<std::size_t>& tensors) const
@@ -236,8 +237,12 @@ double Session::bytesPerRank(std::size_t index) const
 
 Bytes Session::plannedBytes(std::size_t index) const
 {
+    return plannedBytes(index, layer(index));
+}
+
+Bytes Session::plannedBytes(std::size_t index, const LayerPlan& plan) const
+{
     const TensorInfo& t = tensor(index);
-    const LayerPlan& plan = layer(index);
     const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
     const Bytes kept = checkedByteSize(keptType(*m_checkpoint, index), t.shape).value_or(t.bytes);
     if (plan.keep || !grid)
@@ -246,7 +251,8 @@ Bytes Session::plannedBytes(std::size_t index) const
     if (cols == 0 || !(*grid)->accepts(cols))
         return kept;
     const Bytes codes = t.elements() / cols * (*grid)->rowBytes(cols);
-    return codes + static_cast<Bytes>(bytesPerRank(index) * plan.rank);
+    const std::uint64_t rows = t.elements() / cols;
+    return codes + sigmascope::factorBytes(plan.factors, rows, cols, plan.rank);
 }
 
 double Session::plannedBits(std::size_t index) const

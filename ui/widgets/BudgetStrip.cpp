@@ -187,6 +187,9 @@ void BudgetStrip::paintFull(QPainter& painter)
     if (m_view.outputError)
         columns.push_back({tr("Output error, mean"), number3(100 * *m_view.outputError), QStringLiteral("%"),
                            m_view.errorSource});
+    if (m_view.memoryBytes)
+        columns.push_back({tr("Memory at %1 tokens").arg(QLocale().toString(m_view.memoryContext)), tensorSize(*m_view.memoryBytes), {},
+                           Source::Estimated});
     columns.push_back({tr("Fallbacks"), QLocale().toString(m_view.fallbacks), m_view.fallbackText, Source::None,
                        m_view.fallbacks > 0 ? Verdict::Changed : Verdict::Same});
     const QFontMetrics caption(ui::font(FontRole::Caption)), key(ui::font(FontRole::KeyFigure));
@@ -291,6 +294,9 @@ bool BudgetStrip::event(QEvent* event)
         lines += tr("Codes and scales %1").arg(fileSize(m_view.codeBytes));
         lines += tr("Low-rank factors %1").arg(fileSize(m_view.factorBytes));
         lines += tr("Kept as they are %1").arg(fileSize(m_view.keptBytes));
+        if (m_view.memoryBytes)
+            lines += tr("%1 of memory at %2 tokens: weights and F16 keys and values")
+                         .arg(tensorSize(*m_view.memoryBytes), QLocale().toString(m_view.memoryContext));
         lines += tr("%1 bits per weight, all overhead").arg(decimals(m_view.bitsPerWeight, 3));
     }
     QToolTip::showText(help->globalPos(), lines.join(QLatin1Char('\n')), this);

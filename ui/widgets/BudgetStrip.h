@@ -21,6 +21,8 @@ struct BudgetView {
     Source sizeSource = Source::Exact;
     std::optional<double> outputError;         ///< mean relative output error of the plan; absent while unknown
     Source errorSource = Source::Estimated;
+    std::optional<quint64> memoryBytes;        ///< weights and keys and values of memoryContext tokens; estimated
+    quint64 memoryContext = 0;
     int fallbacks = 0;
     QString fallbackText;                      ///< why, in a few words; tooltip
     bool isRecomputing = false;                ///< figures keep their old value in tx3
