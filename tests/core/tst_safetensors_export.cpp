@@ -392,6 +392,59 @@ private slots:
         QVERIFY(faults > 10);
     }
 
+    void aRunTakenUpEndsInTheSameBytes_data() { eachTarget(); }
+    void aRunTakenUpEndsInTheSameBytes()
+    {
+        QFETCH(QString, target);
+        ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g32", 2), "whole");
+        r.splitMaxBytes = 90'000;
+        std::map<std::size_t, QuantizedLayer> layers;  // factors that did not fit F16
+        for (std::size_t i = 0; i < r.plan.layers.size(); ++i)
+            layers[i] = layerOf(r, i, {}, FactorType::BF16);
+        const auto addTo = [&](Exporter& exporter, std::size_t first, std::size_t count, std::vector<LayerReceipt>* receipts) {
+            for (std::size_t i = first; i < first + count; ++i) {
+                QVERIFY(exporter.add(layers[exporter.order()[i]]));
+                if (receipts != nullptr)
+                    receipts->push_back(exporter.receipt());
+            }
+        };
+        auto undisturbed = rowOf(target).make(r);
+        QVERIFY(undisturbed);
+        const std::size_t all = (*undisturbed)->order().size();
+        addTo(**undisturbed, 0, all, nullptr);
+        QVERIFY((*undisturbed)->finish());
+
+        ExportRequest cut = r;
+        cut.output = m_out / "cut";
+        cut.journaled = Journaled{};
+        std::vector<LayerReceipt> receipts;
+        std::uint64_t layout = 0;
+        {
+            auto exporter = rowOf(target).make(cut);
+            QVERIFY(exporter);
+            layout = (*exporter)->layoutChecksum();
+            addTo(**exporter, 0, all / 2, &receipts);
+        }
+        cut.journaled->takeUp = true;
+        auto exporter = rowOf(target).make(cut);
+        QVERIFY2(exporter, exporter ? "" : exporter.error().detail.c_str());
+        QCOMPARE((*exporter)->layoutChecksum(), layout);
+        LayerReceipt wrong = receipts[0];
+        wrong.ranges[0].checksum ^= 1;
+        QVERIFY(!(*exporter)->takeUp((*exporter)->order()[0], wrong, {}));
+        wrong = receipts[0];
+        wrong.note = "bf16:0,1,2,3,4";
+        QVERIFY(!(*exporter)->takeUp((*exporter)->order()[0], wrong, {}));
+        for (std::size_t i = 0; i < receipts.size(); ++i) {
+            const Status taken = (*exporter)->takeUp((*exporter)->order()[i], receipts[i], {});
+            QVERIFY2(taken, taken ? "" : taken.error().detail.c_str());
+        }
+        addTo(**exporter, receipts.size(), all - receipts.size(), nullptr);
+        const Status finished = (*exporter)->finish();
+        QVERIFY2(finished, finished ? "" : finished.error().detail.c_str());
+        QVERIFY(filesIn(m_out / "cut") == filesIn(m_out / "whole"));
+    }
+
     void ggufsBecomeOneFileAndNoFolder()
     {
         ExportRequest gguf = request(quantizeBlock(*m_model, "q8_0", 0));
