@@ -165,6 +165,8 @@ private slots:
             }
             // Products are summed in double there and in float here.
             QVERIFY2(std::abs(*result.weightError - std::sqrt(error / weight)) <= 1e-6, result.name.c_str());
+            const TensorInfo& tensor = found->tensors()[*found->find(result.name)];
+            QCOMPARE(result.bitsPerWeight, 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements()));
         }
     }
 

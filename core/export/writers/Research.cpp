@@ -137,6 +137,7 @@ public:
         }
         return exporter;
     }
+    [[nodiscard]] std::optional<StoredForm> storedForm() const override { return m_kept; }
 
 private:
     using SafetensorsExporter::SafetensorsExporter;
@@ -144,8 +145,12 @@ private:
     [[nodiscard]] Status write(const QuantizedLayer& layer, const SafetensorsItem& item, const JobContext& job) override
     {
         const std::string& name = checkpoint().tensors()[layer.tensor].name;
-        if (!layer.quantized)
+        m_kept.reset();
+        if (!layer.quantized) {
+            const TensorInfo& tensor = checkpoint().tensors()[layer.tensor];
+            m_kept = StoredForm{.type = tensor.dtype, .bytes = tensor.bytes, .isExact = true};
             return writeKept(layer.tensor, item, job);
+        }
         const QuantizedTensor& quantized = *layer.quantized;
         const auto arrays = arraysOf(*quantized.grid, quantized.rows, quantized.cols);
         for (std::size_t i = 0; i < item.specs.size(); ++i) {
@@ -211,6 +216,8 @@ private:
             return typed;
         return append(bytes, job);
     }
+
+    std::optional<StoredForm> m_kept;  // of the layer that came last, if it was one
 };
 
 Result<SafetensorsDesign> designOf(const ExportRequest& request)
