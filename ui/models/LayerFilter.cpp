@@ -2,21 +2,54 @@
 #include "ui/models/LayerFilter.h"
 
 #include "ui/models/LayerTreeModel.h"
+#include "ui/session/Session.h"
+#include "ui/session/Text.h"
 
-#include <QRegularExpression>
+#include <QHash>
 
 #include <algorithm>
+#include <numeric>
+#include <string_view>
 
 namespace sigmascope::ui {
 
+namespace {
+
+constexpr quintptr kTopLevel = ~quintptr{0};
+constexpr std::size_t kFlatFrom = 10000;  // tensors
+
+/// Indices in the order of their keys; equal ones stay as they are.
+template <class Index> void sortByKey(std::vector<Index>& indices, Qt::SortOrder order, const std::vector<double>& keys)
+{
+    // Keys lie beside the rows: following an index for each comparison would miss the cache a million times.
+    std::vector<std::pair<double, std::uint32_t>> keyed(indices.size());
+    for (std::size_t i = 0; i < indices.size(); ++i)
+        keyed[i] = {order == Qt::AscendingOrder ? keys[i] : -keys[i], static_cast<std::uint32_t>(i)};
+    if (std::ranges::is_sorted(keyed))
+        return;
+    std::ranges::sort(keyed);
+    std::vector<Index> sorted;
+    sorted.reserve(indices.size());
+    for (const auto& [key, i] : keyed)
+        sorted.push_back(std::move(indices[i]));
+    indices = std::move(sorted);
+}
+
+}  // namespace
+
 LayerFilter::LayerFilter(LayerTreeModel& model, QObject* parent)
-    : QSortFilterProxyModel(parent)
+    : QAbstractProxyModel(parent)
     , m_model(model)
 {
     setSourceModel(&model);
-    setRecursiveFilteringEnabled(true);
-    setSortRole(SortRole);
-    setDynamicSortFilter(false);  // a row must not jump away under the user's hand while a figure changes
+    connect(&model, &QAbstractItemModel::modelAboutToBeReset, this, [this] { beginResetModel(); });
+    connect(&model, &QAbstractItemModel::modelReset, this, [this] {
+        m_nameKeys.clear();
+        rebuild();
+        endResetModel();
+    });
+    connect(&model, &QAbstractItemModel::dataChanged, this, &LayerFilter::forwardDataChanged);
+    rebuild();
 }
 
 std::optional<QString> LayerFilter::setText(const QString& text)
@@ -29,88 +62,301 @@ std::optional<QString> LayerFilter::setText(const QString& text)
             return word;
         terms.push_back(*term);
     }
+    beginResetModel();
     m_terms = std::move(terms);
-    invalidateFilter();
+    rebuild();
+    endResetModel();
     return std::nullopt;
 }
 
-std::optional<LayerFilter::Term> LayerFilter::parsed(const QString& word)
+/// The rows to show, in the model's order, then sorted. Between begin and end of a reset.
+void LayerFilter::rebuild()
 {
-    if (word == QLatin1String("pinned"))
-        return Term{.kind = Kind::Pinned};
-    if (word == QLatin1String("changed"))
-        return Term{.kind = Kind::Changed};
-    if (word == QLatin1String("warn"))
-        return Term{.kind = Kind::Warn};
-    if (word.startsWith(QLatin1String("role:")))
-        return word.size() > 5 ? std::optional(Term{.kind = Kind::Role, .text = word.mid(5)}) : std::nullopt;
-    static const QRegularExpression comparison(QStringLiteral("^(bits|rank|error)(<=|>=|<|>|=)(.*)$"));
-    const auto match = comparison.match(word);
-    if (!match.hasMatch())
-        return Term{.kind = Kind::Text, .text = word};
-    QString digits = match.captured(3);
-    const bool isPercent = digits.endsWith(QLatin1Char('%'));
-    if (isPercent)
-        digits.chop(1);
-    bool isNumber = false;
-    const double value = digits.toDouble(&isNumber);
-    if (!isNumber)
-        return std::nullopt;
-    const QString what = match.captured(1);
-    const QString sign = match.captured(2);
-    Term term;
-    term.kind = what == QLatin1String("bits") ? Kind::Bits : what == QLatin1String("rank") ? Kind::Rank : Kind::Error;
-    term.comparison = sign == QLatin1String("<")    ? Comparison::Less
-        : sign == QLatin1String("<=")               ? Comparison::LessEqual
-        : sign == QLatin1String("=")                ? Comparison::Equal
-        : sign == QLatin1String(">=")               ? Comparison::GreaterEqual
-                                                    : Comparison::Greater;
-    term.value = term.kind == Kind::Error ? value / 100 : value;  // errors are typed in percent, with or without the sign
-    return term;
-}
-
-bool LayerFilter::holds(const Term& term, const QModelIndex& index) const
-{
-    const auto compare = [&term](double value) {
-        switch (term.comparison) {
-        case Comparison::Less: return value < term.value;
-        case Comparison::LessEqual: return value <= term.value;
-        case Comparison::Equal: return value == term.value;
-        case Comparison::GreaterEqual: return value >= term.value;
-        case Comparison::Greater: return value > term.value;
+    const std::vector<char> isIn = matches();
+    m_listed = static_cast<std::size_t>(std::ranges::count(isIn, 1));
+    m_isFlat = isFiltering() && isIn.size() > kFlatFrom;
+    m_top.clear();
+    const int tops = m_model.rowCount();
+    if (m_isFlat)
+        m_top.reserve(m_listed);
+    for (int row = 0; row < tops; ++row) {
+        if (const auto tensor = m_model.tensorOfTop(row)) {
+            if (isIn[*tensor] != 0)
+                m_top.push_back({.source = row, .tensor = *tensor, .members = {}});
+            continue;
         }
-        return false;
-    };
-    const auto tensor = m_model.tensorAt(index);
-    switch (term.kind) {
-    case Kind::Text: return m_model.data(index, Qt::ToolTipRole).toString().contains(term.text, Qt::CaseInsensitive);
-    case Kind::Role: return tensor && m_model.data(index, NameRole).toString().contains(term.text, Qt::CaseInsensitive);
-    case Kind::Bits: return tensor && compare(m_model.data(index, BitsRole).toDouble());
-    case Kind::Rank: return tensor && m_model.data(index, IsPlannedRole).toBool() && compare(m_model.data(index, RankRole).toDouble());
-    case Kind::Error: {
-        const QVariant error = m_model.data(index, ErrorRole);
-        return tensor && error.isValid() && compare(error.toDouble());
+        const std::vector<std::size_t>& members = m_model.membersOfTop(row);
+        if (m_isFlat) {
+            for (const std::size_t member : members)
+                if (isIn[member] != 0)
+                    m_top.push_back({.source = row, .tensor = member, .members = {}});
+            continue;
+        }
+        Top top{.source = row, .members = {}};
+        for (std::size_t k = 0; k < members.size(); ++k)
+            if (isIn[members[k]] != 0)
+                top.members.push_back(static_cast<int>(k));
+        if (!top.members.empty())
+            m_top.push_back(std::move(top));
     }
-    case Kind::Pinned: return tensor && m_model.data(index, PinnedRole).toBool();
-    case Kind::Changed: return tensor && m_model.isChanged(*tensor);
-    case Kind::Warn: return tensor && !m_model.data(index, WarningRole).toString().isEmpty();
-    }
-    return false;
+    sortRows();
 }
 
-bool LayerFilter::filterAcceptsRow(int row, const QModelIndex& parent) const
+/// Places of the names as shown, in their order; equal names share one. Kept until another model is opened.
+const std::vector<double>& LayerFilter::nameKeys() const
 {
-    const QModelIndex index = m_model.index(row, 0, parent);
-    return std::ranges::all_of(m_terms, [&](const Term& term) { return holds(term, index); });
+    const std::size_t count = m_model.tensorCount();
+    if (m_nameKeys.size() == count)
+        return m_nameKeys;
+    const std::string& text = m_model.searchText();
+    const std::vector<std::uint32_t>& starts = m_model.searchStarts();
+    QHash<int, QByteArray> ofRole;
+    std::vector<std::string_view> names(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const TensorPlace& place = m_model.session().topology().place(i);
+        if (place.role == Role::Other) {
+            const std::size_t end = i + 1 < count ? starts[i + 1] : text.size();
+            names[i] = std::string_view(text).substr(starts[i], end - starts[i] - 1);
+            continue;
+        }
+        QByteArray& name = ofRole[roleKey(place)];
+        if (name.isEmpty())
+            name = layerShortName(place, QString()).toLower().toUtf8();
+    }
+    for (std::size_t i = 0; i < count; ++i)
+        if (const TensorPlace& place = m_model.session().topology().place(i); place.role != Role::Other) {
+            const QByteArray& name = *ofRole.constFind(roleKey(place));
+            names[i] = std::string_view(name.constData(), static_cast<std::size_t>(name.size()));
+        }
+    std::vector<std::uint32_t> order(count);
+    std::iota(order.begin(), order.end(), 0U);
+    std::ranges::sort(order, {}, [&](std::uint32_t i) { return names[i]; });
+    m_nameKeys.assign(count, 0);
+    for (std::size_t at = 1; at < count; ++at)
+        m_nameKeys[order[at]] = m_nameKeys[order[at - 1]] + (names[order[at]] == names[order[at - 1]] ? 0 : 1);
+    return m_nameKeys;
 }
 
-bool LayerFilter::lessThan(const QModelIndex& left, const QModelIndex& right) const
+std::vector<double> LayerFilter::tensorKeys() const
 {
-    const QVariant a = left.data(SortRole);
-    const QVariant b = right.data(SortRole);
-    if (a.userType() == QMetaType::QString || b.userType() == QMetaType::QString)
-        return QString::localeAwareCompare(a.toString(), b.toString()) < 0;
-    return a.toDouble() < b.toDouble();
+    if (m_column == LayerName)
+        return nameKeys();
+    std::vector<double> keys(m_model.tensorCount());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        switch (m_column) {
+        case LayerRank: {
+            const LayerPlan& plan = m_model.session().layer(i);
+            keys[i] = plan.keep ? -1 : plan.rank;
+            break;
+        }
+        case LayerError: {
+            const auto error = m_model.session().shownError(i);
+            keys[i] = error ? error->value : -1;
+            break;
+        }
+        case LayerMiB:
+            keys[i] = static_cast<double>(m_model.plannedBytes(i));
+            break;
+        case LayerShape:
+            keys[i] = static_cast<double>(m_model.session().tensor(i).elements());
+            break;
+        case LayerDType:
+            keys[i] = static_cast<double>(m_model.session().tensor(i).dtype);
+            break;
+        default:
+            keys[i] = m_model.plannedBits(i);
+        }
+    }
+    return keys;
+}
+
+double LayerFilter::topKey(int row) const
+{
+    const LayerTreeModel::Figures figures = m_model.figuresOfTop(row);
+    switch (m_column) {
+    case LayerRank:
+        return figures.rank;
+    case LayerError:
+        return figures.error;
+    case LayerMiB:
+        return static_cast<double>(figures.bytes);
+    case LayerName:
+        return m_model.blockOfTop(row);
+    default:
+        return figures.bits;
+    }
+}
+
+void LayerFilter::sortRows()
+{
+    if (m_column >= 0 && !m_top.empty()) {
+        const std::vector<double> keys = tensorKeys();
+        std::vector<double> of;
+        if (m_isFlat) {
+            of.reserve(m_top.size());
+            for (const Top& top : m_top)
+                of.push_back(keys[top.tensor]);
+        } else {
+            for (Top& top : m_top) {
+                const std::vector<std::size_t>& members = m_model.membersOfTop(top.source);
+                of.clear();
+                for (const int member : top.members)
+                    of.push_back(keys[members[static_cast<std::size_t>(member)]]);
+                sortByKey(top.members, m_order, of);
+            }
+            of.clear();
+            for (const Top& top : m_top)
+                of.push_back(m_model.tensorOfTop(top.source) && m_column != LayerName ? keys[top.tensor]
+                                                                                      : topKey(top.source));
+        }
+        sortByKey(m_top, m_order, of);
+    }
+    m_rowOfTop.assign(static_cast<std::size_t>(m_model.rowCount()), -1);
+    m_rowOfMember.assign(m_model.tensorCount(), -1);
+    for (std::size_t row = 0; row < m_top.size(); ++row) {
+        const Top& top = m_top[row];
+        if (m_isFlat) {
+            m_rowOfMember[top.tensor] = static_cast<int>(row);
+            continue;
+        }
+        m_rowOfTop[static_cast<std::size_t>(top.source)] = static_cast<int>(row);
+        const std::vector<std::size_t>& members = m_model.membersOfTop(top.source);
+        for (std::size_t k = 0; k < top.members.size(); ++k)
+            m_rowOfMember[members[static_cast<std::size_t>(top.members[k])]] = static_cast<int>(k);
+    }
+}
+
+void LayerFilter::sort(int column, Qt::SortOrder order)
+{
+    if (column == m_column && order == m_order)
+        return;
+    emit layoutAboutToBeChanged({}, QAbstractItemModel::VerticalSortHint);
+    const QModelIndexList before = persistentIndexList();
+    std::vector<QModelIndex> sources;
+    for (const QModelIndex& index : before)
+        sources.push_back(mapToSource(index));
+    m_column = column;
+    m_order = order;
+    if (column < 0)
+        rebuild();
+    else
+        sortRows();
+    QModelIndexList after;
+    for (const QModelIndex& source : sources)
+        after.append(mapFromSource(source));
+    changePersistentIndexList(before, after);
+    emit layoutChanged({}, QAbstractItemModel::VerticalSortHint);
+}
+
+std::vector<std::size_t> LayerFilter::listedTensors() const
+{
+    std::vector<std::size_t> tensors;
+    tensors.reserve(m_listed);
+    for (const Top& top : m_top) {
+        if (m_isFlat || m_model.tensorOfTop(top.source)) {
+            tensors.push_back(top.tensor);
+            continue;
+        }
+        for (const int member : top.members)
+            tensors.push_back(m_model.membersOfTop(top.source)[static_cast<std::size_t>(member)]);
+    }
+    return tensors;
+}
+
+QModelIndex LayerFilter::index(int row, int column, const QModelIndex& parent) const
+{
+    if (row < 0 || column < 0 || column >= LayerColumnCount || row >= rowCount(parent))
+        return {};
+    return createIndex(row, column, parent.isValid() ? static_cast<quintptr>(parent.row()) : kTopLevel);
+}
+
+QModelIndex LayerFilter::parent(const QModelIndex& child) const
+{
+    if (!child.isValid() || child.internalId() == kTopLevel)
+        return {};
+    return createIndex(static_cast<int>(child.internalId()), 0, kTopLevel);
+}
+
+int LayerFilter::rowCount(const QModelIndex& parent) const
+{
+    if (!parent.isValid())
+        return static_cast<int>(m_top.size());
+    if (parent.internalId() != kTopLevel || parent.column() != 0 || parent.row() >= static_cast<int>(m_top.size()))
+        return 0;
+    return static_cast<int>(m_top[static_cast<std::size_t>(parent.row())].members.size());
+}
+
+int LayerFilter::columnCount(const QModelIndex&) const
+{
+    return LayerColumnCount;
+}
+
+bool LayerFilter::hasChildren(const QModelIndex& parent) const
+{
+    return rowCount(parent) > 0;
+}
+
+QVariant LayerFilter::data(const QModelIndex& index, int role) const
+{
+    const QVariant value = m_model.data(mapToSource(index), role);
+    // Without its block above it, a name says which block it is of.
+    if (m_isFlat && role == Qt::DisplayRole && index.column() == LayerName) {
+        const int block = m_model.blockOfTop(m_top[static_cast<std::size_t>(index.row())].source);
+        if (block >= 0)
+            return QStringLiteral("%1 · %2").arg(block).arg(value.toString());
+    }
+    return value;
+}
+
+QModelIndex LayerFilter::mapToSource(const QModelIndex& proxy) const
+{
+    if (!proxy.isValid())
+        return {};
+    const bool isTop = proxy.internalId() == kTopLevel;
+    const Top& top
+        = m_top[isTop ? static_cast<std::size_t>(proxy.row()) : static_cast<std::size_t>(proxy.internalId())];
+    if (isTop && m_isFlat)
+        return m_model.indexOf(top.tensor).siblingAtColumn(proxy.column());
+    const QModelIndex row = m_model.index(top.source, isTop ? proxy.column() : 0);
+    return isTop ? row : m_model.index(top.members[static_cast<std::size_t>(proxy.row())], proxy.column(), row);
+}
+
+QModelIndex LayerFilter::mapFromSource(const QModelIndex& source) const
+{
+    if (!source.isValid())
+        return {};
+    const auto tensor = m_model.tensorAt(source);
+    if (m_isFlat) {
+        const int row = tensor ? m_rowOfMember[*tensor] : -1;
+        return row < 0 ? QModelIndex() : createIndex(row, source.column(), kTopLevel);
+    }
+    const QModelIndex parent = source.parent();
+    const int top = m_rowOfTop[static_cast<std::size_t>(parent.isValid() ? parent.row() : source.row())];
+    if (top < 0)
+        return {};
+    if (!parent.isValid())
+        return createIndex(top, source.column(), kTopLevel);
+    const int row = m_rowOfMember[*tensor];
+    return row < 0 ? QModelIndex() : createIndex(row, source.column(), static_cast<quintptr>(top));
+}
+
+void LayerFilter::forwardDataChanged(const QModelIndex& first, const QModelIndex& last)
+{
+    // Neighbours in the model need not be neighbours here: of a long run all rows are said to have changed.
+    constexpr int kFew = 64;
+    const QModelIndex parent = first.parent();
+    if (last.row() - first.row() >= kFew) {
+        const QModelIndex within = m_isFlat ? QModelIndex() : mapFromSource(parent);
+        const int rows = rowCount(within);
+        if (rows > 0 && (m_isFlat || !parent.isValid() || within.isValid()))
+            emit dataChanged(index(0, 0, within), index(rows - 1, LayerColumnCount - 1, within));
+        return;
+    }
+    for (int row = first.row(); row <= last.row(); ++row) {
+        const QModelIndex at = mapFromSource(m_model.index(row, 0, parent));
+        if (at.isValid())
+            emit dataChanged(at, at.siblingAtColumn(LayerColumnCount - 1));
+    }
 }
 
 }  // namespace sigmascope::ui

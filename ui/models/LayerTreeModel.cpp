@@ -3,12 +3,16 @@
 
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/text/Csv.h"
 
 #include <QLocale>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <map>
+#include <numeric>
 
 namespace sigmascope::ui {
 
@@ -29,30 +33,14 @@ namespace {
 constexpr quintptr kTopLevel = ~quintptr{0};
 const QString kUnknown = QStringLiteral("–");
 
+/// Of what a change is told by: a hundred thousand are taken at once, so no text is built.
 std::size_t planHash(const LayerPlan& plan)
 {
-    const std::string text = plan.grid + '/' + std::to_string(plan.rank) + (plan.keep ? "k" : "q")
-        + std::to_string(static_cast<int>(plan.factors)) + std::to_string(static_cast<int>(plan.metric));
-    return std::hash<std::string>{}(text);
-}
-
-QString warningOf(const Session& session, std::size_t tensor)
-{
-    const TensorInfo& info_ = session.tensor(tensor);
-    if (info_.state == TensorState::Truncated)
-        return LayerTreeModel::tr("The file ends before this tensor does");
-    if (info_.state == TensorState::Missing)
-        return LayerTreeModel::tr("The part of the model that holds this tensor is missing");
-    if (const ValueAnalysis* values = session.values(tensor); values != nullptr && values->stats.nan + values->stats.inf > 0)
-        return LayerTreeModel::tr("Values that are not finite: %1. It is copied, not quantized").arg(values->stats.nan + values->stats.inf);
-    for (const Fallback& fallback : session.fallbacks()) {
-        if (fallback.tensor == tensor)
-            return QString::fromStdString(fallback.detail);
-    }
-    const LayerPreview* preview = session.preview(tensor);
-    if (preview != nullptr && preview->metric.isPlain() && !preview->metric.note.empty() && !session.layer(tensor).keep)
-        return QString::fromStdString(preview->metric.note);
-    return {};
+    std::size_t hash = std::hash<std::string>{}(plan.grid);
+    for (const std::size_t part : {static_cast<std::size_t>(plan.rank), static_cast<std::size_t>(plan.keep),
+                                   static_cast<std::size_t>(plan.factors), static_cast<std::size_t>(plan.metric)})
+        hash = hash * 1099511628211U + part;
+    return hash;
 }
 
 }  // namespace
@@ -63,12 +51,15 @@ LayerTreeModel::LayerTreeModel(Session& session, QObject* parent)
 {
     connect(&session, &Session::opened, this, &LayerTreeModel::rebuild);
     connect(&session, &Session::closed, this, &LayerTreeModel::rebuild);
-    connect(&session, &Session::planChanged, this, &LayerTreeModel::refresh);
+    connect(&session, &Session::planChanged, this, [this](const std::vector<std::size_t>& tensors) {
+        indexFallbacks();
+        refresh(tensors);
+    });
     connect(&session, &Session::analysisChanged, this, [this](std::size_t tensor) { refresh({tensor}); });
     connect(&session, &Session::calibrationChanged, this, [this] {
         std::vector<std::size_t> all(m_place.size());
-        for (std::size_t i = 0; i < all.size(); ++i)
-            all[i] = i;
+        std::iota(all.begin(), all.end(), std::size_t{0});
+        indexFallbacks();
         refresh(all);
     });
 }
@@ -82,6 +73,8 @@ void LayerTreeModel::rebuild()
     m_place.clear();
     m_rows.clear();
     m_initialHash.clear();
+    m_planned.clear();
+    m_fallbackOf.clear();
     if (m_session.isOpen()) {
         const std::size_t count = m_session.checkpoint()->tensors().size();
         std::map<int, std::vector<std::size_t>> blocks;
@@ -113,22 +106,175 @@ void LayerTreeModel::rebuild()
             for (std::size_t k = 0; k < m_top[row].members.size(); ++k)
                 m_place[m_top[row].members[k]] = {static_cast<int>(row), static_cast<int>(k)};
         }
+        indexFallbacks();
+        m_planned.reserve(count);
+        for (std::size_t i = 0; i < count; ++i)
+            m_planned.push_back(plannedOf(i));
     }
+    indexNames();
     endResetModel();
+}
+
+/// Names in lower case, end to end: a filter runs over them as one text.
+void LayerTreeModel::indexNames()
+{
+    m_searchText.clear();
+    m_searchStarts.clear();
+    if (!m_session.isOpen())
+        return;
+    const auto tensors = m_session.checkpoint()->tensors();
+    m_searchStarts.reserve(tensors.size());
+    for (const TensorInfo& tensor : tensors) {
+        m_searchStarts.push_back(static_cast<std::uint32_t>(m_searchText.size()));
+        const bool isAscii = std::ranges::all_of(tensor.name, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+        if (isAscii)
+            std::ranges::transform(tensor.name, std::back_inserter(m_searchText), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        else
+            m_searchText += QString::fromStdString(tensor.name).toLower().toStdString();
+        m_searchText += '\n';
+    }
+}
+
+void LayerTreeModel::indexFallbacks()
+{
+    m_fallbackOf.clear();
+    for (std::size_t i = 0; i < m_session.fallbacks().size(); ++i)
+        m_fallbackOf.emplace(m_session.fallbacks()[i].tensor, i);
+}
+
+LayerTreeModel::Planned LayerTreeModel::plannedOf(std::size_t tensor) const
+{
+    const LayerPlan& plan = m_session.layer(tensor);
+    Planned planned{.bytes = m_session.plannedBytes(tensor)};
+    const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
+    const std::uint64_t elements = m_session.tensor(tensor).elements();
+    planned.bits = !plan.keep && grid ? (*grid)->bits()
+        : elements == 0               ? 0
+                                      : 8.0 * static_cast<double>(planned.bytes) / static_cast<double>(elements);
+    return planned;
+}
+
+QString LayerTreeModel::warningOf(std::size_t tensor) const
+{
+    const TensorInfo& stored = m_session.tensor(tensor);
+    if (stored.state == TensorState::Truncated)
+        return tr("The file ends before this tensor does");
+    if (stored.state == TensorState::Missing)
+        return tr("The part of the model that holds this tensor is missing");
+    if (const ValueAnalysis* values = m_session.values(tensor); values != nullptr && values->stats.nan + values->stats.inf > 0)
+        return tr("Values that are not finite: %1. It is copied, not quantized").arg(values->stats.nan + values->stats.inf);
+    if (const auto fallback = m_fallbackOf.find(tensor); fallback != m_fallbackOf.end() && fallback->second < m_session.fallbacks().size())
+        return QString::fromStdString(m_session.fallbacks()[fallback->second].detail);
+    const LayerPreview* preview = m_session.preview(tensor);
+    if (preview != nullptr && preview->metric.isPlain() && !preview->metric.note.empty() && !m_session.layer(tensor).keep)
+        return QString::fromStdString(preview->metric.note);
+    return {};
+}
+
+LayerTreeModel::Figures LayerTreeModel::figures(std::size_t tensor) const
+{
+    const LayerPlan& plan = m_session.layer(tensor);
+    Figures figures{.bits = m_planned[tensor].bits,
+                    .rank = plan.keep ? -1.0 : plan.rank,
+                    .bytes = m_planned[tensor].bytes,
+                    .isPinned = plan.pinned,
+                    .hasWarning = m_session.tensor(tensor).state != TensorState::Ok || m_fallbackOf.contains(tensor)};
+    if (const auto error = m_session.shownError(tensor))
+        figures.error = error->value;
+    if (!figures.hasWarning && (m_session.values(tensor) != nullptr || m_session.preview(tensor) != nullptr))
+        figures.hasWarning = !warningOf(tensor).isEmpty();
+    return figures;
+}
+
+LayerTreeModel::Figures LayerTreeModel::figuresOfTop(int row) const
+{
+    const TopLevel& top = m_top[static_cast<std::size_t>(row)];
+    if (top.tensor)
+        return figures(*top.tensor);
+    Figures mean{.bits = 0, .rank = 0, .error = 0};
+    double elements = 0, planned = 0;
+    for (const std::size_t tensor : top.members) {
+        mean.bytes += m_planned[tensor].bytes;
+        const LayerPlan& plan = m_session.layer(tensor);
+        if (plan.keep)
+            continue;
+        const auto count = static_cast<double>(m_session.tensor(tensor).elements());
+        elements += count;
+        planned += 1;
+        mean.bits += count * m_planned[tensor].bits;
+        mean.rank += plan.rank;
+        // Only a block whose layers are all known has a mean: a mean of some would jump as others arrive.
+        const auto error = mean.error < 0 ? std::nullopt : m_session.shownError(tensor);
+        mean.error = error ? mean.error + count * error->value * error->value : -1;
+    }
+    if (elements == 0)
+        return {.bits = 0, .rank = -1, .error = -1, .bytes = mean.bytes};
+    mean.bits /= elements;
+    mean.rank /= planned;
+    mean.error = mean.error < 0 ? -1 : std::sqrt(mean.error / elements);
+    return mean;
+}
+
+QString LayerTreeModel::asCsv(const std::vector<std::size_t>& tensors) const
+{
+    QString csv = QStringLiteral("tensor,block,role,shape,dtype,plan,bits,rank,relative_error,error_source,bytes,pinned,warning\n");
+    for (const std::size_t tensor : tensors) {
+        const TensorInfo& stored = m_session.tensor(tensor);
+        const TensorPlace& place = m_session.topology().place(tensor);
+        const LayerPlan& plan = m_session.layer(tensor);
+        const auto error = m_session.shownError(tensor);
+        QStringList shape;
+        for (const std::uint64_t length : stored.shape)
+            shape += QString::number(length);
+        const QStringList fields{
+            csvField(QString::fromStdString(stored.name)),
+            place.block < 0 ? QString() : QString::number(place.block),
+            QString::fromUtf8(id(place.role).data(), static_cast<qsizetype>(id(place.role).size())),
+            shape.join(QLatin1Char('x')),
+            stored.unknownDtype.empty() ? QString::fromUtf8(info(stored.dtype).name.data()) : csvField(QString::fromStdString(stored.unknownDtype)),
+            plan.keep ? QStringLiteral("kept") : csvField(QString::fromStdString(plan.grid)),
+            csvNumber(m_planned[tensor].bits),
+            plan.keep ? QString() : QString::number(plan.rank),
+            error ? csvNumber(error->value) : QString(),
+            !error ? QString() : error->isMeasured ? QStringLiteral("measured") : QStringLiteral("estimated"),
+            QString::number(m_planned[tensor].bytes),
+            plan.pinned ? QStringLiteral("yes") : QString(),
+            csvField(warningOf(tensor)),
+        };
+        csv += fields.join(QLatin1Char(',')) + QLatin1Char('\n');
+    }
+    return csv;
 }
 
 void LayerTreeModel::refresh(const std::vector<std::size_t>& tensors)
 {
+    // One signal for each run of neighbours: a preset that changes every layer would be a hundred thousand otherwise.
+    std::vector<std::pair<int, int>> places;
     for (const std::size_t tensor : tensors) {
         if (tensor >= m_place.size())
             continue;
         m_rows[tensor].reset();
-        const QModelIndex at = indexOf(tensor);
-        emit dataChanged(at, at.siblingAtColumn(LayerColumnCount - 1));
-        if (const QModelIndex block = at.parent(); block.isValid()) {
-            m_top[static_cast<std::size_t>(block.row())].cache.reset();
+        m_planned[tensor] = plannedOf(tensor);
+        places.push_back(m_place[tensor]);
+    }
+    std::ranges::sort(places);
+    for (std::size_t i = 0; i < places.size();) {
+        const auto [top, member] = places[i];
+        std::size_t end = i + 1;
+        if (member < 0) {
+            while (end < places.size() && places[end].second < 0 && places[end].first == places[end - 1].first + 1)
+                ++end;
+            emit dataChanged(createIndex(top, 0, kTopLevel), createIndex(places[end - 1].first, LayerColumnCount - 1, kTopLevel));
+        } else {
+            while (end < places.size() && places[end].first == top && places[end].second == places[end - 1].second + 1)
+                ++end;
+            emit dataChanged(createIndex(member, 0, static_cast<quintptr>(top)),
+                             createIndex(places[end - 1].second, LayerColumnCount - 1, static_cast<quintptr>(top)));
+            m_top[static_cast<std::size_t>(top)].cache.reset();
+            const QModelIndex block = createIndex(top, 0, kTopLevel);
             emit dataChanged(block, block.siblingAtColumn(LayerColumnCount - 1));
         }
+        i = end;
     }
 }
 
@@ -241,15 +387,14 @@ LayerTreeModel::Row LayerTreeModel::tensorRow(std::size_t tensor) const
     row.isPlanned = !plan.keep;
     row.isPinned = plan.pinned;
     row.rank = plan.rank;
-    row.bytes = m_session.plannedBytes(tensor);
-    const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
-    row.bits = plan.keep || !grid ? m_session.plannedBits(tensor) : (*grid)->bits();
+    row.bytes = m_planned[tensor].bytes;
+    row.bits = m_planned[tensor].bits;
     if (const auto error = m_session.shownError(tensor)) {
         row.error = error->value;
         row.isMeasured = error->isMeasured;
         row.isUpperBound = error->isUpperBound;
     }
-    row.warning = warningOf(m_session, tensor);
+    row.warning = warningOf(tensor);
     formatNumbers(row, false);
     row.text[LayerShape] = shapeText(stored.shape);
     row.text[LayerDType] = stored.unknownDtype.empty() ? QString::fromUtf8(info(stored.dtype).name.data())
@@ -270,15 +415,14 @@ LayerTreeModel::Row LayerTreeModel::blockRow(const TopLevel& block) const
     bool allMeasured = true;
     for (const std::size_t tensor : block.members) {
         const double count = static_cast<double>(m_session.tensor(tensor).elements());
-        row.bytes += m_session.plannedBytes(tensor);
+        row.bytes += m_planned[tensor].bytes;
         const LayerPlan& plan = m_session.layer(tensor);
         if (plan.keep)
             continue;
         row.isPlanned = true;
         elements += count;
         planned += 1;
-        const auto grid = findGrid(plan.grid);
-        row.bits += count * (grid ? (*grid)->bits() : 0);
+        row.bits += count * m_planned[tensor].bits;
         row.rank += plan.rank;
         const auto error = m_session.shownError(tensor);
         allKnown = allKnown && error.has_value();
@@ -286,7 +430,7 @@ LayerTreeModel::Row LayerTreeModel::blockRow(const TopLevel& block) const
         row.isUpperBound = row.isUpperBound || (error && error->isUpperBound);
         errorSquares += error ? count * error->value * error->value : 0;
         if (row.warning.isEmpty())
-            row.warning = warningOf(m_session, tensor);
+            row.warning = warningOf(tensor);
     }
     if (elements > 0) {
         row.bits /= elements;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/base/Units.h"
 #include "ui/models/LayerRoles.h"
 
 #include <QAbstractItemModel>
@@ -8,8 +9,11 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace sigmascope::ui {
@@ -44,6 +48,33 @@ public:
     /// Plan of a tensor differs from the one it was opened with.
     [[nodiscard]] bool isChanged(std::size_t tensor) const;
 
+    // What filters and sorts of 100,000 rows ask, without a formatted row: a lookup each.
+    /// Numbers of one tensor as planned. Negative = there is none.
+    struct Figures {
+        double bits = 0;
+        double rank = -1;
+        double error = -1;
+        Bytes bytes = 0;
+        bool isPinned = false, hasWarning = false;
+    };
+    [[nodiscard]] std::size_t tensorCount() const { return m_place.size(); }
+    [[nodiscard]] Figures figures(std::size_t tensor) const;
+    [[nodiscard]] double plannedBits(std::size_t tensor) const { return m_planned[tensor].bits; }
+    [[nodiscard]] Bytes plannedBytes(std::size_t tensor) const { return m_planned[tensor].bytes; }
+    /// Weight-averaged over the planned tensors of a top-level row; the tensor's own where it is one.
+    [[nodiscard]] Figures figuresOfTop(int row) const;
+    [[nodiscard]] int blockOfTop(int row) const { return m_top[static_cast<std::size_t>(row)].block; }
+    [[nodiscard]] const std::vector<std::size_t>& membersOfTop(int row) const { return m_top[static_cast<std::size_t>(row)].members; }
+    [[nodiscard]] std::optional<std::size_t> tensorOfTop(int row) const { return m_top[static_cast<std::size_t>(row)].tensor; }
+    /// Top-level row and place among its members, -1 for a tensor by itself.
+    [[nodiscard]] std::pair<int, int> placeOf(std::size_t tensor) const { return m_place[tensor]; }
+    /// Names of all tensors in lower case, UTF-8, a line end after each; where each begins.
+    [[nodiscard]] const std::string& searchText() const { return m_searchText; }
+    [[nodiscard]] const std::vector<std::uint32_t>& searchStarts() const { return m_searchStarts; }
+    [[nodiscard]] const Session& session() const { return m_session; }
+    /// Rows of these tensors, full precision, the same in every locale.
+    [[nodiscard]] QString asCsv(const std::vector<std::size_t>& tensors) const;
+
 private:
     struct Row;
     struct TopLevel {
@@ -53,8 +84,16 @@ private:
         mutable std::unique_ptr<Row> cache{};
     };
 
+    struct Planned {
+        double bits = 0;
+        Bytes bytes = 0;
+    };
     void rebuild();
+    void indexNames();
+    void indexFallbacks();
     void refresh(const std::vector<std::size_t>& tensors);
+    [[nodiscard]] Planned plannedOf(std::size_t tensor) const;
+    [[nodiscard]] QString warningOf(std::size_t tensor) const;
     [[nodiscard]] const Row& rowAt(const QModelIndex& index) const;
     [[nodiscard]] Row tensorRow(std::size_t tensor) const;
     [[nodiscard]] Row blockRow(const TopLevel& block) const;
@@ -65,6 +104,10 @@ private:
     std::vector<std::pair<int, int>> m_place;    // tensor -> (top-level row, member or -1)
     mutable std::vector<std::unique_ptr<Row>> m_rows;
     std::vector<std::size_t> m_initialHash;
+    std::vector<Planned> m_planned;
+    std::unordered_map<std::size_t, std::size_t> m_fallbackOf;  // tensor -> place in the session's fallbacks
+    std::string m_searchText;
+    std::vector<std::uint32_t> m_searchStarts;
 };
 
 }  // namespace sigmascope::ui

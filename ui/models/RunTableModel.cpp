@@ -4,6 +4,7 @@
 #include "ui/models/LayerRoles.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/text/Csv.h"
 
 #include <QLocale>
 
@@ -87,13 +88,17 @@ QString RunTableModel::asCsv() const
     QString csv = QStringLiteral("layer,method,grid,rank,metric_rel_error,weight_rel_error,bits_per_weight,seconds,device,fallback\n");
     for (const TensorResult& r : m_results) {
         const auto number = [](const std::optional<double>& v) { return v ? QString::number(*v, 'g', 17) : QString(); };
-        QString note = QString::fromStdString(r.fallback);
-        note.replace(QLatin1Char('"'), QStringLiteral("\"\""));
-        csv += QStringLiteral("\"%1\",%2,%3,%4,%5,%6,%7,%8,%9,")
-                   .arg(QString::fromStdString(r.name), QString::fromStdString(r.method), QString::fromStdString(r.grid),
-                        QString::number(r.rank), number(r.metricError), number(r.weightError), number(r.bitsPerWeight),
-                        number(r.seconds), QString::fromStdString(r.device));
-        csv += QLatin1Char('"') + note + QStringLiteral("\"\n");
+        const QStringList fields{csvField(QString::fromStdString(r.name)),
+                                 csvField(QString::fromStdString(r.method)),
+                                 csvField(QString::fromStdString(r.grid)),
+                                 QString::number(r.rank),
+                                 number(r.metricError),
+                                 number(r.weightError),
+                                 number(r.bitsPerWeight),
+                                 number(r.seconds),
+                                 csvField(QString::fromStdString(r.device)),
+                                 csvField(QString::fromStdString(r.fallback))};
+        csv += fields.join(QLatin1Char(',')) + QLatin1Char('\n');
     }
     return csv;
 }

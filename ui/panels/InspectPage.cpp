@@ -2,6 +2,8 @@
 #include "ui/panels/InspectPage.h"
 
 #include "ui/Theme.h"
+#include "ui/panels/ChannelsPanel.h"
+#include "ui/panels/HeatMapPanel.h"
 #include "ui/panels/StatisticsPanel.h"
 #include "ui/plots/DensityPlot.h"
 #include "ui/plots/SpectrumPlot.h"
@@ -9,6 +11,7 @@
 #include "ui/session/Text.h"
 
 #include <QLocale>
+#include <QTabBar>
 #include <QTabWidget>
 #include <QVBoxLayout>
 
@@ -53,11 +56,17 @@ InspectPage::InspectPage(Session& session, QWidget* parent)
     , m_tabs(new QTabWidget(this))
     , m_density(new DensityPlot)
     , m_spectrum(new SpectrumPlot)
+    , m_channels(new ChannelsPanel(session))
+    , m_heatMap(new HeatMapPanel(session))
     , m_statistics(new StatisticsPanel(session))
 {
     m_tabs->setDocumentMode(true);
+    m_tabs->setAccessibleName(tr("Views of the layer"));
+    m_tabs->tabBar()->setAccessibleName(tr("Views of the layer"));
     m_tabs->addTab(m_density, tr("Density"));
     m_tabs->addTab(m_spectrum, tr("Spectrum"));
+    m_tabs->addTab(m_channels, tr("Channels"));
+    m_tabs->addTab(m_heatMap, tr("Heat map"));
     m_tabs->addTab(m_statistics, tr("Statistics"));
     m_tabs->setCurrentWidget(m_spectrum);
     auto* layout = new QVBoxLayout(this);
@@ -102,6 +111,9 @@ void InspectPage::connectMarker()
 
 void InspectPage::refresh()
 {
+    const QString subject = m_session.current() ? QString::fromStdString(m_session.tensor(*m_session.current()).name) : QString();
+    m_density->setSubject(subject);
+    m_spectrum->setSubject(subject);
     m_statistics->refresh();
     refreshDensity();
     refreshSpectrum();

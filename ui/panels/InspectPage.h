@@ -11,13 +11,15 @@ class QTabWidget;
 
 namespace sigmascope::ui {
 
+class ChannelsPanel;
 class DensityPlot;
+class HeatMapPanel;
 class Session;
 class SpectrumPlot;
 class StatisticsPanel;
 struct MarkerReadout;
 
-/// The heart: Density, Spectrum and Statistics of the current layer. The tab and the zoom survive a change of layer.
+/// The heart: Density, Spectrum, Channels, Heat map and Statistics of the current layer. The tab and the zoom survive a change of layer.
 class InspectPage : public QWidget {
     Q_OBJECT
 
@@ -26,6 +28,9 @@ public:
 
     [[nodiscard]] SpectrumPlot* spectrum() const { return m_spectrum; }
     [[nodiscard]] DensityPlot* density() const { return m_density; }
+    [[nodiscard]] ChannelsPanel* channels() const { return m_channels; }
+    [[nodiscard]] HeatMapPanel* heatMap() const { return m_heatMap; }
+    [[nodiscard]] StatisticsPanel* statistics() const { return m_statistics; }
     [[nodiscard]] QTabWidget* tabs() const { return m_tabs; }
 
 private:
@@ -41,6 +46,8 @@ private:
     QTabWidget* m_tabs = nullptr;
     DensityPlot* m_density = nullptr;
     SpectrumPlot* m_spectrum = nullptr;
+    ChannelsPanel* m_channels = nullptr;
+    HeatMapPanel* m_heatMap = nullptr;
     StatisticsPanel* m_statistics = nullptr;
     std::vector<std::pair<std::size_t, LayerPlan>> m_before;
     quint64 m_gesture = 0;

@@ -7,6 +7,7 @@
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 #include "ui/widgets/SourceBadge.h"
 
@@ -251,6 +252,7 @@ void RunPage::buildTable()
     m_table->setFont(ui::font(FontRole::Mono));
     m_table->horizontalHeader()->setHighlightSections(false);
     m_table->setAccessibleName(tr("Results of the run"));
+    new TableExport(m_table, [this] { return m_session.name() + QStringLiteral("-run"); }, [this] { return m_model->asCsv(); });
     const std::array<int, RunTableModel::ColumnCount> widths{210, 76, 100, 60, 124, 124, 72, 84, 96, 160};
     for (int column = 0; column < RunTableModel::ColumnCount; ++column)
         m_table->setColumnWidth(column, px(widths[static_cast<std::size_t>(column)]));

@@ -4,12 +4,11 @@
 #include "ui/Theme.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/text/Csv.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 
-#include <QAction>
-#include <QClipboard>
 #include <QGridLayout>
-#include <QGuiApplication>
 #include <QLabel>
 #include <QLocale>
 #include <QVBoxLayout>
@@ -72,10 +71,9 @@ StatisticsPanel::StatisticsPanel(Session& session, QWidget* parent)
     layout->addWidget(m_message, 1);
     layout->addStretch(1);
     layout->addWidget(m_footer);
-    auto* copy = new QAction(tr("Copy as CSV"), this);
-    connect(copy, &QAction::triggered, this, [this] { QGuiApplication::clipboard()->setText(asCsv()); });
-    addAction(copy);
-    setContextMenuPolicy(Qt::ActionsContextMenu);
+    setFocusPolicy(Qt::StrongFocus);
+    setAccessibleName(tr("Statistics"));
+    new TableExport(this, [this] { return subject() + QStringLiteral("-statistics"); }, [this] { return asCsv(); });
     setBackgroundRole(QPalette::Base);
     setAutoFillBackground(true);
     refresh();
@@ -107,9 +105,16 @@ void StatisticsPanel::addRow(QGridLayout* grid, const QString& key, const QStrin
     m_rows.push_back(row);
 }
 
-void StatisticsPanel::set(const char* key, const QString& text)
+void StatisticsPanel::set(const char* key, const QString& text, const QString& plain)
 {
-    std::ranges::find(m_rows, QLatin1String(key), &Row::key)->value->setText(text);
+    Row& row = *std::ranges::find(m_rows, QLatin1String(key), &Row::key);
+    row.value->setText(text);
+    row.plain = plain;
+}
+
+QString StatisticsPanel::subject() const
+{
+    return m_session.isOpen() && m_session.current() ? QString::fromStdString(m_session.tensor(*m_session.current()).name) : QString();
 }
 
 QString StatisticsPanel::valueText(const QString& key) const
@@ -119,9 +124,11 @@ QString StatisticsPanel::valueText(const QString& key) const
 
 QString StatisticsPanel::asCsv() const
 {
-    QString csv = QStringLiteral("statistic,value\n");
+    QString name = subject();
+    QString csv = QStringLiteral("# tensor: %1\n# units: weights, but for kurtosis and counts\nstatistic,value\n")
+                      .arg(name.replace(QLatin1Char('\n'), QLatin1Char(' ')));
     for (const Row& row : m_rows)
-        csv += QStringLiteral("%1,\"%2\"\n").arg(row.key, row.value->text());
+        csv += row.key + QLatin1Char(',') + row.plain + QLatin1Char('\n');
     return csv;
 }
 
@@ -142,25 +149,33 @@ void StatisticsPanel::refresh()
     const TensorStats& stats = values->stats;
     const bool any = stats.finite > 0;
     const QString none = QStringLiteral("–");
-    set("min", any ? exact(stats.min) : none);
-    set("max", any ? exact(stats.max) : none);
-    set("mean", any ? exact(stats.mean) : none);
-    set("stddev", any ? exact(stats.stddev()) : none);
-    set("kurtosis", stats.kurtosis() ? exact(*stats.kurtosis()) : none);
+    const auto number = [&](const char* key, std::optional<double> value) {
+        set(key, value ? exact(*value) : none, value ? csvNumber(*value) : QString());
+    };
+    const auto ofAny = [any](double value) { return any ? std::optional(value) : std::nullopt; };
+    const auto whole = [&](const char* key, std::uint64_t value) { set(key, count(value), QString::number(value)); };
+    number("min", ofAny(stats.min));
+    number("max", ofAny(stats.max));
+    number("mean", ofAny(stats.mean));
+    number("stddev", any ? std::optional(stats.stddev()) : std::nullopt);
+    number("kurtosis", stats.kurtosis());
+    number("median", ofAny(values->median));
     // Wider types are counted by the upper half of their bits: their median is known to one part in 128.
-    set("median", !any ? none : values->codes->exactCodes ? exact(values->median) : tr("about %1").arg(number3(values->median)));
-    set("norm", any ? exact(std::sqrt(stats.energy())) : none);
-    set("count", count(stats.count));
-    set("outliers", count(values->outliers));
-    set("zeros", count(stats.zeros));
-    set("subnormal", count(stats.subnormal));
-    set("nan", count(stats.nan));
-    set("inf", count(stats.inf));
+    if (any && !values->codes->exactCodes)
+        set("median", tr("about %1").arg(number3(values->median)), csvNumber(values->median));
+    number("norm", any ? std::optional(std::sqrt(stats.energy())) : std::nullopt);
+    whole("count", stats.count);
+    whole("outliers", values->outliers);
+    whole("zeros", stats.zeros);
+    whole("subnormal", stats.subnormal);
+    whole("nan", stats.nan);
+    whole("inf", stats.inf);
     const Shape& shape = m_session.tensor(*current).shape;
     const std::uint64_t cols = shape.empty() ? 1 : shape.back();
     set("first", stats.firstNonFinite && cols > 0
                      ? tr("row %1, column %2").arg(count(*stats.firstNonFinite / cols), count(*stats.firstNonFinite % cols))
-                     : none);
+                     : none,
+        stats.firstNonFinite ? QString::number(*stats.firstNonFinite) : QString());
     m_footer->setText(tr("Exact, over all values. Sums in double precision; counted on %1.").arg(QString::fromStdString(values->device)));
 }
 

@@ -23,7 +23,7 @@ public:
     void refresh();
     /// Shown text of a row ("min", "kurtosis", "nan"), for tests.
     [[nodiscard]] QString valueText(const QString& key) const;
-    /// All rows as CSV.
+    /// All rows as CSV, full precision, the same in every locale.
     [[nodiscard]] QString asCsv() const;
 
 private:
@@ -31,10 +31,12 @@ private:
         QString key;
         QLabel* name = nullptr;
         QLabel* value = nullptr;
+        QString plain{};  ///< full precision, the same in every locale; empty while unknown
     };
     void addSection(QGridLayout* grid, const QString& title, int column);
     void addRow(QGridLayout* grid, const QString& key, const QString& name, int column, const QString& explanation = {});
-    void set(const char* key, const QString& text);
+    [[nodiscard]] QString subject() const;
+    void set(const char* key, const QString& text, const QString& plain);
 
     Session& m_session;
     std::vector<Row> m_rows;

@@ -17,6 +17,7 @@ DensityPlot::DensityPlot(QWidget* parent)
     buildHeader();
     connect(plot(), &QCustomPlot::beforeReplot, this, [this] { chooseLayout(); });
     connect(plot(), &QCustomPlot::afterLayout, this, [this] { layOut(); });
+    setTitle(QStringLiteral("density"));
     setAccessibleName(tr("Density"));
     showEmpty(tr("Select a layer to see the density of its weights"));
     refreshHeader();
@@ -306,6 +307,12 @@ void DensityPlot::keyPressEvent(QKeyEvent* event)
         setLogY(!isLogY());
     else
         PlotFrame::keyPressEvent(event);
+}
+
+QString DensityPlot::dataUnits() const
+{
+    return m->isScaled() ? QStringLiteral("edges in weights over the scale of their group, squared_error in weights squared")
+                         : QStringLiteral("edges in weights");
 }
 
 QString DensityPlot::dataAsCsv() const

@@ -71,6 +71,7 @@ public:
     [[nodiscard]] QStringList errorLabels() const;
 
     [[nodiscard]] QString dataAsCsv() const override;
+    [[nodiscard]] QString dataUnits() const override;
     void resetZoom() override;
 
 signals:

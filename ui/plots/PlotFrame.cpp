@@ -9,17 +9,9 @@
 #include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Look.h"
 
-#include <QBuffer>
-#include <QClipboard>
-#include <QFileDialog>
-#include <QGuiApplication>
 #include <QHBoxLayout>
 #include <QKeyEvent>
 #include <QLabel>
-#include <QMenu>
-#include <QMimeData>
-#include <QSaveFile>
-#include <QSvgGenerator>
 
 #include <algorithm>
 #include <cmath>
@@ -225,71 +217,6 @@ void PlotFrame::replotOverlay()
             m_plot->layer(QStringLiteral("overlay"))->replot();
         },
         Qt::QueuedConnection);
-}
-
-QImage PlotFrame::image() const
-{
-    return m_plot->toPixmap(m_plot->width(), m_plot->height(), 2.0).toImage();
-}
-
-void PlotFrame::copyImage()
-{
-    QGuiApplication::clipboard()->setImage(image());
-}
-
-void PlotFrame::copyData()
-{
-    QGuiApplication::clipboard()->setText(dataAsCsv());
-}
-
-bool PlotFrame::saveAs(const QString& path)
-{
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    const QString suffix = QFileInfo(path).suffix().toLower();
-    if (suffix == QLatin1String("csv")) {
-        bytes = dataAsCsv().toUtf8();
-    } else if (suffix == QLatin1String("svg")) {
-        QSvgGenerator generator;
-        generator.setOutputDevice(&buffer);
-        generator.setSize(m_plot->size());
-        generator.setViewBox(m_plot->rect());
-        QCPPainter painter;
-        painter.begin(&generator);
-        painter.setMode(QCPPainter::pmVectorized);
-        m_plot->toPainter(&painter, m_plot->width(), m_plot->height());
-        painter.end();
-    } else {
-        image().save(&buffer, "PNG");
-    }
-    QSaveFile file(path);
-    const bool done = file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit();
-    if (!done)
-        emit saveFailed(path);
-    return done;
-}
-
-void PlotFrame::saveWithDialog(const QString& suffix)
-{
-    const QString path = QFileDialog::getSaveFileName(this, tr("Save plot"), QStringLiteral("plot.") + suffix,
-                                                      QStringLiteral("%1 (*.%2)").arg(suffix.toUpper(), suffix));
-    if (!path.isEmpty())
-        saveAs(path.endsWith(QLatin1Char('.') + suffix) ? path : path + QLatin1Char('.') + suffix);
-}
-
-void PlotFrame::openContextMenu(const QPoint& globalPosition)
-{
-    QMenu menu(this);
-    connect(menu.addAction(tr("Copy image")), &QAction::triggered, this, &PlotFrame::copyImage);
-    connect(menu.addAction(tr("Copy data")), &QAction::triggered, this, &PlotFrame::copyData);
-    menu.addSeparator();
-    for (const QString& suffix : {QStringLiteral("png"), QStringLiteral("svg"), QStringLiteral("csv")})
-        connect(menu.addAction(tr("Save as %1…").arg(suffix.toUpper())), &QAction::triggered, this,
-                [this, suffix] { saveWithDialog(suffix); });
-    menu.addSeparator();
-    connect(menu.addAction(tr("Reset zoom")), &QAction::triggered, this, [this] { resetZoom(); });
-    menu.exec(globalPosition);
 }
 
 void PlotFrame::zoom(const QPointF& at, double factor, bool vertical)

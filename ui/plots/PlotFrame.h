@@ -12,11 +12,13 @@ class QCustomPlot;
 class QFrame;
 class QHBoxLayout;
 class QLabel;
+class QMenu;
 class QToolButton;
 
 namespace sigmascope::ui {
 
 enum class Series;
+struct Exportable;
 class ElidedLabel;
 class PlotOverlay;
 
@@ -50,9 +52,18 @@ public:
     /// Badge of the header: where the shown numbers come from.
     void setSource(Source source, const QString& words = {});
 
-    [[nodiscard]] QImage image() const;                   ///< frame without the header's controls
+    /// Whose data these are: named in every file that is saved.
+    void setSubject(const QString& subject);
+    [[nodiscard]] QImage image() const;                   ///< frame without the header's controls, twice as dense
+    [[nodiscard]] Exportable exportable() const;
+    [[nodiscard]] QString csv() const;                    ///< subject and units as comments, then dataAsCsv()
+    /// Units of the columns: "sigma: weight units"; empty if the header says it all.
+    [[nodiscard]] virtual QString dataUnits() const { return {}; }
     [[nodiscard]] virtual QString dataAsCsv() const = 0;  ///< what is drawn, full precision, one column a series
     virtual void resetZoom() = 0;
+
+    /// The entries of the context menu, for tests too.
+    void fillContextMenu(QMenu& menu);
 
 public slots:
     void copyImage();
@@ -68,6 +79,8 @@ signals:
 protected:
     [[nodiscard]] QCustomPlot* plot() const { return m_plot; }
     void setReady();
+    /// What kind of plot this is, in file names and headers: "spectrum".
+    void setTitle(const QString& title) { m_title = title; }
     [[nodiscard]] bool isStale() const { return m_state == State::Stale; }
     /// Legend entry that toggles a series; returns the button. Toggling calls seriesToggled().
     QToolButton* addLegend(Series series, const QString& text, const QString& explanation);
@@ -121,6 +134,7 @@ private:
     void zoomToBox(const QRectF& box);
     void openContextMenu(const QPoint& globalPosition);
     void saveWithDialog(const QString& suffix);
+    [[nodiscard]] QString plotTitle() const;
     // Positions are those of the plot widget.
     bool pressed(const QPointF& position, Qt::MouseButton button, Qt::KeyboardModifiers modifiers);
     void moved(const QPointF& position, Qt::KeyboardModifiers modifiers);
@@ -142,6 +156,7 @@ private:
     std::unique_ptr<Gesture> m_gesture;
     Source m_source = Source::None;
     QString m_sourceWords;
+    QString m_title, m_subject;
 };
 
 }  // namespace sigmascope::ui

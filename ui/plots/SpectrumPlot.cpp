@@ -46,6 +46,7 @@ SpectrumPlot::SpectrumPlot(QWidget* parent)
     connect(plot(), &QCustomPlot::beforeReplot, this, [this] { chooseLayout(); });
     connect(plot(), &QCustomPlot::afterLayout, this, [this] { layOut(); });
     setAccessibleName(tr("Spectrum"));
+    setTitle(QStringLiteral("spectrum"));
     showEmpty(tr("Select a layer to see its spectrum"));
 }
 
@@ -209,6 +210,11 @@ QString SpectrumPlot::dataAsCsv() const
         text += QLatin1Char('\n');
     }
     return text;
+}
+
+QString SpectrumPlot::dataUnits() const
+{
+    return QStringLiteral("sigma_W and sigma_E in weights, sigma_ES in weights times RMS of the input, errors relative");
 }
 
 void SpectrumPlot::resetZoom()

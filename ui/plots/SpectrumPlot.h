@@ -73,6 +73,7 @@ public:
     [[nodiscard]] int lowerBoundFrom() const;
 
     [[nodiscard]] QString dataAsCsv() const override;
+    [[nodiscard]] QString dataUnits() const override;
     void resetZoom() override;
 
 signals:
