@@ -77,7 +77,10 @@ protected:
         for (int step = 1; step <= 6; ++step)
             move(from + (to - from) * step / 6);
     }
-    [[nodiscard]] QPoint ground(int index) const { return {plot().barTop(index).x(), plot().geometryOf().bits().top() + 3}; }
+    [[nodiscard]] QPoint ground(int index) const
+    {
+        return {plot().barTop(index).x(), plot().geometryOf().bits().top() + 3};
+    }
     void clickColumn(int index) const { QTest::mouseClick(&plot(), Qt::LeftButton, {}, ground(index)); }
     /// Types into a cell of the rules as a person does.
     void typeRule(int row, int ruleColumn, const QString& text) const

@@ -82,8 +82,10 @@ void PlanPageTest::everyPlannableTensorHasItsColumn()
     QCOMPARE(down.bits, 4.0);
     QCOMPARE(down.rank, 32);
     QVERIFY(down.fused < 0);
-    QCOMPARE(columns[static_cast<std::size_t>(column(kQ1))].fused, columns[static_cast<std::size_t>(column(kK1))].fused);
-    QCOMPARE(columns[static_cast<std::size_t>(column(kGate1))].fused, columns[static_cast<std::size_t>(column(kUp1))].fused);
+    QCOMPARE(columns[static_cast<std::size_t>(column(kQ1))].fused,
+             columns[static_cast<std::size_t>(column(kK1))].fused);
+    QCOMPARE(columns[static_cast<std::size_t>(column(kGate1))].fused,
+             columns[static_cast<std::size_t>(column(kUp1))].fused);
     // Errors are known only where a preview is: none is made up.
     for (const auto& shown : columns)
         QCOMPARE(shown.hasError(), m_session->shownError(shown.tensor).has_value());
@@ -152,7 +154,8 @@ void PlanPageTest::aRangeMovesRelativelyAndPinsStay()
     release(QPoint(tick.x(), plot().yForRank(65)));
     const double octaves = std::log2((1.0 + plan(kGate1).rank) / 33);
     QVERIFY2(std::fabs(octaves - 1) < 0.1, qPrintable(QString::number(octaves)));
-    QVERIFY(std::abs(static_cast<int>(plan(kUp1).rank) - static_cast<int>(std::lround(9 * std::exp2(octaves) - 1))) <= 1);
+    QVERIFY(std::abs(static_cast<int>(plan(kUp1).rank) - static_cast<int>(std::lround(9 * std::exp2(octaves) - 1)))
+            <= 1);
     QCOMPARE(plan(kDown1).rank, 32U);
     QCOMPARE(m_session->undoStack().count(), steps + 1);
     m_session->undoStack().undo();
@@ -174,7 +177,8 @@ void PlanPageTest::fusedLayersMoveTogetherOnlyWhenAsked()
     QCOMPARE(plan(kGate1).grid, std::string("q8_0"));
     QCOMPARE(plan(kUp1).grid, std::string("q4_0"));
     m_session->undoStack().undo();
-    QTest::mouseClick(page().settings()->fusedBox(), Qt::LeftButton, {}, QPoint(8, page().settings()->fusedBox()->height() / 2));
+    QTest::mouseClick(page().settings()->fusedBox(), Qt::LeftButton, {},
+                      QPoint(8, page().settings()->fusedBox()->height() / 2));
     QVERIFY(page().settings()->isFusedTogether());
     raise();
     QCOMPARE(plan(kGate1).grid, std::string("q8_0"));

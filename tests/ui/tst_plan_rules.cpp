@@ -60,7 +60,8 @@ void PlanRulesTest::aPresetAppliesAsOneStepAndSparesPins()
     const QuantizationPlan before = m_session->plan();
     const int steps = m_session->undoStack().count();
     QListView* list = page().rules()->presetList();
-    const QModelIndexList rows = list->model()->match(list->model()->index(0, 0), Qt::DisplayRole, QStringLiteral("RTN, 8 bit"));
+    const QModelIndexList rows
+        = list->model()->match(list->model()->index(0, 0), Qt::DisplayRole, QStringLiteral("RTN, 8 bit"));
     QCOMPARE(rows.size(), 1);
     QVERIFY(afterRecipe([&] {
         list->setFocus();
@@ -169,7 +170,8 @@ void PlanRulesTest::aSavedRecipeGivesThePlanBack()
     QFile file(path);
     QVERIFY(file.open(QIODevice::ReadOnly));
     const QJsonObject json = QJsonDocument::fromJson(file.readAll()).object();
-    QCOMPARE(json.value(QStringLiteral("rules")).toArray().last().toObject().value(QStringLiteral("match")).toString(), QStringLiteral("down_proj"));
+    QCOMPARE(json.value(QStringLiteral("rules")).toArray().last().toObject().value(QStringLiteral("match")).toString(),
+             QStringLiteral("down_proj"));
     QCOMPARE(json.value(QStringLiteral("pins")).toArray().size(), 1);
 
     // Something else entirely, then the recipe: one step, the same plan.
@@ -211,7 +213,8 @@ void PlanRulesTest::theDiffSaysWhatChangedAndPutsItBack()
     m_session->chooseBits({tensor(kGate1), tensor(kUp1)}, 8);
     m_session->setRank({tensor(kDown2)}, 16);
     QTRY_COMPARE(table->model()->rowCount(), 2);
-    const auto cell = [table](int row, int modelColumn) { return table->model()->index(row, modelColumn).data().toString(); };
+    const auto cell
+        = [table](int row, int modelColumn) { return table->model()->index(row, modelColumn).data().toString(); };
     // Layers of a block that changed alike share a row; the largest change of size stands first.
     QCOMPARE(cell(0, ui::PlanDiffModel::Block), QStringLiteral("1"));
     QCOMPARE(cell(0, ui::PlanDiffModel::Layers), QStringLiteral("gate_proj + up_proj"));
@@ -222,7 +225,9 @@ void PlanRulesTest::theDiffSaysWhatChangedAndPutsItBack()
     QCOMPARE(cell(0, ui::PlanDiffModel::MiB), QStringLiteral("+0.19"));
     QVERIFY(page().diff()->summary().contains(QStringLiteral("3")));
     QTest::mouseClick(table->viewport(), Qt::LeftButton, {}, table->visualRect(table->model()->index(0, 1)).center());
-    QCOMPARE(m_session->selection(), (std::vector<std::size_t>{std::min(tensor(kGate1), tensor(kUp1)), std::max(tensor(kGate1), tensor(kUp1))}));
+    QCOMPARE(
+        m_session->selection(),
+        (std::vector<std::size_t>{std::min(tensor(kGate1), tensor(kUp1)), std::max(tensor(kGate1), tensor(kUp1))}));
     QTest::mouseClick(page().diff()->putBackButton(), Qt::LeftButton);
     QCOMPARE(plan(kGate1).grid, std::string("q4_0"));
     QCOMPARE(plan(kDown2).rank, 16U);
@@ -272,7 +277,9 @@ void PlanRulesTest::screenshotsOfBothThemes()
     ui::applyTheme(*qApp, dark ? ui::Appearance::Dark : ui::Appearance::Light);
     const QDir folder(QStringLiteral(SIGMASCOPE_BINARY_DIR "/screenshots"));
     QVERIFY(QDir().mkpath(folder.path()));
-    const QString suffix = QStringLiteral("-%1-%2.png").arg(dark ? QStringLiteral("dark") : QStringLiteral("light")).arg(qApp->devicePixelRatio());
+    const QString suffix = QStringLiteral("-%1-%2.png")
+                               .arg(dark ? QStringLiteral("dark") : QStringLiteral("light"))
+                               .arg(qApp->devicePixelRatio());
     const auto keep = [&](const char* name) {
         QTest::qWait(250);
         QVERIFY(m_window->grab().save(folder.filePath(QLatin1String(name) + suffix)));

@@ -18,7 +18,8 @@ namespace {
 bool isSame(const LayerPlan& a, const LayerPlan& b)
 {
     // A pin and the name of a preset are not stored.
-    return a.keep == b.keep && (a.keep || (a.grid == b.grid && a.rank == b.rank && a.factors == b.factors && a.metric == b.metric));
+    return a.keep == b.keep
+        && (a.keep || (a.grid == b.grid && a.rank == b.rank && a.factors == b.factors && a.metric == b.metric));
 }
 
 QString bitsText(const LayerPlan& plan)
@@ -33,7 +34,8 @@ QString fullText(const LayerPlan& plan)
 {
     if (plan.keep)
         return PlanDiffModel::tr("kept as stored");
-    return PlanDiffModel::tr("%1, rank %2, %3").arg(QString::fromStdString(plan.grid), QString::number(plan.rank), titleOf(plan.metric));
+    return PlanDiffModel::tr("%1, rank %2, %3")
+        .arg(QString::fromStdString(plan.grid), QString::number(plan.rank), titleOf(plan.metric));
 }
 
 QString arrow(const QString& before, const QString& after)
@@ -77,8 +79,10 @@ PlanDiffModel::Row PlanDiffModel::rowOf(const std::vector<std::size_t>& tensors,
     row.tensors = tensors;
     QStringList names;
     for (const std::size_t tensor : tensors) {
-        row.bytes += static_cast<double>(m_session.plannedBytes(tensor)) - static_cast<double>(m_session.plannedBytes(tensor, before.layers[tensor]));
-        names << layerShortName(m_session.topology().place(tensor), QString::fromStdString(m_session.tensor(tensor).name));
+        row.bytes += static_cast<double>(m_session.plannedBytes(tensor))
+            - static_cast<double>(m_session.plannedBytes(tensor, before.layers[tensor]));
+        names << layerShortName(m_session.topology().place(tensor),
+                                QString::fromStdString(m_session.tensor(tensor).name));
     }
     const LayerPlan& then = before.layers[tensors.front()];
     const LayerPlan& now = m_session.layer(tensors.front());
@@ -130,7 +134,8 @@ QString PlanDiffModel::asCsv() const
     QString csv = QStringLiteral("block,layers,bits,rank,added_bytes\n");
     for (const Row& row : m_rows)
         csv += QStringLiteral("%1,\"%2\",\"%3\",\"%4\",%5\n")
-                   .arg(row.text[Block], row.text[Layers], row.text[Bits], row.text[Rank], QString::number(row.bytes, 'f', 0));
+                   .arg(row.text[Block], row.text[Layers], row.text[Bits], row.text[Rank],
+                        QString::number(row.bytes, 'f', 0));
     return csv;
 }
 
@@ -154,7 +159,8 @@ QVariant PlanDiffModel::data(const QModelIndex& index, int role) const
     case Qt::ToolTipRole: return row.toolTip;
     case Qt::FontRole: return index.column() == Layers ? QVariant() : QVariant(ui::font(FontRole::Mono));
     case Qt::TextAlignmentRole:
-        return index.column() <= Layers ? QVariant(Qt::AlignLeft | Qt::AlignVCenter) : QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        return index.column() <= Layers ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
+                                        : QVariant(Qt::AlignRight | Qt::AlignVCenter);
     default: return {};
     }
 }
@@ -164,7 +170,8 @@ QVariant PlanDiffModel::headerData(int section, Qt::Orientation orientation, int
     if (orientation != Qt::Horizontal)
         return {};
     if (role == Qt::TextAlignmentRole)
-        return section <= Layers ? QVariant(Qt::AlignLeft | Qt::AlignVCenter) : QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        return section <= Layers ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
+                                 : QVariant(Qt::AlignRight | Qt::AlignVCenter);
     if (role != Qt::DisplayRole)
         return {};
     switch (section) {
@@ -206,7 +213,8 @@ QVariant FallbackModel::data(const QModelIndex& index, int role) const
         return {};
     const Fallback& fallback = m_fallbacks[static_cast<std::size_t>(index.row())];
     if (role == Qt::DisplayRole && index.column() == Layer)
-        return layerTitle(m_session.topology().place(fallback.tensor), QString::fromStdString(m_session.tensor(fallback.tensor).name));
+        return layerTitle(m_session.topology().place(fallback.tensor),
+                          QString::fromStdString(m_session.tensor(fallback.tensor).name));
     if (role == Qt::DisplayRole || role == Qt::ToolTipRole)
         return QString::fromStdString(fallback.detail);
     return {};

@@ -14,7 +14,8 @@ namespace {
 
 const QString kInherited = QStringLiteral("–");
 
-/// ".weight" goes, and what stands before the layer's own words: "model.layers.3.mlp.down_proj.weight" -> "mlp\.down_proj".
+/// ".weight" goes, and what stands before the layer's own words: "model.layers.3.mlp.down_proj.weight" ->
+/// "mlp\.down_proj".
 std::string patternFor(std::string name)
 {
     for (const std::string_view suffix : {".weight", ".bias"}) {
@@ -108,7 +109,8 @@ QVariant RulesModel::data(const QModelIndex& index, int role) const
     }
     case Qt::FontRole: return ui::font(FontRole::Mono);
     case Qt::TextAlignmentRole:
-        return index.column() == Pattern ? QVariant(Qt::AlignLeft | Qt::AlignVCenter) : QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        return index.column() == Pattern ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
+                                         : QVariant(Qt::AlignRight | Qt::AlignVCenter);
     case Qt::ToolTipRole:
         if (index.column() == Pattern)
             return QString::fromStdString(rule.match);
@@ -125,7 +127,8 @@ QVariant RulesModel::headerData(int section, Qt::Orientation orientation, int ro
     if (orientation != Qt::Horizontal)
         return {};
     if (role == Qt::TextAlignmentRole)
-        return section == Pattern ? QVariant(Qt::AlignLeft | Qt::AlignVCenter) : QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        return section == Pattern ? QVariant(Qt::AlignLeft | Qt::AlignVCenter)
+                                  : QVariant(Qt::AlignRight | Qt::AlignVCenter);
     if (role != Qt::DisplayRole)
         return {};
     switch (section) {

@@ -46,13 +46,15 @@ void EqualizerColumns::placeDepth(EqualizerView& view)
     for (std::size_t i = 0; i < m_tensors.size(); ++i) {
         const TensorPlace& place = topology.place(m_tensors[i]);
         const TensorPlace* before = i == 0 ? nullptr : &topology.place(m_tensors[i - 1]);
-        const bool isNewGroup = before == nullptr || before->block != place.block || (place.block < 0 && before->role != place.role);
+        const bool isNewGroup
+            = before == nullptr || before->block != place.block || (place.block < 0 && before->role != place.role);
         if (isNewGroup)
             view.groups.push_back(groupLabel(place));
         const bool isJoined = !isNewGroup && place.group != FusedGroup::None && before->group == place.group;
         if (place.group != FusedGroup::None && !isJoined)
             ++fused;
-        m_places.push_back({static_cast<int>(view.groups.size()) - 1, partOf(place.role), place.group == FusedGroup::None ? -1 : fused});
+        m_places.push_back({static_cast<int>(view.groups.size()) - 1, partOf(place.role),
+                            place.group == FusedGroup::None ? -1 : fused});
     }
 }
 
@@ -67,8 +69,9 @@ void EqualizerColumns::sortByDepth(EqualizerView& view)
         if (place.block == 0 && place.role != Role::Other && roles.size() < 12)
             roles << titleOf(place.role).section(QLatin1Char('_'), 0, 0);
     }
-    view.axisName = roles.isEmpty() ? Session::tr("Layers, in depth order")
-                                    : Session::tr("Block, in depth order; in each block %1").arg(roles.join(QLatin1Char(' ')));
+    view.axisName = roles.isEmpty()
+        ? Session::tr("Layers, in depth order")
+        : Session::tr("Block, in depth order; in each block %1").arg(roles.join(QLatin1Char(' ')));
 }
 
 void EqualizerColumns::sortByRole(EqualizerView& view)

@@ -107,7 +107,8 @@ void ModelMapPanel::setFolded(bool folded)
     m_isFolded = folded;
     m_fold->setChecked(folded);
     m_fold->setArrowType(folded ? Qt::RightArrow : Qt::DownArrow);
-    for (QWidget* part : {static_cast<QWidget*>(m_map), static_cast<QWidget*>(m_legend), static_cast<QWidget*>(m_choice)})
+    for (QWidget* part :
+         {static_cast<QWidget*>(m_map), static_cast<QWidget*>(m_legend), static_cast<QWidget*>(m_choice)})
         part->setVisible(!folded);
     updateGeometry();
 }
@@ -144,7 +145,8 @@ void ModelMapPanel::rebuild()
         m_cells.resize(static_cast<std::size_t>(m_rows.size()) * static_cast<std::size_t>(m_blocks));
         for (std::size_t i = 0; i < count; ++i) {
             const TensorPlace& place = m_session.topology().place(i);
-            const int row = place.block < 0 || !m_session.isPlannable(i) ? -1 : m_roleRow[static_cast<std::size_t>(place.role)];
+            const int row
+                = place.block < 0 || !m_session.isPlannable(i) ? -1 : m_roleRow[static_cast<std::size_t>(place.role)];
             if (row >= 0 && place.block < m_blocks)
                 m_cells[static_cast<std::size_t>(row * m_blocks + place.block)].push_back(i);
         }
@@ -196,7 +198,9 @@ void ModelMapPanel::refresh()
             if (std::isnan(shown))
                 shown = own;
             else if (std::isfinite(own))
-                shown = value == Value::Bytes ? shown + own : value == Value::Bits ? std::min(shown, own) : std::max(shown, own);
+                shown = value == Value::Bytes ? shown + own
+                    : value == Value::Bits    ? std::min(shown, own)
+                                              : std::max(shown, own);
         }
         view.values.push_back(shown);
     }

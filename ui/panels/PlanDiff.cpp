@@ -91,7 +91,8 @@ void PlanDiff::build()
     const int widths[] = {54, 0, 96, 96, 76};
     for (int column = 0; column < PlanDiffModel::ColumnCount; ++column) {
         const bool stretches = column == PlanDiffModel::Layers;
-        m_table->horizontalHeader()->setSectionResizeMode(column, stretches ? QHeaderView::Stretch : QHeaderView::Interactive);
+        m_table->horizontalHeader()->setSectionResizeMode(column,
+                                                          stretches ? QHeaderView::Stretch : QHeaderView::Interactive);
         if (!stretches)
             m_table->setColumnWidth(column, px(widths[column]));
     }
@@ -184,8 +185,10 @@ void PlanDiff::showView(View view)
     m_putBack->setEnabled(m_model->changedLayers() > 0);
     if (view == Changes) {
         const std::size_t layers = m_model->changedLayers();
-        m_summary->setText(layers == 0 ? QString() : tr("%1 · %2").arg(layerCount(layers), addedSize(m_model->addedBytes())));
-        m_empty->setText(m_session.isOpen() ? tr("Nothing has changed. Drag a bar, a tick or a range in the Equalizer, or apply a preset")
+        m_summary->setText(layers == 0 ? QString()
+                                       : tr("%1 · %2").arg(layerCount(layers), addedSize(m_model->addedBytes())));
+        m_empty->setText(m_session.isOpen() ? tr(
+                             "Nothing has changed. Drag a bar, a tick or a range in the Equalizer, or apply a preset")
                                             : QString());
         m_stack->setCurrentWidget(layers == 0 ? static_cast<QWidget*>(m_empty) : m_table);
         return;

@@ -42,7 +42,8 @@ PlanPage::PlanPage(Session& session, QWidget* parent)
     build();
     m_legendSoon.setSingleShot(true);
     m_legendSoon.setInterval(60);
-    connect(&m_legendSoon, &QTimer::timeout, this, [this] { m_legend->show(m_equalizer->view(), m_settings->isFusedTogether()); });
+    connect(&m_legendSoon, &QTimer::timeout, this,
+            [this] { m_legend->show(m_equalizer->view(), m_settings->isFusedTogether()); });
     connectPlot();
     connectSession();
     rebuild();
@@ -128,15 +129,17 @@ void PlanPage::connectPlot()
         m_session.select(m_columns.tensorsAt(columns), m_columns.tensorAt(current));
     });
     connect(m_equalizer, &EqualizerPlot::gestureStarted, this, &PlanPage::beginGesture);
-    connect(m_equalizer, &EqualizerPlot::bitsDragged, this, [this](int by) { m_session.moveBits(m_before, by, m_gesture); });
+    connect(m_equalizer, &EqualizerPlot::bitsDragged, this,
+            [this](int by) { m_session.moveBits(m_before, by, m_gesture); });
     connect(m_equalizer, &EqualizerPlot::rankDragged, this,
             [this](double octaves, int multiple) { m_session.moveRank(m_before, octaves, multiple, m_gesture); });
     connect(m_equalizer, &EqualizerPlot::gestureCancelled, this, [this] { m_session.restore(m_before, m_gesture); });
     connect(m_equalizer, &EqualizerPlot::bitsStepped, this, [this](const std::vector<int>& columns, int direction) {
         m_session.stepBits(m_columns.tensorsAt(columns), direction, keyGesture());
     });
-    connect(m_equalizer, &EqualizerPlot::bitsChosen, this,
-            [this](const std::vector<int>& columns, int bits) { m_session.chooseBits(m_columns.tensorsAt(columns), bits); });
+    connect(m_equalizer, &EqualizerPlot::bitsChosen, this, [this](const std::vector<int>& columns, int bits) {
+        m_session.chooseBits(m_columns.tensorsAt(columns), bits);
+    });
     connect(m_equalizer, &EqualizerPlot::rankStepped, this, [this](const std::vector<int>& columns, int by) {
         m_session.stepRank(m_columns.tensorsAt(columns), by, keyGesture());
     });
@@ -237,7 +240,8 @@ QString PlanPage::consequence(std::size_t tensor, EqualizerPlot::Handle dragged)
     }
     if (const auto error = m_session.shownError(tensor))
         parts << tr("error %1").arg(percent(error->value));
-    const double added = static_cast<double>(m_session.plannedBytes(tensor)) - static_cast<double>(m_session.plannedBytes(tensor, then));
+    const double added = static_cast<double>(m_session.plannedBytes(tensor))
+        - static_cast<double>(m_session.plannedBytes(tensor, then));
     parts << addedSize(added);
     if (m_before.size() > 1)
         parts << layerCount(m_before.size());
@@ -251,7 +255,8 @@ void PlanPage::refreshBubble(int column, EqualizerPlot::Handle dragged)
     const std::size_t tensor = m_columns.tensorAt(column);
     const EqualizerColumn& shown = m_equalizer->view().columns[static_cast<std::size_t>(column)];
     EqualizerPlot::Bubble bubble;
-    bubble.title = layerTitle(m_session.topology().place(tensor), QString::fromStdString(m_session.tensor(tensor).name));
+    bubble.title
+        = layerTitle(m_session.topology().place(tensor), QString::fromStdString(m_session.tensor(tensor).name));
     bubble.right = tensorSize(m_session.plannedBytes(tensor));
     if (dragged != EqualizerPlot::Handle::None && !m_before.empty() && m_before.front().first == tensor) {
         bubble.line = consequence(tensor, dragged);
@@ -278,7 +283,8 @@ void PlanPage::focusEqualizer()
 
 QList<QWidget*> PlanPage::regions() const
 {
-    return {m_equalizer, m_map->map(), m_diff->table(), m_rules->table()->isVisible() ? static_cast<QWidget*>(m_rules->table()) : m_rules->presetList()};
+    return {m_equalizer, m_map->map(), m_diff->table(),
+            m_rules->table()->isVisible() ? static_cast<QWidget*>(m_rules->table()) : m_rules->presetList()};
 }
 
 void PlanPage::resizeEvent(QResizeEvent* event)

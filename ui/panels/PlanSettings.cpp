@@ -62,7 +62,8 @@ int bitsOf(const LayerPlan& plan)
 
 QString layerCount(std::size_t count)
 {
-    return count == 1 ? PlanSettings::tr("1 layer") : PlanSettings::tr("%1 layers").arg(QLocale().toString(static_cast<qulonglong>(count)));
+    return count == 1 ? PlanSettings::tr("1 layer")
+                      : PlanSettings::tr("%1 layers").arg(QLocale().toString(static_cast<qulonglong>(count)));
 }
 
 QString selectionText(const Session& session)
@@ -71,7 +72,8 @@ QString selectionText(const Session& session)
     if (!session.isOpen() || layers.empty())
         return {};
     if (layers.size() == 1)
-        return layerTitle(session.topology().place(layers.front()), QString::fromStdString(session.tensor(layers.front()).name));
+        return layerTitle(session.topology().place(layers.front()),
+                          QString::fromStdString(session.tensor(layers.front()).name));
     std::set<int> blocks;
     for (const std::size_t layer : layers)
         blocks.insert(session.topology().place(layer).block);
@@ -82,7 +84,8 @@ QString selectionText(const Session& session)
     if (blocks.size() == 1)
         return PlanSettings::tr("block %1, %2").arg(QString::number(*blocks.begin()), count);
     const bool isRun = *blocks.rbegin() - *blocks.begin() + 1 == static_cast<int>(blocks.size());
-    return isRun ? PlanSettings::tr("blocks %1–%2, %3").arg(QString::number(*blocks.begin()), QString::number(*blocks.rbegin()), count)
+    return isRun ? PlanSettings::tr("blocks %1–%2, %3")
+                       .arg(QString::number(*blocks.begin()), QString::number(*blocks.rbegin()), count)
                  : PlanSettings::tr("%1 blocks, %2").arg(QString::number(blocks.size()), count);
 }
 
@@ -115,7 +118,8 @@ PlanSettings::PlanSettings(Session& session, QWidget* parent)
     connect(m_fused, &QCheckBox::toggled, this, &PlanSettings::fusedTogetherChanged);
     connect(m_target, &QLineEdit::editingFinished, this, &PlanSettings::targetEdited);
     connect(m_unit, &QComboBox::activated, this, &PlanSettings::targetEdited);
-    connect(m_context, &QSpinBox::valueChanged, this, [this](int tokens) { m_session.setContext(static_cast<std::uint64_t>(tokens)); });
+    connect(m_context, &QSpinBox::valueChanged, this,
+            [this](int tokens) { m_session.setContext(static_cast<std::uint64_t>(tokens)); });
     refresh();
     refreshTarget();
 }
@@ -226,13 +230,16 @@ void PlanSettings::refresh()
     m_caption->setText(selectionText(m_session));
     std::vector<std::size_t> layers;
     if (m_session.isOpen()) {
-        std::ranges::copy_if(m_session.selection(), std::back_inserter(layers), [this](std::size_t i) { return m_session.isPlannable(i); });
+        std::ranges::copy_if(m_session.selection(), std::back_inserter(layers),
+                             [this](std::size_t i) { return m_session.isPlannable(i); });
         const bool isNeeded = needsFusedAlike(m_session.plan().target);
         if (isNeeded)
             m_fused->setChecked(true);
         m_fused->setEnabled(!isNeeded);
-        m_fused->setToolTip(isNeeded ? tr("The target's runtimes merge these layers: they need the same grid and rank")
-                                     : tr("llama.cpp keeps these layers apart: they may differ. Checked, they move together all the same"));
+        m_fused->setToolTip(
+            isNeeded
+                ? tr("The target's runtimes merge these layers: they need the same grid and rank")
+                : tr("llama.cpp keeps these layers apart: they may differ. Checked, they move together all the same"));
     }
     m_bits->setEnabled(!layers.empty());
     refreshBits(layers);
@@ -255,15 +262,18 @@ void PlanSettings::refreshBits(const std::vector<std::size_t>& layers)
     QList<Segment> segments;
     for (const int width : {2, 3, 4, 5, 6, 8}) {
         const bool isThere = layers.empty() || available.contains(width);
-        segments << Segment{width, QString::number(width), isThere,
-                            isThere ? QString() : tr("Neither the grid of these layers nor GGUF has %1 bits for their rows").arg(width)};
+        segments << Segment{
+            width, QString::number(width), isThere,
+            isThere ? QString()
+                    : tr("Neither the grid of these layers nor GGUF has %1 bits for their rows").arg(width)};
     }
     segments << Segment{kKept, tr("kept"), true, tr("Stays as it is stored")};
     m_bits->setSegments(segments);
     m_bits->setValue(counts.size() == 1 ? std::optional(counts.begin()->first) : std::nullopt);
     QStringList mixed;
     for (const auto& [width, count] : counts)
-        mixed << tr("%1 × %2", "bits × layers").arg(width == kKept ? tr("kept") : QString::number(width), QString::number(count));
+        mixed << tr("%1 × %2", "bits × layers")
+                     .arg(width == kKept ? tr("kept") : QString::number(width), QString::number(count));
     m_bits->setMixedText(counts.size() > 1 ? mixed.join(QStringLiteral(", ")) : QString());
 }
 
@@ -295,7 +305,8 @@ void PlanSettings::rankEdited()
     const int rank = m_rank->text().trimmed().toInt(&isNumber);
     if (isNumber && rank >= 0) {
         std::vector<std::size_t> layers = reached();
-        std::erase_if(layers, [this](std::size_t layer) { return m_session.layer(layer).keep || !m_session.canCorrect(layer); });
+        std::erase_if(
+            layers, [this](std::size_t layer) { return m_session.layer(layer).keep || !m_session.canCorrect(layer); });
         m_session.setRank(layers, rank);
     }
     refresh();  // what is no rank gives way to what is
@@ -316,7 +327,8 @@ void PlanSettings::stepRank(int by)
 void PlanSettings::refreshTarget()
 {
     const bool isOpen = m_session.isOpen();
-    for (QWidget* part : {static_cast<QWidget*>(m_target), static_cast<QWidget*>(m_unit), static_cast<QWidget*>(m_context)})
+    for (QWidget* part :
+         {static_cast<QWidget*>(m_target), static_cast<QWidget*>(m_unit), static_cast<QWidget*>(m_context)})
         part->setEnabled(isOpen);
     m_context->setValue(static_cast<int>(std::min<std::uint64_t>(m_session.context(), 1 << 24)));
     if (!isOpen || !m_session.target()) {
@@ -324,7 +336,8 @@ void PlanSettings::refreshTarget()
             m_target->clear();
         setBadEdge(m_target, false);
         if (isOpen && m_session.estimate() && m_target->text().isEmpty())
-            m_unit->setCurrentIndex(m_unit->findData(m_session.estimate()->total >= 1'000'000'000 ? Gigabytes : Megabytes));
+            m_unit->setCurrentIndex(
+                m_unit->findData(m_session.estimate()->total >= 1'000'000'000 ? Gigabytes : Megabytes));
         m_targetNote->setText({});
         return;
     }

@@ -86,8 +86,9 @@ public:
         painter->drawText(row, Qt::AlignRight | Qt::AlignVCenter, right);
         const int used = right.isEmpty() ? 0 : painter->fontMetrics().horizontalAdvance(right) + px(8);
         const QRect facts = row.adjusted(px(104), 0, -used, 0);
-        painter->drawText(facts, Qt::AlignLeft | Qt::AlignVCenter,
-                          painter->fontMetrics().elidedText(index.data(FactsRole).toString(), Qt::ElideRight, facts.width()));
+        painter->drawText(
+            facts, Qt::AlignLeft | Qt::AlignVCenter,
+            painter->fontMetrics().elidedText(index.data(FactsRole).toString(), Qt::ElideRight, facts.width()));
         if (hasFocus) {
             painter->setPen(QPen(theme.acc, 1));
             painter->setBrush(Qt::NoBrush);
@@ -233,11 +234,14 @@ void RulesPanel::buildPresets()
     for (const Preset& preset : presets()) {
         auto* item = new QStandardItem(words(preset.title));
         item->setData(words(preset.id), IdRole);
-        const QString facts = preset.rank == 0 ? tr("no correction")
-                                               : tr("rank %1, %2").arg(QString::number(preset.rank), titleOf(preset.metric));
+        const QString facts = preset.rank == 0
+            ? tr("no correction")
+            : tr("rank %1, %2").arg(QString::number(preset.rank), titleOf(preset.metric));
         item->setData(facts, FactsRole);
-        item->setToolTip(preset.needs.empty() ? words(preset.source)
-                                              : tr("%1\nNeeds calibration; without it the correction follows the weights alone").arg(words(preset.source)));
+        item->setToolTip(preset.needs.empty()
+                             ? words(preset.source)
+                             : tr("%1\nNeeds calibration; without it the correction follows the weights alone")
+                                   .arg(words(preset.source)));
         item->setData(tr("%1, %2").arg(words(preset.title), facts), Qt::AccessibleTextRole);
         item->setEditable(false);
         m_presetModel->appendRow(item);

@@ -13,8 +13,9 @@ namespace {
 /// Keys that the window gives to layers as well: here they mean the columns.
 bool isOwnKey(int key)
 {
-    return key == Qt::Key_Plus || key == Qt::Key_Minus || key == Qt::Key_Equal || key == Qt::Key_Underscore || key == Qt::Key_Space
-        || key == Qt::Key_Up || key == Qt::Key_Down || key == Qt::Key_Left || key == Qt::Key_Right || (key >= Qt::Key_0 && key <= Qt::Key_8);
+    return key == Qt::Key_Plus || key == Qt::Key_Minus || key == Qt::Key_Equal || key == Qt::Key_Underscore
+        || key == Qt::Key_Space || key == Qt::Key_Up || key == Qt::Key_Down || key == Qt::Key_Left
+        || key == Qt::Key_Right || (key >= Qt::Key_0 && key <= Qt::Key_8);
 }
 
 }  // namespace
@@ -85,7 +86,8 @@ void EqualizerPlot::keyPressEvent(QKeyEvent* event)
         return cancelGesture();
     if (m_view.columns.empty())
         return QWidget::keyPressEvent(event);
-    const bool shift = event->modifiers().testFlag(Qt::ShiftModifier), control = event->modifiers().testFlag(Qt::ControlModifier);
+    const bool shift = event->modifiers().testFlag(Qt::ShiftModifier),
+               control = event->modifiers().testFlag(Qt::ControlModifier);
     const std::vector<int> reached = m_current ? reachOf(*m_current) : std::vector<int>{};
     switch (event->key()) {
     case Qt::Key_Left:

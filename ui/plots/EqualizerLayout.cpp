@@ -90,7 +90,9 @@ void EqualizerLayout::fit(const EqualizerView& view, const QSize& size, int want
         do {
             placeColumns(view, pitch);
             // The first guess is nearly right: gaps grow with the pitch.
-            const int guess = m_contentWidth == 0 ? pitch : static_cast<int>(static_cast<std::int64_t>(pitch) * m_rank.width() / m_contentWidth);
+            const int guess = m_contentWidth == 0
+                ? pitch
+                : static_cast<int>(static_cast<std::int64_t>(pitch) * m_rank.width() / m_contentWidth);
             pitch = std::min(pitch - 1, std::max(guess, kLeastPitch));
         } while (m_contentWidth > m_rank.width() && m_pitch > kLeastPitch);
     } else {

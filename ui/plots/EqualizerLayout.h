@@ -11,8 +11,8 @@
 
 namespace sigmascope::ui {
 
-/// Columns on a whole-pixel pitch, three rects above each other, and the scales of their axes. Cheap to copy but for the
-/// column positions; those are computed once per view, zoom or width: O(columns).
+/// Columns on a whole-pixel pitch, three rects above each other, and the scales of their axes. Cheap to copy but for
+/// the column positions; those are computed once per view, zoom or width: O(columns).
 class EqualizerLayout {
 public:
     /// Smallest pitch that is drawn; below it the columns scroll.
@@ -40,7 +40,10 @@ public:
 
     /// Left edge of a column's bar, in widget pixels (may lie outside the rects).
     [[nodiscard]] int barLeft(int column) const { return slotLeft(column) + (m_pitch - m_bar) / 2; }
-    [[nodiscard]] int slotLeft(int column) const { return m_rank.left() + m_offset + m_left[static_cast<std::size_t>(column)] - m_scroll; }
+    [[nodiscard]] int slotLeft(int column) const
+    {
+        return m_rank.left() + m_offset + m_left[static_cast<std::size_t>(column)] - m_scroll;
+    }
     /// Column whose slot holds x, or the nearest; -1 when there is none or x lies left or right of all by a pitch.
     [[nodiscard]] int columnAt(int x) const;
     /// The same, clamped to the first and last.

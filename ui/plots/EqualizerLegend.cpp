@@ -36,7 +36,8 @@ void EqualizerLegend::show(const EqualizerView& view, bool isFusedTogether)
     QStringList words;
     for (const int width : m_widths)
         words << tr("%1 bits").arg(width);
-    setToolTip(tr("Bits: %1. An outline stands for a layer that is kept as stored. Error: a full bar is measured, a faint one with "
+    setToolTip(tr("Bits: %1. An outline stands for a layer that is kept as stored. Error: a full bar is measured, a "
+                  "faint one with "
                   "a cap is estimated, none is not known yet")
                    .arg(words.join(QStringLiteral(", "))));
     updateGeometry();
@@ -63,7 +64,8 @@ int EqualizerLegend::lay(QPainter* painter, int room) const
         if (painter != nullptr) {
             painter->setFont(ui::font(role));
             painter->setPen(theme.tx2);
-            painter->drawText(QRect(x, 0, metrics.horizontalAdvance(text) + 1, px(20)), Qt::AlignLeft | Qt::AlignVCenter, text);
+            painter->drawText(QRect(x, 0, metrics.horizontalAdvance(text) + 1, px(20)),
+                              Qt::AlignLeft | Qt::AlignVCenter, text);
         }
         x += metrics.horizontalAdvance(text);
     };
@@ -101,7 +103,8 @@ int EqualizerLegend::lay(QPainter* painter, int room) const
     if (m_hasEstimated)
         source(Source::Estimated);
     if (m_hasPins)
-        entry(tr("pinned"), px(9), [&](int left) { paintEqualizerPin(*painter, QPoint(left + 4 * std::max(1, px(1)), middle + px(5))); });
+        entry(tr("pinned"), px(9),
+              [&](int left) { paintEqualizerPin(*painter, QPoint(left + 4 * std::max(1, px(1)), middle + px(5))); });
     if (m_hasFused)
         entry(m_isTogether ? tr("fused, moves together") : tr("fused by some runtimes"), px(12), [&](int left) {
             const int top = middle - px(1), height = px(4);

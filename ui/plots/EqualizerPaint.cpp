@@ -55,7 +55,8 @@ void paintEqualizerPin(QPainter& painter, const QPoint& tip)
 {
     const int unit = std::max(1, px(1));
     const auto bar = [&](int left, int top, int width, int height) {
-        painter.fillRect(QRect(tip.x() + left * unit, tip.y() + top * unit, width * unit, height * unit), Theme::current().ink);
+        painter.fillRect(QRect(tip.x() + left * unit, tip.y() + top * unit, width * unit, height * unit),
+                         Theme::current().ink);
     };
     bar(-3, -10, 7, 2);
     bar(-2, -8, 5, 3);
@@ -91,7 +92,8 @@ void EqualizerPlot::paintAxes(QPainter& painter) const
     const auto line = [&](const QRect& rect, int y, const QString& label) {
         painter.fillRect(QRect(rect.left(), y, rect.width(), 1), theme.grid);
         painter.setPen(theme.tx2);
-        painter.drawText(QRect(0, y - ascent, rect.left() - px(9), 2 * ascent), Qt::AlignRight | Qt::AlignVCenter, label);
+        painter.drawText(QRect(0, y - ascent, rect.left() - px(9), 2 * ascent), Qt::AlignRight | Qt::AlignVCenter,
+                         label);
     };
     const QRect& rank = m_layout->rank();
     line(rank, rank.bottom(), QStringLiteral("0"));
@@ -232,7 +234,8 @@ void EqualizerPlot::paintGroupLabels(QPainter& painter) const
     painter.setFont(ui::font(FontRole::Caption));
     painter.setPen(theme.tx2);
     const QRect line(m_layout->rank().left(), top + height, m_layout->rank().width(), px(17));
-    painter.drawText(line, Qt::AlignCenter, painter.fontMetrics().elidedText(m_view.axisName, Qt::ElideRight, line.width()));
+    painter.drawText(line, Qt::AlignCenter,
+                     painter.fontMetrics().elidedText(m_view.axisName, Qt::ElideRight, line.width()));
 }
 
 void EqualizerPlot::paintOverview(QPainter& painter) const
@@ -253,7 +256,9 @@ void EqualizerPlot::paintOverview(QPainter& painter) const
         }
         painter.fillRect(QRect(band.left() + x, band.top(), 1, band.height()), theme.bits(least));
     }
-    const auto at = [&](int content) { return band.left() + static_cast<int>(std::int64_t{band.width()} * content / m_layout->contentWidth()); };
+    const auto at = [&](int content) {
+        return band.left() + static_cast<int>(std::int64_t{band.width()} * content / m_layout->contentWidth());
+    };
     const int left = at(m_layout->scroll());
     const int right = std::max(left + px(6), at(m_layout->scroll() + m_layout->rank().width()));
     painter.setPen(QPen(theme.ink, 1));
@@ -319,10 +324,12 @@ void EqualizerPlot::paintOverlay(QPainter& painter) const
         const QPoint top = barTop(column);
         const int left = m_layout->barLeft(column);
         painter.setPen(QPen(colour, 1));
-        painter.drawRect(QRect(left - 1, top.y() - 1, m_layout->barWidth() + 1, m_layout->bits().bottom() + 1 - top.y()));
+        painter.drawRect(
+            QRect(left - 1, top.y() - 1, m_layout->barWidth() + 1, m_layout->bits().bottom() + 1 - top.y()));
         if (m_view.columns[static_cast<std::size_t>(column)].maxRank > 0) {
             const int head = px(7) | 1;
-            painter.fillRect(QRect(left + m_layout->barWidth() / 2 - head / 2, tick(column).y() - 1, head, px(4)), colour);
+            painter.fillRect(QRect(left + m_layout->barWidth() / 2 - head / 2, tick(column).y() - 1, head, px(4)),
+                             colour);
         }
     };
     painter.save();
@@ -379,7 +386,8 @@ QString EqualizerPlot::dataAsCsv() const
     for (const EqualizerColumn& column : m_view.columns) {
         csv += QStringLiteral("%1,\"%2\",%3,%4,%5,%6,%7,%8\n")
                    .arg(column.tensor)
-                   .arg(QString(m_view.groups[static_cast<std::size_t>(column.group)]).replace(QLatin1Char('"'), QStringLiteral("\"\"")))
+                   .arg(QString(m_view.groups[static_cast<std::size_t>(column.group)])
+                            .replace(QLatin1Char('"'), QStringLiteral("\"\"")))
                    .arg(column.isKept ? 1 : 0)
                    .arg(column.isKept ? QString() : QString::number(column.bits))
                    .arg(column.rank)

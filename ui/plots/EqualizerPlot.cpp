@@ -139,7 +139,9 @@ std::vector<int> EqualizerPlot::reachOf(int column) const
         reached = std::move(all);
     }
     // A pin protects from a gesture on many, not from the hand on this very layer.
-    std::erase_if(reached, [this, column](int one) { return one == column || m_view.columns[static_cast<std::size_t>(one)].isPinned; });
+    std::erase_if(reached, [this, column](int one) {
+        return one == column || m_view.columns[static_cast<std::size_t>(one)].isPinned;
+    });
     reached.insert(reached.begin(), column);
     return reached;
 }
@@ -147,7 +149,8 @@ std::vector<int> EqualizerPlot::reachOf(int column) const
 QPoint EqualizerPlot::barTop(int column) const
 {
     const EqualizerColumn& shown = m_view.columns[static_cast<std::size_t>(column)];
-    return {m_layout->barLeft(column) + m_layout->barWidth() / 2, m_layout->yOfBits(shown.isKept ? kBitsTop : shown.bits)};
+    return {m_layout->barLeft(column) + m_layout->barWidth() / 2,
+            m_layout->yOfBits(shown.isKept ? kBitsTop : shown.bits)};
 }
 
 QPoint EqualizerPlot::tick(int column) const
@@ -210,7 +213,8 @@ void EqualizerPlot::dragRank(const QPoint& position, Qt::KeyboardModifiers modif
 
 void EqualizerPlot::dragRange(const QPoint& position)
 {
-    const int column = m_layout->nearestColumn(std::clamp(position.x(), m_layout->rank().left(), m_layout->rank().right()));
+    const int column
+        = m_layout->nearestColumn(std::clamp(position.x(), m_layout->rank().left(), m_layout->rank().right()));
     if (column < 0)
         return;
     // Past an edge the columns come along.
@@ -242,7 +246,8 @@ void EqualizerPlot::mousePressEvent(QMouseEvent* event)
         return;
     const bool isPlain = (event->modifiers() & (Qt::ShiftModifier | Qt::ControlModifier)) == Qt::NoModifier;
     const Handle handle = handleAt(position);
-    if (handle != Handle::None && (isPlain || handle == Handle::Rank) && !event->modifiers().testFlag(Qt::ControlModifier)) {
+    if (handle != Handle::None && (isPlain || handle == Handle::Rank)
+        && !event->modifiers().testFlag(Qt::ControlModifier)) {
         beginHandle(position, column, handle);
         hover(column);
         return;
@@ -319,7 +324,8 @@ void EqualizerPlot::clickColumn(int column, Qt::KeyboardModifiers modifiers)
             columns.erase(at);
         else if (at == columns.end() || *at != column)
             columns.insert(at, column);
-        emit selectionWished(columns, isSelected(column) && columns.size() < m_selection.size() ? columns.front() : column);
+        emit selectionWished(columns,
+                             isSelected(column) && columns.size() < m_selection.size() ? columns.front() : column);
     } else {
         m_anchor = column;
         emit selectionWished({column}, column);

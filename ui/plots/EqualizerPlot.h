@@ -123,7 +123,8 @@ private:
     void step(int by, bool extend);
     void stepBlock(int direction, bool extend);
     void moveTo(int column, bool extend);
-    /// Columns that a gesture on @p column reaches: the selection if it holds it, and fused mates where they move along.
+    /// Columns that a gesture on @p column reaches: the selection if it holds it, and fused mates where they move
+    /// along.
     [[nodiscard]] std::vector<int> reachOf(int column) const;
     [[nodiscard]] std::vector<int> matesOf(int column) const;
     [[nodiscard]] bool isSelected(int column) const;

@@ -107,7 +107,8 @@ const Grid* nearestGrid(const std::map<int, const Grid*>& grids, int bits)
 
 }  // namespace
 
-Result<std::shared_ptr<const RecipeState>> resolveRecipe(Recipe recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+Result<std::shared_ptr<const RecipeState>> resolveRecipe(Recipe recipe, const Checkpoint& checkpoint,
+                                                         const ModelTopology& topology)
 {
     auto state = std::make_shared<RecipeState>();
     auto resolved = resolve(recipe, checkpoint, topology);
@@ -198,7 +199,8 @@ void Session::applyPreset(const QString& id)
     Recipe recipe = m_recipe->recipe;
     recipe.defaults = preset->defaults;
     const Preset* known = findPreset(id.toStdString());
-    const QString title = known == nullptr ? id : QString::fromUtf8(known->title.data(), static_cast<int>(known->title.size()));
+    const QString title
+        = known == nullptr ? id : QString::fromUtf8(known->title.data(), static_cast<int>(known->title.size()));
     startRecipe(std::move(recipe), tr("Apply %1").arg(title), RecipeReach::Unpinned);
 }
 
@@ -216,7 +218,8 @@ void Session::openRecipe(const QString& path)
     if (!isOpen())
         return;
     m_recipeJob.start(
-        [path, checkpoint = m_checkpoint, topology = m_topology](const JobContext&) -> Result<std::shared_ptr<const RecipeState>> {
+        [path, checkpoint = m_checkpoint,
+         topology = m_topology](const JobContext&) -> Result<std::shared_ptr<const RecipeState>> {
             auto recipe = readRecipe(toPath(path));
             if (!recipe)
                 return passOn(recipe);
@@ -235,7 +238,8 @@ void Session::saveRecipe(const QString& path)
     if (!isOpen())
         return;
     m_saveJob.start(
-        [path, plan = m_plan, base = m_recipe, checkpoint = m_checkpoint, topology = m_topology](const JobContext&) -> Result<QString> {
+        [path, plan = m_plan, base = m_recipe, checkpoint = m_checkpoint,
+         topology = m_topology](const JobContext&) -> Result<QString> {
             const auto recipe = recipeOf(plan, *checkpoint, *topology, base->recipe);
             if (!recipe)
                 return passOn(recipe);
@@ -324,13 +328,16 @@ void Session::pushMove(const LayerPlans& before, const QString& text, quint64 ge
             changes.push_back({index, layer(index), std::move(after)});
     }
     if (isAny)
-        m_undo.push(new EditLayersCommand(std::move(changes), gesture, text, [this](const auto& plans) { applyPlans(plans); }));
+        m_undo.push(
+            new EditLayersCommand(std::move(changes), gesture, text, [this](const auto& plans) { applyPlans(plans); }));
 }
 
 void Session::moveBits(const LayerPlans& before, int by, quint64 gesture)
 {
     GridTable table;
-    const QString text = by == 0 ? tr("Change bits") : by > 0 ? tr("Raise bits by %1").arg(by) : tr("Lower bits by %1").arg(-by);
+    const QString text = by == 0 ? tr("Change bits")
+        : by > 0                 ? tr("Raise bits by %1").arg(by)
+                                 : tr("Lower bits by %1").arg(-by);
     pushMove(before, text, gesture, [&, this](std::size_t index, LayerPlan& plan) {
         const bool isInTheHand = index == before.front().first;
         if (by == 0 || !isPlannable(index) || (plan.keep && !isInTheHand))
@@ -382,7 +389,8 @@ void Session::stepRank(const std::vector<std::size_t>& tensors, int by, quint64 
     pushMove(plansOf(tensors), by > 0 ? tr("Raise rank by %1").arg(by) : tr("Lower rank by %1").arg(-by), gesture,
              [&, this](std::size_t index, LayerPlan& plan) {
                  if (!plan.keep && canCorrect(index))
-                     plan.rank = static_cast<std::uint32_t>(std::clamp(static_cast<int>(plan.rank) + by, 0, maxRank(index)));
+                     plan.rank
+                         = static_cast<std::uint32_t>(std::clamp(static_cast<int>(plan.rank) + by, 0, maxRank(index)));
              });
 }
 
@@ -391,7 +399,8 @@ void Session::putBack(const std::vector<std::size_t>& tensors, Since since)
     const QuantizationPlan* earlier = planSince(since);
     if (earlier == nullptr)
         return;
-    pushMove(plansOf(tensors), tr("Put back"), 0, [&](std::size_t index, LayerPlan& plan) { plan = earlier->layers[index]; });
+    pushMove(plansOf(tensors), tr("Put back"), 0,
+             [&](std::size_t index, LayerPlan& plan) { plan = earlier->layers[index]; });
 }
 
 }  // namespace sigmascope::ui

@@ -62,13 +62,16 @@ void ModelMap::setCurrent(std::optional<Cell> cell)
 
 float ModelMap::valueAt(Cell cell) const
 {
-    return m_view.values[static_cast<std::size_t>(cell.row) * static_cast<std::size_t>(m_view.columns) + static_cast<std::size_t>(cell.column)];
+    return m_view.values[static_cast<std::size_t>(cell.row) * static_cast<std::size_t>(m_view.columns)
+                         + static_cast<std::size_t>(cell.column)];
 }
 
 QString ModelMap::textOf(Cell cell) const
 {
     const float value = valueAt(cell);
-    const QString text = std::isinf(value) ? tr("no such layer") : std::isnan(value) ? tr("not known yet") : m_view.format(value);
+    const QString text = std::isinf(value) ? tr("no such layer")
+        : std::isnan(value)                ? tr("not known yet")
+                                           : m_view.format(value);
     return tr("Block %1 · %2 · %3").arg(QString::number(cell.column), m_view.rows[cell.row], text);
 }
 
@@ -139,7 +142,8 @@ void ModelMap::redraw()
 
 QRect ModelMap::cellRect(Cell cell) const
 {
-    return {m_area.left() + cell.column / m_pool * m_cellWidth, m_area.top() + cell.row * m_cellHeight, m_cellWidth, m_cellHeight};
+    return {m_area.left() + cell.column / m_pool * m_cellWidth, m_area.top() + cell.row * m_cellHeight, m_cellWidth,
+            m_cellHeight};
 }
 
 std::optional<ModelMap::Cell> ModelMap::cellAt(const QPoint& position) const
@@ -183,7 +187,8 @@ void ModelMap::paintEvent(QPaintEvent*)
     for (int row = 0; row < m_view.rows.size(); ++row) {
         const QRect label(0, m_area.top() + row * m_cellHeight, m_area.left() - px(8), m_cellHeight);
         // Rows thinner than their words are named every so often.
-        const int stride = std::max(1, (metrics.height() - px(3)) / m_cellHeight + (m_cellHeight < metrics.height() - px(3) ? 1 : 0));
+        const int stride = std::max(
+            1, (metrics.height() - px(3)) / m_cellHeight + (m_cellHeight < metrics.height() - px(3) ? 1 : 0));
         if (row % stride == 0)
             painter.drawText(label.adjusted(0, -px(4), 0, px(4)), Qt::AlignLeft | Qt::AlignVCenter,
                              metrics.elidedText(m_view.rows[row], Qt::ElideMiddle, label.width()));
@@ -197,7 +202,8 @@ void ModelMap::paintEvent(QPaintEvent*)
         const int stride = m_view.columns <= 16 ? 1 : m_view.columns <= 48 ? 8 : (m_view.columns / 6 + 7) / 8 * 8;
         if ((column % stride != 0 && column != m_view.columns - 1) || cell.center().x() - width / 2 < free)
             continue;
-        painter.drawText(QRect(cell.center().x() - width, m_area.bottom() + px(2), 2 * width, px(14)), Qt::AlignCenter, text);
+        painter.drawText(QRect(cell.center().x() - width, m_area.bottom() + px(2), 2 * width, px(14)), Qt::AlignCenter,
+                         text);
         free = cell.center().x() + width / 2 + px(8);
     }
     painter.setBrush(Qt::NoBrush);
@@ -217,7 +223,8 @@ void ModelMap::choose(Cell cell)
 {
     if (m_view.rows.isEmpty() || m_view.columns == 0)
         return;
-    cell = {std::clamp(cell.row, 0, static_cast<int>(m_view.rows.size()) - 1), std::clamp(cell.column, 0, m_view.columns - 1)};
+    cell = {std::clamp(cell.row, 0, static_cast<int>(m_view.rows.size()) - 1),
+            std::clamp(cell.column, 0, m_view.columns - 1)};
     setCurrent(cell);
     if (!std::isinf(valueAt(cell)))
         emit cellChosen(cell.row, cell.column);
@@ -289,10 +296,12 @@ QString ModelMap::dataAsCsv() const
         csv += QStringLiteral(",%1").arg(column);
     csv += QLatin1Char('\n');
     for (int row = 0; row < m_view.rows.size(); ++row) {
-        csv += QLatin1Char('"') + QString(m_view.rows[row]).replace(QLatin1Char('"'), QStringLiteral("\"\"")) + QLatin1Char('"');
+        csv += QLatin1Char('"') + QString(m_view.rows[row]).replace(QLatin1Char('"'), QStringLiteral("\"\""))
+            + QLatin1Char('"');
         for (int column = 0; column < m_view.columns; ++column) {
             const float value = valueAt({row, column});
-            csv += QLatin1Char(',') + (std::isfinite(value) ? QString::number(static_cast<double>(value), 'g', 9) : QString());
+            csv += QLatin1Char(',')
+                + (std::isfinite(value) ? QString::number(static_cast<double>(value), 'g', 9) : QString());
         }
         csv += QLatin1Char('\n');
     }
@@ -340,7 +349,9 @@ QSize ModelMapLegend::sizeHint() const
 {
     const QFontMetrics mono(ui::font(FontRole::MonoAxis));
     if (m_colours == ModelMapView::Colours::Bits)
-        return {static_cast<int>(kWidths.size()) * (px(9) + px(4) + mono.horizontalAdvance(QStringLiteral("8")) + px(6)), px(16)};
+        return {static_cast<int>(kWidths.size())
+                    * (px(9) + px(4) + mono.horizontalAdvance(QStringLiteral("8")) + px(6)),
+                px(16)};
     if (m_low.isEmpty())
         return {0, px(16)};
     return {mono.horizontalAdvance(m_low) + mono.horizontalAdvance(m_high) + px(12) + 6 * px(11), px(16)};
@@ -354,7 +365,8 @@ void ModelMapLegend::paintEvent(QPaintEvent*)
     painter.setPen(theme.tx2);
     const QFontMetrics metrics = painter.fontMetrics();
     const auto word = [&](int x, const QString& text) {
-        painter.drawText(QRect(x, 0, metrics.horizontalAdvance(text) + 1, height()), Qt::AlignVCenter | Qt::AlignLeft, text);
+        painter.drawText(QRect(x, 0, metrics.horizontalAdvance(text) + 1, height()), Qt::AlignVCenter | Qt::AlignLeft,
+                         text);
         return x + metrics.horizontalAdvance(text);
     };
     int x = 0;
