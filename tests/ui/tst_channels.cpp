@@ -32,6 +32,14 @@ namespace {
 
 constexpr const char* kLayer = "model.layers.2.mlp.down_proj.weight";
 
+/// A move of the pointer, to this very widget: which window lies under the pointer is not what is tested.
+void hover(QWidget* canvas, const QPoint& at)
+{
+    QMouseEvent move(QEvent::MouseMove, QPointF(at), QPointF(canvas->mapToGlobal(at)), Qt::NoButton, Qt::NoButton,
+                     Qt::NoModifier);
+    QApplication::sendEvent(canvas, &move);
+}
+
 /// 100,000 channels of noise with three that stand out.
 ui::ChannelsView manyChannels(std::size_t count = 100000)
 {
@@ -205,13 +213,13 @@ void ChannelsTest::theCursorReadsTheChannelUnderThePointer()
 {
     openLayer();
     for (const std::uint64_t channel : {std::uint64_t{3}, std::uint64_t{101}}) {
-        QTest::mouseMove(plot()->canvas(), plot()->positionOf(channel));
+        hover(plot()->canvas(), plot()->positionOf(channel));
         QVERIFY(plot()->cursorChannel().has_value());
         const auto at = *plot()->cursorChannel();
         QVERIFY(at >= channel - 1 && at <= channel + 1);  // two channels may share a pixel
         QVERIFY2(plot()->readout().contains(QStringLiteral("channel %1").arg(at)), qPrintable(plot()->readout()));
     }
-    QTest::mouseMove(plot()->canvas(), QPoint(2, 2));
+    hover(plot()->canvas(), QPoint(2, 2));
     QVERIFY(!plot()->cursorChannel().has_value());
 }
 
@@ -414,7 +422,7 @@ void ChannelsTest::screenshotsOfBothThemes()
         QCOMPARE(m_window->size(), size);  // nothing pushed the window wider
     };
     openLayer();
-    QTest::mouseMove(plot()->canvas(), plot()->positionOf(301));
+    hover(plot()->canvas(), plot()->positionOf(301));
     keep("channels-inputs");
     plot()->setSide(ChannelsPlot::Side::Outputs);
     plot()->setOrder(ChannelsPlot::Order::Sorted);
@@ -422,7 +430,7 @@ void ChannelsTest::screenshotsOfBothThemes()
     clickTab(3);
     auto* heat = m_window->inspectPage()->heatMap()->plot();
     QVERIFY(QTest::qWaitFor([&] { return heat->state() == PlotFrame::State::Ready && heat->tilesDrawn() > 0; }, 20000));
-    QTest::mouseMove(heat->canvas(), heat->positionOf(100, 200));
+    hover(heat->canvas(), heat->positionOf(100, 200));
     keep("heat-map");
     m_window->inspectPage()->heatMap()->analysis()->setQuantity(HeatQuantity::E);
     const QPointF at = heat->positionOf(120, 300);
@@ -433,7 +441,7 @@ void ChannelsTest::screenshotsOfBothThemes()
         QApplication::sendEvent(heat->canvas(), &wheel);
     }
     QTest::qWait(100);
-    QTest::mouseMove(heat->canvas(), at.toPoint());
+    hover(heat->canvas(), at.toPoint());
     keep("heat-map-near");
     ui::applyTheme(*qApp, ui::Appearance::Dark);
 }
