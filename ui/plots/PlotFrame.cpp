@@ -86,7 +86,7 @@ void PlotFrame::buildLayout()
     m_readout = new QLabel;
     m_readout->setFont(ui::font(FontRole::Mono));
     m_readout->setTextFormat(Qt::RichText);
-    m_readout->setMinimumHeight(px(31));
+    m_readout->setMinimumSize(1, px(31));  // long figures are cut, they do not push the window wider
     m_hint = new ElidedLabel;
     m_hint->setFont(ui::font(FontRole::Caption));
     m_hint->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
