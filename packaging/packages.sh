@@ -3,7 +3,7 @@
 
 run_packages="
   cmake ninja-build g++ pkg-config
-  qt6-base-dev qt6-svg-dev libqt6svg6 qt6-qpa-plugins qt6-tools-dev qt6-tools-dev-tools qt6-l10n-tools
+  qt6-base-dev qt6-svg-dev libqt6svg6 qt6-qpa-plugins qt6-tools-dev qt6-tools-dev-tools qt6-l10n-tools qt6-translations-l10n
   libgl1-mesa-dev libqcustomplot-dev libqcustomplot2.1-qt6
   libvulkan-dev libvulkan-volk-dev glslc
   libeigen3-dev libopenblas-dev liblapacke-dev

@@ -382,10 +382,6 @@
         <translation>Ausreißerkanäle</translation>
     </message>
     <message>
-        <source>At least three times the median, and more than five robust standard deviations above it on a log scale. Such channels decide the scales of the groups they fall in.</source>
-        <translation>Mindestens das Dreifache des Medians und auf logarithmischer Skala mehr als fünf robuste Standardabweichungen darüber. Solche Kanäle bestimmen die Skalen der Gruppen, in die sie fallen.</translation>
-    </message>
-    <message>
         <source>Channel</source>
         <translation>Kanal</translation>
     </message>
@@ -438,16 +434,16 @@
         <translation>für %1</translation>
     </message>
     <message>
-        <source>input</source>
-        <translation>Eingabe</translation>
-    </message>
-    <message>
         <source>None: no channel stands far above the others.</source>
         <translation>Keine: kein Kanal ragt weit über die anderen hinaus.</translation>
     </message>
     <message>
         <source>The first %1 of %2</source>
         <translation>Die ersten %1 von %2</translation>
+    </message>
+    <message>
+        <source>At least three times the median, and more than five robust standard deviations above it on a log scale. Such channels decide the scales of the groups they fall in. Of W: the weights; of S: the inputs&apos; size.</source>
+        <translation>Mindestens das Dreifache des Medians und auf logarithmischer Skala mehr als fünf robuste Standardabweichungen darüber. Solche Kanäle bestimmen die Skalen der Gruppen, in die sie fallen. Von W: die Gewichte; von S: die Größe der Eingaben.</translation>
     </message>
 </context>
 <context>
@@ -1186,6 +1182,10 @@ darüber</translation>
     <message>
         <source>error %1 → %2 · +%3 bpw · %4</source>
         <translation>Fehler %1 → %2 · +%3 bpw · %4</translation>
+    </message>
+    <message>
+        <source>Views of the layer</source>
+        <translation>Ansichten der Schicht</translation>
     </message>
 </context>
 <context>
@@ -2671,7 +2671,7 @@ ist %3</translation>
     </message>
     <message>
         <source>first match wins</source>
-        <translation>der erste Treffer gilt</translation>
+        <translation>erster Treffer gilt</translation>
     </message>
     <message>
         <source>Add a rule for layers named like the selected one</source>
@@ -2699,7 +2699,7 @@ ist %3</translation>
     </message>
     <message>
         <source>Enter or double-click applies</source>
-        <translation>Eingabe oder Doppelklick wendet an</translation>
+        <translation>Enter, Doppelklick: anwenden</translation>
     </message>
     <message>
         <source>no correction</source>

@@ -186,6 +186,9 @@ void GuidePanel::check()
         return;
     if (m_step != OpenSample && m_step != Finished && !isSampleOpen())
         return goTo(OpenSample);
+    // Opening selects a layer by itself, after it has told that it is done: that is not the user's choice.
+    if (m_step == PickLayer && !m_layerBefore)
+        m_layerBefore = m_session.current();
     if (!isDone())
         return;
     const int reached = m_step == OpenSample ? std::max<int>(PickLayer, Settings::guideStep()) : m_step + 1;
