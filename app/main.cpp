@@ -3,6 +3,7 @@
 
 #include "app/Composition.h"
 #include "core/tensor/Blas.h"
+#include "ui/Language.h"
 #include "ui/MainWindow.h"
 #include "ui/Theme.h"
 #include "ui/session/Session.h"
@@ -54,6 +55,8 @@ int main(int argc, char** argv)
     QCoreApplication::setApplicationName(QStringLiteral("sigmascope"));
     QCoreApplication::setApplicationVersion(QStringLiteral(SIGMASCOPE_VERSION));
     QGuiApplication::setDesktopFileName(QStringLiteral("sigmascope"));
+
+    sigmascope::ui::installLanguage(application, sigmascope::ui::Settings::language());
 
     QCommandLineParser parser;
     parser.setApplicationDescription(QCoreApplication::translate("main", "See what quantization does to every layer of a language model."));

@@ -114,6 +114,7 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     sections->setSpacing(px(8));
     auto* form = formLayout();
     m_method = combo("method");
+    m_method->setAccessibleName(tr("Method"));
     for (const Preset& preset : presets())
         m_method->addItem(text(preset.title), text(preset.id));
     form->addRow(label(tr("Method")), m_method);
@@ -143,6 +144,7 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     scroll->setWidget(content);
     scroll->setWidgetResizable(true);
     scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setFocusPolicy(Qt::NoFocus);  // its fields take the focus
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     auto* outer = new QVBoxLayout(this);
     outer->setContentsMargins(0, 0, 0, 0);
@@ -165,6 +167,7 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
     layout->addWidget(sectionTitle(tr("Grid"), this));
     auto* form = formLayout();
     m_grid = combo("grid");
+    m_grid->setAccessibleName(tr("Type"));
     for (const GridFamily& family : gridFamilies()) {
         m_grid->addItem(text(family.title), text(family.id));
         if (!targetCarries(family))
@@ -172,6 +175,7 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
     }
     m_bits = new SegmentedControl;
     m_bits->setObjectName(QStringLiteral("bits"));
+    m_bits->setAccessibleName(tr("Bits"));
     m_group = new QLabel;
     setTextLevel(m_group, TextLevel::Label);
     m_gridReason = caption({}, this);
@@ -207,8 +211,10 @@ void InspectorPanel::buildLowRank(QVBoxLayout* layout)
     row->addWidget(m_rank);
     row->addWidget(m_rankSlider, 1);
     m_factors = new SegmentedControl;
+    m_factors->setAccessibleName(tr("Factor bits"));
     m_factors->setSegments({{.value = 16, .text = QStringLiteral("16")}, {.value = 32, .text = QStringLiteral("32")}});
     m_metric = combo("metric");
+    m_metric->setAccessibleName(tr("Metric"));
     for (const MetricKind kind : {MetricKind::Plain, MetricKind::DiagonalRms, MetricKind::DiagonalLqer})
         m_metric->addItem(titleOf(kind), text(id(kind)));
     m_metricNote = caption({}, this);

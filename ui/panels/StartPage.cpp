@@ -10,6 +10,7 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
+#include <QToolButton>
 #include <QVBoxLayout>
 
 namespace sigmascope::ui {
@@ -77,14 +78,19 @@ StartPage::StartPage(bool hasSample, QWidget* parent)
 QWidget* StartPage::buildSample()
 {
     auto* strip = new QWidget;
-    auto* button = new QPushButton(tr("Open sample"));
+    auto* button = m_sample = new QPushButton(tr("Open sample"), strip);  // before the tour in the Tab order
     button->setObjectName(QStringLiteral("sample"));
+    auto* tour = new QToolButton(strip);
+    tour->setObjectName(QStringLiteral("tour"));
+    tour->setText(tr("Guided tour in five steps"));
+    tour->setFocusPolicy(Qt::StrongFocus);
     auto* words = new QVBoxLayout;
     words->setSpacing(px(2));
     auto* what = caption(tr("A real llama of 4 million weights in BF16, with its calibration"), this);
     what->setWordWrap(true);
     words->addWidget(sectionTitle(tr("Sample model"), this));
     words->addWidget(what);
+    words->addWidget(tour, 0, Qt::AlignLeft);
     auto* row = new QHBoxLayout;
     row->setSpacing(px(12));
     row->addLayout(words, 1);
@@ -96,6 +102,7 @@ QWidget* StartPage::buildSample()
     column->addLayout(row);
     column->addWidget(hairline(this));
     connect(button, &QPushButton::clicked, this, &StartPage::sampleRequested);
+    connect(tour, &QToolButton::clicked, this, &StartPage::tourRequested);
     return strip;
 }
 

@@ -23,12 +23,14 @@ public:
     void showOpening(const QString& path, double fraction, const QString& what);
     void showIdle();
     [[nodiscard]] QString message() const;
+    [[nodiscard]] QPushButton* sampleButton() const { return m_sample; }
     [[nodiscard]] QPushButton* recheckButton() const { return m_recheck; }
 
 signals:
     void openFileRequested();
     void openFolderRequested();
     void sampleRequested();
+    void tourRequested();
     void pathChosen(const QString& path);
     void cancelRequested();
 
@@ -39,6 +41,7 @@ private:
     QVBoxLayout* m_recent = nullptr;
     QLabel* m_recentHint = nullptr;
     QLabel* m_message = nullptr;
+    QPushButton* m_sample = nullptr;
     QPushButton* m_cancel = nullptr;
     QPushButton* m_recheck = nullptr;
     QString m_failedPath;
