@@ -113,6 +113,7 @@ void MainWindow::buildPages()
     close->setIcon(icon(QStringLiteral("close")));
     close->setAutoRaise(true);
     close->setToolTip(tr("Dismiss"));
+    close->setAccessibleName(tr("Dismiss"));
     connect(close, &QToolButton::clicked, m_messageBar, &QWidget::hide);
     auto* bar = new QHBoxLayout(m_messageBar);
     bar->setContentsMargins(px(12), px(4), px(6), px(4));
@@ -181,6 +182,7 @@ void MainWindow::buildStatusBar()
     m_jobStop->setIcon(icon(QStringLiteral("close")));
     m_jobStop->setAutoRaise(true);
     m_jobStop->setToolTip(tr("Stop"));
+    m_jobStop->setAccessibleName(tr("Stop"));
     m_jobStop->hide();
     m_device = new QComboBox;
     m_device->setAccessibleName(tr("Compute device"));
