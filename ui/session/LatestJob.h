@@ -107,7 +107,7 @@ public:
         };
         JobContext job{.stop = m_stop.get_token()};
         if (onProgress) {
-            job.progress = [post, onProgress, throttle = std::make_shared<Throttle>()](double fraction, std::string_view subject) {
+            job.progress = [post, onProgress = std::move(onProgress), throttle = std::make_shared<Throttle>()](double fraction, std::string_view subject) {
                 if (throttle->pass())
                     post([onProgress, fraction, text = QString::fromUtf8(subject.data(), static_cast<int>(subject.size()))] {
                         onProgress(fraction, text);

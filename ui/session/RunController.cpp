@@ -68,12 +68,13 @@ void RunController::saveReport(const QString& path)
                    {"Seed", std::to_string(m_plan.seed)}};
     m_reportJob.start(
         [input = std::move(input), path, plan = m_plan, checkpoint = m_checkpoint,
-         base = m_session.recipe().recipe](const JobContext& job) mutable -> Result<QString> {
+         base = m_session.recipe().recipe](const JobContext& job) -> Result<QString> {
             const auto recipe = recipeOf(plan, *checkpoint, ModelTopology(*checkpoint), base);
             if (!recipe)
                 return passOn(recipe);
-            input.recipe = dumpJson(toJson(*recipe), 2);
-            if (const Status written = writeReport(std::move(input), toPath(path), job); !written)
+            ReportInput whole = input;
+            whole.recipe = dumpJson(toJson(*recipe), 2);
+            if (const Status written = writeReport(std::move(whole), toPath(path), job); !written)
                 return passOn(written);
             return path;
         },
