@@ -64,7 +64,7 @@ bool usesCalibration(const QuantizationPlan& plan)
 }  // namespace
 
 Result<std::shared_ptr<const GgufPlanner>> GgufPlanner::create(std::shared_ptr<const Checkpoint> checkpoint,
-                                                               std::shared_ptr<const Checkpoint> templateGguf)
+                                                               const std::shared_ptr<const Checkpoint>& templateGguf)
 {
     auto planner = std::shared_ptr<GgufPlanner>(new GgufPlanner(std::move(checkpoint)));
     auto source = ggufSourceOf(*planner->m_checkpoint, templateGguf.get());

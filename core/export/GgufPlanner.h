@@ -29,7 +29,7 @@ struct GgufDesign {
 class GgufPlanner {
 public:
     [[nodiscard]] static Result<std::shared_ptr<const GgufPlanner>> create(std::shared_ptr<const Checkpoint> checkpoint,
-                                                                           std::shared_ptr<const Checkpoint> templateGguf = {});
+                                                                           const std::shared_ptr<const Checkpoint>& templateGguf = {});
 
     /// Exact sizes of the files a plan would become. NotRepresentable for plans that GGUF or llama.cpp cannot carry.
     [[nodiscard]] Result<SizeEstimate> estimate(const QuantizationPlan& plan, const Imatrix* calibration,

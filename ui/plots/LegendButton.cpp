@@ -3,6 +3,8 @@
 
 #include <QPainter>
 
+#include <cmath>
+
 namespace sigmascope::ui {
 
 LegendButton::LegendButton(Series series, const QString& text, QWidget* parent)
@@ -34,7 +36,7 @@ void LegendButton::paintEvent(QPaintEvent*)
     QPainter painter(this);
     const bool isDrawn = isEnabled() && isChecked();
     const QRect sample(px(4), 0, px(20), height());
-    const double y = height() / 2 + 0.5;
+    const double y = std::floor(0.5 * height()) + 0.5;
     if (m_sample == Sample::Fill) {
         const QRect box(sample.left(), height() / 2 - px(4), sample.width(), px(8));
         painter.fillRect(box, isDrawn ? theme.histogram : theme.line);

@@ -175,7 +175,7 @@ void RankSlider::keyPressEvent(QKeyEvent* event)
     default:
         break;
     }
-    QWidget::keyPressEvent(event);
+    QAbstractSlider::keyPressEvent(event);
 }
 
 void RankSlider::wheelEvent(QWheelEvent* event)
