@@ -64,15 +64,18 @@ double roundingErrorToFloat(std::span<const std::byte> bytes)
 Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
                                const Imatrix* calibration)
 {
-    const auto view = checkpoint.view(tensor);
-    if (!view)
-        return passOn(view);
     const TensorInfo& source = checkpoint.tensors()[tensor];
+    const auto view = checkpoint.view(tensor);
+    // A type nobody here knows has no view, but its bytes can be copied by a target that carries it.
+    const bool isOpaque = source.dtype == DType::Unknown && source.state == TensorState::Ok;
+    if (!view && !isOpaque)
+        return passOn(view);
     const DType stored = keptType(checkpoint, tensor);
     LayerOutcome outcome;
     outcome.layer.tensor = tensor;
-    outcome.result = {.tensor = tensor, .name = source.name, .grid = lowerCase(info(stored).name), .method = "keep"};
-    if (const std::uint64_t elements = view->elements(); elements != 0) {
+    outcome.result = {.tensor = tensor, .name = source.name, .method = "keep"};
+    outcome.result.grid = lowerCase(isOpaque ? std::string_view(source.unknownDtype) : info(stored).name);
+    if (const std::uint64_t elements = source.elements(); elements != 0) {
         const Bytes bytes
             = stored == source.dtype && source.unknownDtype.empty() ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);
         outcome.result.bitsPerWeight = 8.0 * static_cast<double>(bytes) / static_cast<double>(elements);
@@ -81,7 +84,8 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     if (stored == source.dtype || info(source.dtype).decodable)
         outcome.result.weightError
             = source.dtype == DType::F64 && stored == DType::F32 ? roundingErrorToFloat(view->bytes) : 0.0;
-    if (outcome.result.weightError == 0.0 && !reportingMetric(plan, calibration, source.name, view->cols()).isPlain())
+    const std::uint64_t cols = source.shape.empty() ? 1 : source.shape.back();
+    if (outcome.result.weightError == 0.0 && !reportingMetric(plan, calibration, source.name, cols).isPlain())
         outcome.result.metricError = 0.0;
     outcome.result.weightErrorRank0 = outcome.result.weightError;
     outcome.result.metricErrorRank0 = outcome.result.metricError;
