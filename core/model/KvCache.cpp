@@ -22,7 +22,8 @@ Result<KvShape> fromGguf(const Checkpoint& checkpoint)
     const auto architecture = keys.string("general.architecture");
     if (!architecture)
         return refuse(checkpoint, ErrorCode::InvalidMetadata, "general.architecture: missing, or no string");
-    const auto number = [&](std::string_view name) { return keys.u32(fmt::format("{}.{}", escaped(*architecture), name)); };
+    const auto number
+        = [&](std::string_view name) { return keys.u32(fmt::format("{}.{}", escaped(*architecture), name)); };
     const auto blocks = number("block_count");
     const auto embedding = number("embedding_length");
     const auto heads = number("attention.head_count");
@@ -45,7 +46,8 @@ Result<KvShape> fromGguf(const Checkpoint& checkpoint)
 
 Result<KvShape> kvShapeOf(const Checkpoint& checkpoint)
 {
-    Result<KvShape> shape = refuse(checkpoint, ErrorCode::NotRepresentable, "config.json is absent: the heads are not known");
+    Result<KvShape> shape
+        = refuse(checkpoint, ErrorCode::NotRepresentable, "config.json is absent: the heads are not known");
     if (checkpoint.format() == CheckpointFormat::Gguf) {
         shape = fromGguf(checkpoint);
     } else if (!checkpoint.config().is_null()) {
@@ -59,7 +61,8 @@ Result<KvShape> kvShapeOf(const Checkpoint& checkpoint)
                         .trainedContext = config->contextLength};
     }
     if (shape && (shape->blocks == 0 || shape->kvHeads == 0 || shape->keyLength == 0 || shape->valueLength == 0))
-        return refuse(checkpoint, ErrorCode::InvalidMetadata, "a model without blocks, heads or head length has no cache");
+        return refuse(checkpoint, ErrorCode::InvalidMetadata,
+                      "a model without blocks, heads or head length has no cache");
     return shape;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The references that devices are held to, held to something else themselves.
 
-#include "core/base/Random.h"
 #include "core/compute/ComputeBackend.h"
+#include "core/base/Random.h"  // not first: moc cannot read <numbers>
 #include "core/compute/DeviceLog.h"
 #include "core/compute/ops/ClipReach.h"
 #include "core/compute/ops/GroupEncode.h"

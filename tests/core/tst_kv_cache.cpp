@@ -48,7 +48,9 @@ void KvCacheTest::aGgufSaysItInItsKeys()
 {
     GgufBytes bytes;
     bytes.text("general.architecture", "llama").u32("llama.block_count", 32).u32("llama.embedding_length", 4096);
-    bytes.u32("llama.attention.head_count", 32).u32("llama.attention.head_count_kv", 8).u32("llama.context_length", 8192);
+    bytes.u32("llama.attention.head_count", 32)
+        .u32("llama.attention.head_count_kv", 8)
+        .u32("llama.context_length", 8192);
     const auto shape = shapeOf(bytes);
     QVERIFY2(shape, shape ? "" : shape.error().detail.c_str());
     // The well-known gibibyte of an 8B llama at 8,192 tokens.
@@ -64,7 +66,8 @@ void KvCacheTest::headsThatDifferByBlockAreNotGuessed()
     bytes.text("general.architecture", "llama").u32("llama.block_count", 2).u32("llama.embedding_length", 64);
     bytes.u32("llama.attention.head_count", 2);
     QCOMPARE(shapeOf(bytes)->kvHeads, 2U);  // absent: as many as heads
-    bytes.key("llama.attention.head_count_kv", 9, le<std::uint32_t>(4) + le<std::uint64_t>(2) + le<std::uint32_t>(2) + le<std::uint32_t>(1));
+    bytes.key("llama.attention.head_count_kv", 9,
+              le<std::uint32_t>(4) + le<std::uint64_t>(2) + le<std::uint32_t>(2) + le<std::uint32_t>(1));
     const auto shape = shapeOf(bytes);
     QVERIFY(!shape);
     QCOMPARE(shape.error().code, ErrorCode::NotRepresentable);
@@ -73,7 +76,9 @@ void KvCacheTest::headsThatDifferByBlockAreNotGuessed()
 void KvCacheTest::hostileSizesAreRefused()
 {
     GgufBytes bytes;
-    bytes.text("general.architecture", "llama").u32("llama.block_count", UINT32_MAX).u32("llama.embedding_length", UINT32_MAX);
+    bytes.text("general.architecture", "llama")
+        .u32("llama.block_count", UINT32_MAX)
+        .u32("llama.embedding_length", UINT32_MAX);
     bytes.u32("llama.attention.head_count", 1).u32("llama.attention.head_count_kv", UINT32_MAX);
     const auto shape = shapeOf(bytes);
     QVERIFY(shape);

@@ -17,13 +17,15 @@ ModelMapView mapOf(int blocks)
 {
     ModelMapView view;
     view.name = QStringLiteral("output error");
-    view.rows = {QStringLiteral("q"), QStringLiteral("k"), QStringLiteral("v"), QStringLiteral("o"), QStringLiteral("gate"), QStringLiteral("up"), QStringLiteral("down")};
+    view.rows = {QStringLiteral("q"),    QStringLiteral("k"),  QStringLiteral("v"),   QStringLiteral("o"),
+                 QStringLiteral("gate"), QStringLiteral("up"), QStringLiteral("down")};
     view.columns = blocks;
     view.format = [](double value) { return QStringLiteral("%1 %").arg(100 * value, 0, 'f', 1); };
     for (int row = 0; row < 7; ++row) {
         for (int block = 0; block < blocks; ++block)
-            view.values.push_back(row == 2 && block == 1 ? std::numeric_limits<float>::quiet_NaN()
-                                                         : 0.01F + 0.11F * static_cast<float>((row * 31 + block * 17) % 100) / 100.0F);
+            view.values.push_back(row == 2 && block == 1
+                                      ? std::numeric_limits<float>::quiet_NaN()
+                                      : 0.01F + 0.11F * static_cast<float>((row * 31 + block * 17) % 100) / 100.0F);
     }
     return view;
 }
@@ -76,7 +78,8 @@ void ModelMapTest::cellsOfTheModelMapAreWholePixels()
         const auto at = static_cast<int>(std::find(values.begin(), values.end(), value) - values.begin());
         return ModelMap::Cell{at / 32, at % 32};
     };
-    QVERIFY(colourAt(cellOf(static_cast<float>(map.range()->second))) > colourAt(cellOf(static_cast<float>(map.range()->first))) + 30);
+    QVERIFY(colourAt(cellOf(static_cast<float>(map.range()->second)))
+            > colourAt(cellOf(static_cast<float>(map.range()->first))) + 30);
 }
 
 void ModelMapTest::theModelMapIsWalkedByKeys()
