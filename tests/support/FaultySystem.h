@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include <fcntl.h>
@@ -143,8 +144,9 @@ private:
     {
         const std::scoped_lock lock(m_mutex);
         File& file = m_files[inodeOf(fd)];
+        // Opened anew: a duplicate would go on holding the lock of a process that is to be dead.
         if (file.fd < 0)
-            file.fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+            file.fd = ::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDWR | O_CLOEXEC);
         file.unsynced.emplace_back(offset, size);
     }
     bool fails(Kind kind)
