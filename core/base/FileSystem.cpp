@@ -147,13 +147,22 @@ int syncFully(FileSystem& system, int fd, const std::stop_token& stop)
     if (!stop.stop_possible())
         return syncNow(fd);
     // A descriptor of its own: the wait may be given up and the file closed while the disk is still busy.
-    const int twin = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (twin < 0)
+    // Closed in any case, work that is never begun included: it holds the file's lock.
+    struct Twin {
+        explicit Twin(int own) : fd(own) {}
+        ~Twin() { ::close(fd); }
+        Twin(const Twin&) = delete;
+        Twin& operator=(const Twin&) = delete;
+        int fd;
+    };
+    const int duplicate = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (duplicate < 0)
         return syncNow(fd);
+    auto twin = std::make_shared<Twin>(duplicate);
     const auto error = std::make_shared<int>(0);
-    const bool done = runAbandonable(stop, [syncNow, twin, error] {
-        *error = syncNow(twin);
-        ::close(twin);
+    const bool done = runAbandonable(stop, [syncNow, twin = std::move(twin), error]() mutable {
+        *error = syncNow(twin->fd);
+        twin.reset();
     });
     return done ? *error : ECANCELED;
 }
