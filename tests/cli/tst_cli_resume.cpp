@@ -128,7 +128,7 @@ void TestCliResume::killedAtRandomItEndsInTheSameBytes()
         const double moment = (i + random.generateDouble()) / kKills;
         if (!process->waitForFinished(static_cast<int>(moment * static_cast<double>(m_wallMs))))
             process->kill();
-        QVERIFY(process->waitForFinished(60'000));
+        QVERIFY(process->state() == QProcess::NotRunning || process->waitForFinished(60'000));
         killed += process->exitStatus() == QProcess::CrashExit ? 1 : 0;
         QVERIFY(!QFile::exists(path("kill.gguf")) || isUndisturbed(name));
         const CliRun again = cli(quantizeTo(path("kill.gguf"), {"--resume", "--overwrite"}));

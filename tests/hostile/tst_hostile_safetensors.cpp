@@ -68,7 +68,7 @@ void addFrameRows()
 {
     const std::string good = object(entry("w", "U8", {4}, 0, 4));
     addRow("1 empty file", "", ErrorCode::Truncated, {"at byte 0", "too short for a header", "found 0"});
-    addRow("2 seven bytes", "\x02\0\0\0\0\0\0", ErrorCode::Truncated, {"at byte 0", "too short for a header", "found 7"});
+    addRow("2 seven bytes", std::string("\x02\0\0\0\0\0\0", 7), ErrorCode::Truncated, {"at byte 0", "too short for a header", "found 7"});
     addRow("3 header longer than the file", safetensors(good, 4, good.size() + 5), ErrorCode::Truncated,
            {"at byte 0", "header needs " + QString::number(good.size() + 5),
             QString("incomplete, %1 of at least %2 bytes").arg(good.size() + 12).arg(good.size() + 13)});

@@ -56,7 +56,7 @@ void ReportFileTest::initTestCase()
 QAction* ReportFileTest::action() const
 {
     for (QAction* action : m_window->findChildren<QAction*>())
-        if (action->text() == QLatin1String("Save report…"))
+        if (action->text() == QStringLiteral("Save report…"))
             return action;
     return nullptr;
 }
