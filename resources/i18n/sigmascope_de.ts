@@ -1287,6 +1287,10 @@ darüber</translation>
         <translation>Keine Kalibrierung: die schlichte Metrik gilt. Datei ▸ Kalibrierung importieren…</translation>
     </message>
     <message>
+        <source>8 bit in GGUF needs a rank and a row length that are multiples of 32</source>
+        <translation>8 Bit in GGUF verlangt Rang und Zeilenlänge als Vielfache von 32</translation>
+    </message>
+    <message>
         <source>No grid of this type has %1 bits. INT grids do.</source>
         <translation>Kein Raster dieses Typs hat %1 Bit. INT-Raster haben sie.</translation>
     </message>
@@ -2980,6 +2984,10 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>Store factors in 32 bit</source>
         <translation>Faktoren in 32 Bit speichern</translation>
+    </message>
+    <message>
+        <source>Store factors in 8 bit</source>
+        <translation>Faktoren in 8 Bit speichern</translation>
     </message>
     <message>
         <source>Store factors in 16 bit</source>

@@ -4,13 +4,16 @@
 #include "core/project/Pipeline.h"
 #include "ui/models/LayerFilter.h"
 #include "ui/models/LayerTreeModel.h"
+#include "ui/panels/InspectorPanel.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Settings.h"
 #include "ui/session/Text.h"
+#include "ui/widgets/SegmentedControl.h"
 
 #include <QFile>
 #include <QSignalSpy>
 #include <QTest>
+#include <QToolButton>
 
 #include <cmath>
 
@@ -32,6 +35,8 @@ private slots:
     void ranksStayWithinTheMatrix();
     void changingBitsMakesThePreviewStaleAndRecomputesIt();
     void theBudgetFollowsTheRankToTheByte();
+    void eightBitFactorsCostWhatIsStored();
+    void theInspectorSaysWhyEightBitsDoNotFit();
     void anEditOfManyLayersIsOneStep();
     void whatIsWrittenHasTheEstimatedSize();
     void cancelLeavesNoFile();
@@ -131,6 +136,47 @@ void SessionTest::theBudgetFollowsTheRankToTheByte()
     m_session->setRank(current(), static_cast<int>(rank) + 5);
     const Shape& shape = m_session->tensor(tensor).shape;
     QCOMPARE(m_session->estimate()->factors - factors, Bytes(5 * 2 * (shape[0] + shape[1])));
+}
+
+void SessionTest::eightBitFactorsCostWhatIsStored()
+{
+    QVERIFY(openAndWait(*m_session, sampleFolder()));
+    const std::size_t tensor = current().front();
+    const Shape& shape = m_session->tensor(tensor).shape;
+    m_session->setRank(current(), 64);
+    const Bytes codes = m_session->plannedBytes(tensor) - Bytes(64 * 2 * (shape[0] + shape[1]));
+    m_session->setFactors(current(), FactorType::Q8_0);
+    // 32 codes and one scale of 2 bytes to a block.
+    QCOMPARE(m_session->plannedBytes(tensor) - codes, Bytes(64 * 34 * (shape[0] + shape[1]) / 32));
+    QCOMPARE(m_session->bytesPerRank(tensor) * 64, static_cast<double>(m_session->plannedBytes(tensor) - codes));
+    m_session->setRank(current(), 63);
+    QCOMPARE(m_session->bytesPerRank(tensor) * 63, static_cast<double>(63 * 2 * (shape[0] + shape[1])));
+}
+
+void SessionTest::theInspectorSaysWhyEightBitsDoNotFit()
+{
+    QVERIFY(openAndWait(*m_session, sampleFolder()));
+    ui::InspectorPanel panel(*m_session);
+    m_session->setRank(current(), 40);
+    const QToolButton* eight = panel.factorsControl()->button(8);
+    QVERIFY(!eight->isEnabled());
+    QVERIFY(eight->toolTip().contains(QStringLiteral("multiples of 32")));
+    m_session->setRank(current(), 64);
+    eight = panel.factorsControl()->button(8);
+    QVERIFY(eight->isEnabled());
+    emit panel.factorsControl()->valueChosen(8);
+    QCOMPARE(m_session->layer(current().front()).factors, FactorType::Q8_0);
+    QCOMPARE(panel.factorsControl()->value(), std::optional(8));
+    // Metric and factors change at once: neither hides the other.
+    m_session->edit(current(), QStringLiteral("both"), [](LayerPlan& plan) {
+        plan.metric = MetricKind::Plain;
+        plan.factors = FactorType::F16;
+    });
+    m_session->edit(current(), QStringLiteral("both"), [](LayerPlan& plan) {
+        plan.metric = static_cast<MetricKind>(static_cast<int>(MetricKind::Plain) + 1);
+        plan.factors = FactorType::F32;
+    });
+    QCOMPARE(panel.factorsControl()->value(), std::optional(32));
 }
 
 void SessionTest::anEditOfManyLayersIsOneStep()

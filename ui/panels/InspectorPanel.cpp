@@ -90,6 +90,12 @@ void showIn(QComboBox* combo, const std::optional<QString>& id, const QString& m
     combo->setCurrentIndex(id ? combo->findData(*id) : -1);
 }
 
+/// As recipes' factor_bits 8: what the target's own format holds.
+FactorType eightBitFactors(const Session& session)
+{
+    return session.plan().target == "gguf" ? FactorType::Q8_0 : FactorType::I8;
+}
+
 bool targetCarries(const GridFamily& family)
 {
     const auto grid = gridOf(family.id, family.bits.front());
@@ -212,7 +218,6 @@ void InspectorPanel::buildLowRank(QVBoxLayout* layout)
     row->addWidget(m_rankSlider, 1);
     m_factors = new SegmentedControl;
     m_factors->setAccessibleName(tr("Factor bits"));
-    m_factors->setSegments({{.value = 16, .text = QStringLiteral("16")}, {.value = 32, .text = QStringLiteral("32")}});
     m_metric = combo("metric");
     m_metric->setAccessibleName(tr("Metric"));
     for (const MetricKind kind : {MetricKind::Plain, MetricKind::DiagonalRms, MetricKind::DiagonalLqer})
@@ -236,7 +241,9 @@ void InspectorPanel::buildLowRank(QVBoxLayout* layout)
     connect(m_rankSlider, &RankSlider::rankDragged, this, [this](int rank) { m_session.setRank(layers(), rank, m_gesture); });
     connect(m_rankSlider, &RankSlider::rankDragCancelled, this, [this] { m_session.restore(m_before, m_gesture); });
     connect(m_factors, &SegmentedControl::valueChosen, this, [this](int bits) {
-        m_session.setFactors(layers(), bits == 32 ? FactorType::F32 : FactorType::F16);
+        m_session.setFactors(layers(), bits == 8   ? eightBitFactors(m_session)
+                                       : bits == 32 ? FactorType::F32
+                                                    : FactorType::F16);
     });
     connect(m_metric, &QComboBox::activated, this, [this](int row_) {
         const auto metric = metricFromId(m_metric->itemData(row_).toString().toStdString());
@@ -288,8 +295,9 @@ std::size_t InspectorPanel::shapeOfPlans() const
         mix(index);
         mix(std::hash<std::string>{}(plan.grid));
         mix(std::hash<std::string>{}(plan.preset));
-        mix(static_cast<std::size_t>(plan.metric) * 16 + static_cast<std::size_t>(plan.factors) * 4 + (plan.keep ? 2 : 0)
-            + (plan.pinned ? 1 : 0));
+        mix(static_cast<std::size_t>(plan.metric));
+        mix(static_cast<std::size_t>(plan.factors));
+        mix((plan.keep ? 2U : 0U) + (plan.pinned ? 1U : 0U));
     }
     return shape;
 }
@@ -335,8 +343,6 @@ void InspectorPanel::refreshPlan()
     refreshBits();
 
     refreshRank();
-    const auto factors = common<int>(chosen, [&](std::size_t i) { return plan(i).factors == FactorType::F32 ? 32 : 16; });
-    m_factors->setValue(factors);
     const auto metric = common<std::string>(chosen, [&](std::size_t i) { return std::string(id(plan(i).metric)); });
     showIn(m_metric, metric ? std::optional(text(*metric)) : std::nullopt, mixed);
     const bool wantsActivations = metric && *metric != id(MetricKind::Plain);
@@ -360,6 +366,22 @@ void InspectorPanel::refreshRank()
     m_rank->setValue(rank ? static_cast<int>(*rank) : -1);
     m_rankSlider->setMaximumRank(limit);
     m_rankSlider->setRank(rank ? static_cast<int>(*rank) : 0);
+    refreshFactors();
+}
+
+void InspectorPanel::refreshFactors()
+{
+    const std::vector<std::size_t> chosen = layers();
+    const FactorType eight = eightBitFactors(m_session);
+    const bool fits = std::ranges::all_of(chosen, [this, eight](std::size_t i) {
+        return canStore(eight, m_session.tensor(i).shape.back(), m_session.layer(i).rank);
+    });
+    m_factors->setSegments(
+        {{8, QStringLiteral("8"), fits,
+          fits ? QString() : tr("8 bit in GGUF needs a rank and a row length that are multiples of 32")},
+         {16, QStringLiteral("16"), true, {}},
+         {32, QStringLiteral("32"), true, {}}});
+    m_factors->setValue(common<int>(chosen, [this](std::size_t i) { return factorBits(m_session.layer(i).factors); }));
 }
 
 void InspectorPanel::refreshBits()

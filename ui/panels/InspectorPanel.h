@@ -34,6 +34,7 @@ public:
     [[nodiscard]] QSpinBox* rankField() const { return m_rank; }
     [[nodiscard]] SegmentedControl* bitsControl() const { return m_bits; }
     [[nodiscard]] QComboBox* gridCombo() const { return m_grid; }
+    [[nodiscard]] SegmentedControl* factorsControl() const { return m_factors; }
     /// Text of a result row by its key ("output-error", "size", "bits"), for tests.
     [[nodiscard]] QString resultText(const QString& key) const;
 
@@ -58,6 +59,7 @@ private:
     void refresh();
     void refreshAfterEdit();
     void refreshRank();
+    void refreshFactors();
     /// Everything of the selected plans but their ranks, hashed.
     [[nodiscard]] std::size_t shapeOfPlans() const;
     void refreshTitle();

@@ -53,11 +53,6 @@ const Grid* gridForBits(const LayerPlan& plan, int bits)
     return nullptr;
 }
 
-double factorBytes(FactorType type)
-{
-    return factorBits(type) / 8.0;
-}
-
 }  // namespace
 
 void Session::edit(const std::vector<std::size_t>& tensors, const QString& text, const Edit& change, quint64 gesture)
@@ -223,7 +218,11 @@ void Session::setMetric(const std::vector<std::size_t>& tensors, MetricKind metr
 
 void Session::setFactors(const std::vector<std::size_t>& tensors, FactorType type)
 {
-    edit(tensors, type == FactorType::F32 ? tr("Store factors in 32 bit") : tr("Store factors in 16 bit"),
+    const int bits = factorBits(type);
+    edit(tensors,
+         bits == 8        ? tr("Store factors in 8 bit")
+             : bits == 32 ? tr("Store factors in 32 bit")
+                          : tr("Store factors in 16 bit"),
          [type](LayerPlan& plan) { plan.factors = type; });
 }
 
@@ -232,7 +231,11 @@ double Session::bytesPerRank(std::size_t index) const
     const TensorInfo& t = tensor(index);
     const std::uint64_t cols = t.shape.empty() ? 1 : t.shape.back();
     const std::uint64_t rows = cols == 0 ? 0 : t.elements() / cols;
-    return static_cast<double>(rows + cols) * factorBytes(layer(index).factors);
+    // Of a block's worth of ranks, so that blocks are shared out; where they do not fit, it is F16 that is stored.
+    constexpr std::size_t kBlock = 32;
+    const LayerPlan& plan = layer(index);
+    const FactorType stored = canStore(plan.factors, cols, plan.rank) ? plan.factors : FactorType::F16;
+    return static_cast<double>(sigmascope::factorBytes(stored, rows, cols, kBlock)) / kBlock;
 }
 
 Bytes Session::plannedBytes(std::size_t index) const
