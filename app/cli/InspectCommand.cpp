@@ -5,6 +5,7 @@
 #include "app/cli/Terminal.h"
 #include "app/cli/Verb.h"
 #include "core/lowrank/CodedMatrices.h"
+#include "core/solve/Solver.h"
 
 #include <CLI/CLI.hpp>
 
@@ -32,8 +33,10 @@ public:
                              ->add_option("--spectrum", m_spectrum,
                                           "The K leading singular values, each to 1 %; all if K is large enough")
                              ->check(CLI::Range(1, 1 << 30));
-        m_app->add_option("--grid", m_grid, "Spectrum of the error W - Q on this grid, e.g. q4_0, int3-g64")
-            ->needs(spectrum);
+        auto* grid
+            = m_app->add_option("--grid", m_grid, "Spectrum of the error W - Q on this grid, e.g. q4_0, int3-g64")
+                  ->needs(spectrum);
+        m_app->add_option("--solver", m_solver, "That chooses the codes: nearest (default), clip-search")->needs(grid);
         m_app->add_option("--calibration", m_calibration, "Spectrum under this imatrix' metric (GGUF or .dat)")
             ->needs(spectrum);
         m_app->add_flag("--strict", m_strict, "Refuse what is otherwise only warned of");
@@ -50,6 +53,15 @@ public:
             if (!grid)
                 return passOn(grid);
             options.grid = *grid;
+        }
+        if (!m_solver.empty()) {
+            options.solver = findSolver(m_solver);
+            if (options.solver == nullptr)
+                return fail(ErrorCode::InvalidOption,
+                            "no solver '" + escaped(m_solver) + "'; there are nearest and clip-search");
+            if (!options.solver->accepts(*options.grid))
+                return fail(ErrorCode::InvalidOption, "grid " + m_grid + " leaves solver '" + m_solver
+                                                          + "' nothing to choose; nearest: solver 'nearest'");
         }
         Progress progress(stop);
         const JobContext job = progress.job();
@@ -171,6 +183,7 @@ private:
     std::string m_model;
     std::string m_tensor;
     std::string m_grid;
+    std::string m_solver;
     std::string m_calibration;
     std::size_t m_bins = 64;
     std::size_t m_spectrum = 0;

@@ -3,7 +3,6 @@
 
 #include "app/cli/Table.h"
 #include "core/calibration/Metric.h"
-#include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
 #include <algorithm>
@@ -37,15 +36,17 @@ Result<Histogram> histogramOf(const TensorView& view, const TensorStats& stats, 
     return binned(*codes, stats.min, stats.max, bins);
 }
 
-/// W, or E = W - Q when a grid is given.
-Status subtractGrid(std::vector<float>& values, const TensorView& view, const Grid& grid, const Metric& metric,
-                    ComputeBackend& backend, const JobContext& job)
+/// E = W - Q in place of W.
+Status subtractGrid(std::vector<float>& values, const TensorView& view, const InspectOptions& options,
+                    const Metric& metric, ComputeBackend& backend, const JobContext& job)
 {
+    const Grid& grid = *options.grid;
+    const Solver& solver = options.solver == nullptr ? *findSolver("nearest") : *options.solver;
     const std::uint64_t rows = view.rows();
     const std::uint64_t cols = view.cols();
     if (!grid.accepts(cols))
         return fail(ErrorCode::NotRepresentable, fmt::format("rows of {} values do not fit {}", cols, grid.id()));
-    const auto solution = findSolver("nearest")->solve(
+    const auto solution = solver.solve(
         {.weights = values, .rows = rows, .cols = cols, .grid = &grid, .metric = &metric, .backend = &backend}, job);
     if (!solution)
         return passOn(solution);
@@ -75,7 +76,9 @@ Result<SpectrumReport> spectrumOf(const TensorView& view, std::string_view name,
     report.weightEnergy = energy({values, rows, cols, metric.scale});
     if (options.grid != nullptr) {
         report.grid = options.grid->id();
-        if (Status status = subtractGrid(values, view, *options.grid, metric, backend, job); !status)
+        if (options.solver != nullptr)
+            report.solver = options.solver->id;
+        if (Status status = subtractGrid(values, view, options, metric, backend, job); !status)
             return passOn(status);
     }
     const ScaledMatrix matrix{values, rows, cols, metric.scale};
@@ -128,6 +131,8 @@ Json spectrumJson(const SpectrumReport& report)
     const Spectrum& spectrum = report.spectrum;
     Json json;
     json["grid"] = report.grid.empty() ? Json() : Json(report.grid);
+    if (!report.solver.empty())
+        json["solver"] = report.solver;
     json["metric"] = report.metric;
     json["of"] = report.grid.empty() ? "W" : "E";
     json["singular_values"] = spectrum.values;

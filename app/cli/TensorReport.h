@@ -9,6 +9,7 @@
 #include "core/compute/TensorNotes.h"
 #include "core/grid/Grid.h"
 #include "core/lowrank/Spectrum.h"
+#include "core/solve/Solver.h"
 
 #include <optional>
 #include <string>
@@ -23,12 +24,14 @@ struct InspectOptions {
     std::size_t bins = 64;
     std::size_t spectrumCount = 0; ///< 0 = no spectrum
     const Grid* grid = nullptr; ///< spectrum of E = W - Q instead of W
+    const Solver* solver = nullptr; ///< that chooses Q; null: nearest
     const Imatrix* calibration = nullptr; ///< singular values of W S or E S
 };
 
 struct SpectrumReport {
     Spectrum spectrum;
     std::string grid{}; ///< empty for W itself
+    std::string solver{}; ///< that was asked for; empty: nearest, or W itself
     std::string metric{}; ///< "plain" or the metric's id
     double weightEnergy = 0; ///< ||W S||_F^2
 };

@@ -39,5 +39,7 @@ struct Solver {
 /// Explicit rows, core/solve/SolverRegistry.cpp.
 [[nodiscard]] std::span<const Solver> solvers();
 [[nodiscard]] const Solver* findSolver(std::string_view id);
+/// The one that runs when this one is asked for: nearest where it has nothing to choose, or is unknown.
+[[nodiscard]] const Solver& solverFor(std::string_view id, const Grid& grid);
 
 }  // namespace sigmascope

@@ -25,4 +25,10 @@ const Solver* findSolver(std::string_view id)
     return it == solvers().end() ? nullptr : &*it;
 }
 
+const Solver& solverFor(std::string_view id, const Grid& grid)
+{
+    const Solver* asked = findSolver(id);
+    return asked != nullptr && asked->accepts(grid) ? *asked : solvers().front();
+}
+
 }  // namespace sigmascope

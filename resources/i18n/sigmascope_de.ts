@@ -1104,6 +1104,10 @@ darüber</translation>
         <translation>unverändert</translation>
     </message>
     <message>
+        <source>for another solver</source>
+        <translation>für einen anderen Löser</translation>
+    </message>
+    <message>
         <source>for another metric</source>
         <translation>für eine andere Metrik</translation>
     </message>
@@ -1289,6 +1293,14 @@ darüber</translation>
     <message>
         <source>8 bit in GGUF needs a rank and a row length that are multiples of 32</source>
         <translation>8 Bit in GGUF verlangt Rang und Zeilenlänge als Vielfache von 32</translation>
+    </message>
+    <message>
+        <source>Solver</source>
+        <translation>Löser</translation>
+    </message>
+    <message>
+        <source>This grid leaves no range to choose. Q4_0 and INT grids do.</source>
+        <translation>Dieses Raster lässt keinen Bereich zu wählen. Q4_0- und INT-Raster schon.</translation>
     </message>
     <message>
         <source>No grid of this type has %1 bits. INT grids do.</source>
@@ -2976,6 +2988,10 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>Quantize</source>
         <translation>Quantisieren</translation>
+    </message>
+    <message>
+        <source>Set solver to %1</source>
+        <translation>Löser auf %1 setzen</translation>
     </message>
     <message>
         <source>Set metric to %1</source>

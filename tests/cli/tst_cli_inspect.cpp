@@ -75,6 +75,7 @@ private slots:
     void spectrumOfADiagonalMatrixIsItsDiagonal();
     void spectrumOfTheErrorIsThatOfWMinusQ();
     void calibrationChangesTheMetric();
+    void solverOfTheErrorIsChosen();
     void oneTensorAlone();
     void absentTensorFails();
     void strictRefusesWhatLenientWarnsOf();
@@ -241,6 +242,24 @@ void TestCliInspect::calibrationChangesTheMetric()
     QVERIFY(metric[u"noise_edge"].isNull());
     QVERIFY(!isNear(plain[u"total_energy"].toDouble(), metric[u"total_energy"].toDouble(), 1e-3));
     QVERIFY(plain[u"singular_values"].toArray().size() >= 8);
+}
+
+void TestCliInspect::solverOfTheErrorIsChosen()
+{
+    const QString name = "model.layers.1.self_attn.q_proj.weight";
+    const QStringList base{"inspect",     sampleFolder(), "--tensor", name,    "--spectrum", "8", "--grid", "int3-g64",
+                           "--calibration", sampleImatrix(), "--json"};
+    const QJsonObject nearest = tensorNamed(cli(base).json(), name)[u"spectrum"].toObject();
+    const QJsonObject named
+        = tensorNamed(cli(base + QStringList{"--solver", "nearest"}).json(), name)[u"spectrum"].toObject();
+    const QJsonObject searched
+        = tensorNamed(cli(base + QStringList{"--solver", "clip-search"}).json(), name)[u"spectrum"].toObject();
+    QCOMPARE(named[u"total_energy"].toDouble(), nearest[u"total_energy"].toDouble());
+    QCOMPARE(searched[u"solver"].toString(), QString("clip-search"));
+    // It searches under the very metric that is reported.
+    const double left = searched[u"total_energy"].toDouble();
+    const double before = nearest[u"total_energy"].toDouble();
+    QVERIFY2(left < 0.98 * before, qPrintable(QString("%1 of %2").arg(left).arg(before)));
 }
 
 void TestCliInspect::oneTensorAlone()

@@ -49,6 +49,11 @@ void TestCliUsage::wrongUsageEndsWithTwo_data()
     QTest::newRow("grid without spectrum") << QStringList{"inspect", model, "--grid", "q4_0"};
     QTest::newRow("calibration without spectrum") << QStringList{"inspect", model, "--calibration", sampleImatrix()};
     QTest::newRow("spectrum of nothing") << QStringList{"inspect", model, "--spectrum", "0"};
+    QTest::newRow("solver without grid") << QStringList{"inspect", model, "--spectrum", "2", "--solver", "clip-search"};
+    QTest::newRow("unknown solver")
+        << QStringList{"inspect", model, "--spectrum", "2", "--grid", "q4_0", "--solver", "magic"};
+    QTest::newRow("solver with nothing to choose")
+        << QStringList{"inspect", model, "--spectrum", "2", "--grid", "q4_1", "--solver", "clip-search"};
     QTest::newRow("unknown grid") << QStringList{"inspect", model, "--spectrum", "2", "--grid", "int9-g128"};
     QTest::newRow("neither preset nor recipe")
         << QStringList{"quantize", model, "--to", "gguf", "-o", "/nowhere/x.gguf"};

@@ -10,6 +10,7 @@
 #include "ui/session/Text.h"
 #include "ui/widgets/SegmentedControl.h"
 
+#include <QComboBox>
 #include <QFile>
 #include <QSignalSpy>
 #include <QTest>
@@ -34,6 +35,10 @@ private slots:
     void aDragBackHomeLeavesNoStep();
     void ranksStayWithinTheMatrix();
     void changingBitsMakesThePreviewStaleAndRecomputesIt();
+    void changingTheSolverMakesThePreviewStaleAndSearchesUnderTheMetric();
+    void aSolverIsOneStepAndLeavesOutWhatHasNothingToChoose();
+    void anotherGridThatLeavesTheSolverNothingTakesTheNearestCode();
+    void theInspectorSaysWhyThereIsNoSolverToChoose();
     void theBudgetFollowsTheRankToTheByte();
     void eightBitFactorsCostWhatIsStored();
     void theInspectorSaysWhyEightBitsDoNotFit();
@@ -125,6 +130,81 @@ void SessionTest::changingBitsMakesThePreviewStaleAndRecomputesIt()
     QTRY_VERIFY_WITH_TIMEOUT(m_session->isPreviewCurrent(tensor), 30000);
     const double at8 = m_session->preview(tensor)->shownError().errorAtRank(0);
     QVERIFY2(at8 < at4 / 8, "four more bits divide the error by about sixteen");
+}
+
+void SessionTest::changingTheSolverMakesThePreviewStaleAndSearchesUnderTheMetric()
+{
+    QVERIFY(openAndWait(*m_session, sampleFolder()));
+    const std::size_t tensor = current().front();
+    const double nearest = m_session->preview(tensor)->shownError().errorAtRank(0);
+    m_session->setSolver(current(), QStringLiteral("clip-search"));
+    QVERIFY(!m_session->isPreviewCurrent(tensor));
+    QVERIFY(!m_session->shownError(tensor).has_value());
+    QTRY_VERIFY_WITH_TIMEOUT(m_session->isPreviewCurrent(tensor), 30000);
+    const double searched = m_session->preview(tensor)->shownError().errorAtRank(0);
+    QVERIFY2(searched < 0.99 * nearest, qPrintable(QStringLiteral("%1 of %2").arg(searched).arg(nearest)));
+    // A run that corrects nothing measures the very error that was foretold.
+    m_session->setRank(current(), 0);
+    ui::RunController run(*m_session);
+    QSignalSpy finished(&run, &ui::RunController::finished);
+    run.start(m_folder.filePath(QStringLiteral("searched.gguf")), false);
+    QVERIFY(finished.wait(60000));
+    const double measured = m_session->shownError(tensor)->value;
+    QVERIFY2(std::fabs(measured - searched) < 1e-6 * searched,
+             qPrintable(QStringLiteral("%1 %2").arg(measured).arg(searched)));
+}
+
+void SessionTest::aSolverIsOneStepAndLeavesOutWhatHasNothingToChoose()
+{
+    QVERIFY(openAndWait(*m_session, sampleFolder()));
+    std::vector<std::size_t> layers;
+    for (std::size_t i = 0; i < m_session->checkpoint()->tensors().size(); ++i) {
+        if (!m_session->layer(i).keep)
+            layers.push_back(i);
+    }
+    m_session->setFamily({layers.front()}, QStringLiteral("q4_1"));
+    m_session->setKeep({layers.back()}, true);
+    m_session->undoStack().clear();
+    m_session->setSolver(layers, QStringLiteral("clip-search"));
+    QCOMPARE(m_session->undoStack().count(), 1);
+    for (const std::size_t i : layers) {
+        const bool isSearched = i != layers.front() && i != layers.back();
+        QCOMPARE(m_session->layer(i).solver, std::string(isSearched ? "clip-search" : "nearest"));
+    }
+    m_session->undoStack().undo();
+    for (const std::size_t i : layers)
+        QCOMPARE(m_session->layer(i).solver, std::string("nearest"));
+}
+
+void SessionTest::anotherGridThatLeavesTheSolverNothingTakesTheNearestCode()
+{
+    QVERIFY(openAndWait(*m_session, sampleFolder()));
+    const std::size_t tensor = current().front();
+    m_session->setSolver(current(), QStringLiteral("clip-search"));
+    m_session->setBits(current(), 8);
+    QCOMPARE(m_session->layer(tensor).solver, std::string("clip-search"));
+    m_session->setFamily(current(), QStringLiteral("q4_1"));
+    QCOMPARE(m_session->layer(tensor).solver, std::string("nearest"));
+    m_session->undoStack().undo();
+    QCOMPARE(m_session->layer(tensor).solver, std::string("clip-search"));
+    m_session->setPreset(current(), QStringLiteral("rtn-w4"));
+    QCOMPARE(m_session->layer(tensor).solver, std::string("nearest"));
+}
+
+void SessionTest::theInspectorSaysWhyThereIsNoSolverToChoose()
+{
+    QVERIFY(openAndWait(*m_session, sampleFolder()));
+    ui::InspectorPanel panel(*m_session);
+    QComboBox* solver = panel.solverCombo();
+    QVERIFY(solver->isEnabled());
+    const int searching = solver->findData(QStringLiteral("clip-search"));
+    emit solver->activated(searching);
+    QCOMPARE(m_session->layer(current().front()).solver, std::string("clip-search"));
+    QCOMPARE(solver->currentIndex(), searching);
+    m_session->setFamily(current(), QStringLiteral("q4_1"));
+    QVERIFY(!solver->isEnabled());
+    QVERIFY(solver->toolTip().contains(QStringLiteral("no range")));
+    QCOMPARE(solver->currentData().toString(), QStringLiteral("nearest"));
 }
 
 void SessionTest::theBudgetFollowsTheRankToTheByte()

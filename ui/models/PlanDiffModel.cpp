@@ -19,7 +19,8 @@ bool isSame(const LayerPlan& a, const LayerPlan& b)
 {
     // A pin and the name of a preset are not stored.
     return a.keep == b.keep
-        && (a.keep || (a.grid == b.grid && a.rank == b.rank && a.factors == b.factors && a.metric == b.metric));
+        && (a.keep || (a.grid == b.grid && a.rank == b.rank && a.factors == b.factors && a.metric == b.metric
+                       && a.solver == b.solver));
 }
 
 QString bitsText(const LayerPlan& plan)

@@ -126,7 +126,9 @@ QString InspectPage::staleNote(std::size_t tensor) const
     const LayerPlan& plan = m_session.layer(tensor);
     const QString was = preview->grid.empty() ? tr("kept") : QString::fromStdString(preview->grid);
     const QString now = plan.keep ? tr("kept") : QString::fromStdString(plan.grid);
-    return was == now ? tr("for another metric") : tr("for %1, now %2").arg(was, now);
+    if (was != now)
+        return tr("for %1, now %2").arg(was, now);
+    return preview->metricKind != plan.metric ? tr("for another metric") : tr("for another solver");
 }
 
 void InspectPage::refreshDensity()
@@ -198,7 +200,11 @@ void InspectPage::refreshSpectrum()
             m_spectrum->showLoading(tr("Spectrum"));
         return;
     }
-    const QString key = QStringLiteral("%1/%2/%3").arg(index).arg(QString::fromStdString(preview->grid)).arg(static_cast<int>(preview->metricKind));
+    const QString key = QStringLiteral("%1/%2/%3/%4")
+                            .arg(index)
+                            .arg(QString::fromStdString(preview->grid))
+                            .arg(static_cast<int>(preview->metricKind))
+                            .arg(QString::fromStdString(preview->solver));
     if (key != m_shownKey || preview != m_shownPreview) {
         SpectrumView view;
         view.w = shown(preview->w);

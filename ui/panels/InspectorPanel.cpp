@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/panels/InspectorPanel.h"
 
+#include "core/solve/Solver.h"
 #include "ui/Theme.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
@@ -19,6 +20,7 @@
 #include <QLocale>
 #include <QScrollArea>
 #include <QSpinBox>
+#include <QStandardItemModel>
 #include <QVBoxLayout>
 
 #include <algorithm>
@@ -184,14 +186,21 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
     m_bits->setAccessibleName(tr("Bits"));
     m_group = new QLabel;
     setTextLevel(m_group, TextLevel::Label);
+    m_solver = combo("solver");
+    m_solver->setAccessibleName(tr("Solver"));
+    for (const Solver& solver : solvers())
+        m_solver->addItem(text(solver.title), text(solver.id));
     m_gridReason = caption({}, this);
     m_gridReason->setWordWrap(true);
     form->addRow(label(tr("Type")), m_grid);
     form->addRow(label(tr("Bits")), m_bits);
     form->addRow(label(tr("Group")), m_group);
+    form->addRow(label(tr("Solver")), m_solver);
     layout->addLayout(form);
     layout->addWidget(m_gridReason);
     connect(m_grid, &QComboBox::activated, this, [this](int row) { m_session.setFamily(layers(), m_grid->itemData(row).toString()); });
+    connect(m_solver, &QComboBox::activated, this,
+            [this](int row) { m_session.setSolver(layers(), m_solver->itemData(row).toString()); });
     connect(m_bits, &SegmentedControl::valueChosen, this, [this](int bits) {
         if (bits == kKeepBits)
             m_session.setKeep(layers(), true);
@@ -295,6 +304,7 @@ std::size_t InspectorPanel::shapeOfPlans() const
         mix(index);
         mix(std::hash<std::string>{}(plan.grid));
         mix(std::hash<std::string>{}(plan.preset));
+        mix(std::hash<std::string>{}(plan.solver));
         mix(static_cast<std::size_t>(plan.metric));
         mix(static_cast<std::size_t>(plan.factors));
         mix((plan.keep ? 2U : 0U) + (plan.pinned ? 1U : 0U));
@@ -341,6 +351,7 @@ void InspectorPanel::refreshPlan()
     });
     showIn(m_grid, family ? std::optional(text(*family)) : std::nullopt, family ? tr("None: kept") : mixed);
     refreshBits();
+    refreshSolver();
 
     refreshRank();
     const auto metric = common<std::string>(chosen, [&](std::size_t i) { return std::string(id(plan(i).metric)); });
@@ -382,6 +393,35 @@ void InspectorPanel::refreshFactors()
          {16, QStringLiteral("16"), true, {}},
          {32, QStringLiteral("32"), true, {}}});
     m_factors->setValue(common<int>(chosen, [this](std::size_t i) { return factorBits(m_session.layer(i).factors); }));
+}
+
+void InspectorPanel::refreshSolver()
+{
+    // Of a kept layer there is nothing to solve; the others answer for the selection.
+    std::vector<std::pair<const Grid*, const Solver*>> planned;
+    for (const std::size_t index : layers()) {
+        const LayerPlan& plan = m_session.layer(index);
+        if (const auto grid = findGrid(plan.grid); grid && !plan.keep)
+            planned.emplace_back(*grid, &solverFor(plan.solver, **grid));
+    }
+    const auto* items = qobject_cast<const QStandardItemModel*>(m_solver->model());
+    const QString reason = tr("This grid leaves no range to choose. Q4_0 and INT grids do.");
+    int choices = 0;
+    for (int row = 0; row < m_solver->count(); ++row) {
+        const Solver& solver = solvers()[static_cast<std::size_t>(row)];
+        const bool fits
+            = std::ranges::any_of(planned, [&solver](const auto& layer) { return solver.accepts(*layer.first); });
+        choices += fits ? 1 : 0;
+        items->item(row)->setEnabled(fits);
+        m_solver->setItemData(row, fits ? text(solver.source) : reason, Qt::ToolTipRole);
+    }
+    m_solver->setEnabled(choices > 1);
+    m_solver->setToolTip(choices > 1 || planned.empty() ? QString() : reason);
+    std::optional<QString> id;
+    const auto isFirsts = [&planned](const auto& layer) { return layer.second == planned.front().second; };
+    if (!planned.empty() && std::ranges::all_of(planned, isFirsts))
+        id = text(planned.front().second->id);
+    showIn(m_solver, id, planned.empty() ? tr("None: kept") : tr("mixed"));
 }
 
 void InspectorPanel::refreshBits()

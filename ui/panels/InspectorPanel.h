@@ -34,6 +34,7 @@ public:
     [[nodiscard]] QSpinBox* rankField() const { return m_rank; }
     [[nodiscard]] SegmentedControl* bitsControl() const { return m_bits; }
     [[nodiscard]] QComboBox* gridCombo() const { return m_grid; }
+    [[nodiscard]] QComboBox* solverCombo() const { return m_solver; }
     [[nodiscard]] SegmentedControl* factorsControl() const { return m_factors; }
     /// Text of a result row by its key ("output-error", "size", "bits"), for tests.
     [[nodiscard]] QString resultText(const QString& key) const;
@@ -65,6 +66,7 @@ private:
     void refreshTitle();
     void refreshPlan();
     void refreshBits();
+    void refreshSolver();
     void refreshResult();
     void fillResult();
     /// Plannable ones of the selection.
@@ -79,6 +81,7 @@ private:
     QLabel* m_gridReason = nullptr;
     SegmentedControl* m_bits = nullptr;
     QLabel* m_group = nullptr;
+    QComboBox* m_solver = nullptr;
     QSpinBox* m_rank = nullptr;
     RankSlider* m_rankSlider = nullptr;
     SegmentedControl* m_factors = nullptr;

@@ -53,12 +53,12 @@ struct CodedRows {
 };
 
 Result<CodedRows> codeRows(std::vector<float> weights, std::uint64_t cols, const Grid& grid, const Metric& metric,
-                           ComputeBackend& backend, const JobContext& job)
+                           const Solver& solver, ComputeBackend& backend, const JobContext& job)
 {
     CodedRows coded;
     coded.weights = std::move(weights);
     const std::uint64_t rows = coded.weights.size() / cols;
-    auto solution = findSolver("nearest")->solve({coded.weights, rows, cols, &grid, &metric, &backend}, job);
+    auto solution = solver.solve({coded.weights, rows, cols, &grid, &metric, &backend}, job);
     if (!solution)
         return passOn(solution);
     coded.quantized = std::move(solution->quantized);
@@ -172,6 +172,7 @@ Result<LayerPreview> previewLayer(const Checkpoint& checkpoint, std::size_t tens
     preview.rows = view->rows();
     preview.cols = view->cols();
     preview.metricKind = plan.metric;
+    preview.solver = plan.solver;
     std::vector<float> weights(view->elements());
     if (auto decoded = decodeRows(*view, 0, preview.rows, weights); !decoded)
         return passOn(decoded);
@@ -192,7 +193,7 @@ Result<LayerPreview> previewLayer(const Checkpoint& checkpoint, std::size_t tens
             return passOn(grid);
         preview.grid = plan.grid;
         preview.metric = metricFor(plan.metric, calibration, name, preview.cols);
-        auto coded = codeRows(std::move(weights), preview.cols, **grid, preview.metric, backend, job);
+        auto coded = codeRows(std::move(weights), preview.cols, **grid, preview.metric, solverFor(plan.solver, **grid), backend, job);
         if (!coded)
             return passOn(coded);
         if (auto described = describeGrid(preview, *coded, job); !described)
@@ -229,7 +230,7 @@ Result<GridDensity> densityOf(const Checkpoint& checkpoint, std::size_t tensor, 
     if (auto decoded = decodeRows(*view, scope.row, 1, weights); !decoded)
         return passOn(decoded);
     const Metric metric = metricFor(plan.metric, calibration, checkpoint.tensors()[tensor].name, view->cols());
-    const auto coded = codeRows(std::move(weights), view->cols(), **grid, metric, backend, job);
+    const auto coded = codeRows(std::move(weights), view->cols(), **grid, metric, solverFor(plan.solver, **grid), backend, job);
     if (!coded)
         return passOn(coded);
     if (auto same = checkpoint.checkUnchanged(tensor); !same)

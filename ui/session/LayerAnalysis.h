@@ -29,10 +29,11 @@ struct ValueAnalysis {
                                                   const JobContext& job);
 
 /// What a grid and a metric make of a tensor: spectra of W, E = W - Q and E S, and the levels of the grid.
-/// Valid for the grid and metric it names; a rank needs no new one.
+/// Valid for the grid, metric and solver it names; a rank needs no new one.
 struct LayerPreview {
     std::string grid;                       ///< id it was computed for; empty for a kept tensor
     MetricKind metricKind = MetricKind::Plain;
+    std::string solver;                     ///< as planned; a grid that leaves it nothing to choose takes nearest codes
     Metric metric;                          ///< as used, with its note
     std::uint64_t rows = 0, cols = 0;
     double bitsPerWeight = 0;               ///< codes and scales alone

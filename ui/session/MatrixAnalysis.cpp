@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/session/MatrixAnalysis.h"
 
+#include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 #include "ui/session/Session.h"
 
@@ -16,6 +17,7 @@ std::optional<MatrixSubject> currentSubject(const Session& session)
     if (session.isPlannable(tensor) && !plan.keep) {
         subject.grid = plan.grid;
         subject.metric = plan.metric;
+        subject.solver = plan.solver;
     }
     const ValueAnalysis* values = session.values(tensor);
     subject.isFinite = values == nullptr || values->stats.nan + values->stats.inf == 0;
@@ -43,18 +45,20 @@ Result<MatrixRows> matrixRows(const MatrixSubject& subject)
         return passOn(grid);
     if (!(*grid)->accepts(matrix.cols))
         return matrix;
-    matrix.residual
-        = [grid = *grid, cols = matrix.cols](std::span<const float> weights, std::span<float> residual) -> Status {
+    const Metric metric = metricFor(subject.metric, subject.calibration.get(), name, matrix.cols);
+    matrix.scale = metric.scale;
+    matrix.residual = [grid = *grid, solver = &solverFor(subject.solver, **grid), metric,
+                       cols = matrix.cols](std::span<const float> weights, std::span<float> residual) -> Status {
         const std::uint64_t rows = weights.size() / cols;
-        std::vector<std::byte> codes(rows * grid->rowBytes(cols));
-        if (auto coded = grid->encode(weights, rows, cols, codes); !coded)
-            return coded;
-        grid->decode(codes, rows, cols, residual);
+        const auto solution
+            = solver->solve({.weights = weights, .rows = rows, .cols = cols, .grid = grid, .metric = &metric}, {});
+        if (!solution)
+            return passOn(solution);
+        grid->decode(solution->quantized.codes, rows, cols, residual);
         for (std::size_t i = 0; i < residual.size(); ++i)
             residual[i] = weights[i] - residual[i];
         return {};
     };
-    matrix.scale = metricFor(subject.metric, subject.calibration.get(), name, matrix.cols).scale;
     return matrix;
 }
 

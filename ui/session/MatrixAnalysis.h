@@ -23,6 +23,7 @@ struct MatrixSubject {
     std::size_t tensor = 0;
     std::string grid{};  ///< empty for a kept layer
     MetricKind metric = MetricKind::Plain;
+    std::string solver{};  ///< empty for a kept layer
     bool isFinite = true;  ///< false: known to hold NaN or Inf, so there is no error to look at
 
     friend bool operator==(const MatrixSubject&, const MatrixSubject&) = default;
@@ -31,7 +32,7 @@ struct MatrixSubject {
 /// Of the layer looked at; nothing if there is none.
 [[nodiscard]] std::optional<MatrixSubject> currentSubject(const Session& session);
 
-/// Rows of the subject: its weights, what its grid leaves of them by nearest codes, and its metric. Holds the
+/// Rows of the subject: its weights, what its grid leaves of them as its solver codes them, and its metric. Holds the
 /// checkpoint.
 [[nodiscard]] Result<MatrixRows> matrixRows(const MatrixSubject& subject);
 /// Root mean square of each input, [cols]; empty without usable calibration.

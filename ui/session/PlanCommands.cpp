@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/session/PlanCommands.h"
 
+#include "core/solve/Solver.h"
+
 #include <algorithm>
 
 namespace sigmascope::ui {
+
+void settleSolver(LayerPlan& plan)
+{
+    if (const auto grid = findGrid(plan.grid))
+        plan.solver = solverFor(plan.solver, **grid).id;
+}
 
 EditLayersCommand::EditLayersCommand(std::vector<Change> changes, quint64 gesture, const QString& text, Apply apply)
     : QUndoCommand(text)

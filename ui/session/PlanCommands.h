@@ -12,6 +12,9 @@
 
 namespace sigmascope::ui {
 
+/// Another grid may leave the solver nothing to choose: the plan then says what a run does, nearest codes.
+void settleSolver(LayerPlan& plan);
+
 /// Puts new plans on some layers. Holds values only; the commands of one gesture (a drag, a held key, typing
 /// in one field) merge into one undo step, and a gesture that ends where it began leaves none.
 class EditLayersCommand : public QUndoCommand {

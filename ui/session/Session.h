@@ -101,6 +101,8 @@ public:
     void setKeep(const std::vector<std::size_t>& tensors, bool keep);
     void setMetric(const std::vector<std::size_t>& tensors, MetricKind metric);
     void setFactors(const std::vector<std::size_t>& tensors, FactorType type);
+    /// Those whose grid leaves it something to choose.
+    void setSolver(const std::vector<std::size_t>& tensors, const QString& solver);
     /// Highest rank that means anything: min(rows, cols).
     [[nodiscard]] int maxRank(std::size_t tensor) const;
 
@@ -156,7 +158,7 @@ public:
 
     // What is known of a tensor
     [[nodiscard]] const ValueAnalysis* values(std::size_t tensor) const;
-    /// The newest preview, which may be of an earlier grid or metric: see isPreviewCurrent.
+    /// The newest preview, which may be of an earlier grid, metric or solver: see isPreviewCurrent.
     [[nodiscard]] const LayerPreview* preview(std::size_t tensor) const;
     [[nodiscard]] bool isPreviewCurrent(std::size_t tensor) const;
     [[nodiscard]] bool isAnalysing() const { return m_valuesJob.isRunning() || m_previewJob.isRunning(); }

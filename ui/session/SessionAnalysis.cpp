@@ -33,7 +33,7 @@ bool Session::isPreviewCurrent(std::size_t index) const
     const LayerPreview* shown = preview(index);
     const LayerPlan& plan = layer(index);
     return shown != nullptr && shown->grid == (plan.keep ? std::string() : plan.grid)
-        && (plan.keep || shown->metricKind == plan.metric);
+        && (plan.keep || (shown->metricKind == plan.metric && shown->solver == plan.solver));
 }
 
 const TensorResult* Session::measured(std::size_t index) const

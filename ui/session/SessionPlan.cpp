@@ -2,10 +2,10 @@
 // The editing half of Session: every change of the plan goes through the undo stack.
 
 #include "core/export/GgufPlanner.h"
+#include "core/solve/Solver.h"
 #include "ui/session/PlanCommands.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
-
 
 #include <algorithm>
 
@@ -158,6 +158,7 @@ void Session::setFamily(const std::vector<std::size_t>& tensors, const QString& 
              wake(plan);
              plan.grid = (*gridOf(family->id, width))->id();
              plan.preset.clear();
+             settleSolver(plan);
          });
 }
 
@@ -170,6 +171,7 @@ void Session::setBits(const std::vector<std::size_t>& tensors, int bits)
         wake(plan);
         plan.grid = grid->id();
         plan.preset.clear();
+        settleSolver(plan);
     });
 }
 
@@ -187,6 +189,7 @@ void Session::setPreset(const std::vector<std::size_t>& tensors, const QString& 
                  plan.grid = grid->id();
                  plan.rank = std::min(preset->rank, static_cast<std::uint32_t>(maxRank(index)));
                  plan.metric = preset->metric;
+                 plan.solver = LayerPlan{}.solver;
                  plan.preset = preset->id;
              });
 }
@@ -224,6 +227,21 @@ void Session::setFactors(const std::vector<std::size_t>& tensors, FactorType typ
              : bits == 32 ? tr("Store factors in 32 bit")
                           : tr("Store factors in 16 bit"),
          [type](LayerPlan& plan) { plan.factors = type; });
+}
+
+void Session::setSolver(const std::vector<std::size_t>& tensors, const QString& id)
+{
+    const Solver* solver = findSolver(id.toStdString());
+    if (solver == nullptr)
+        return;
+    const QString title = QString::fromUtf8(solver->title.data(), static_cast<int>(solver->title.size()));
+    edit(tensors, tr("Set solver to %1").arg(title), [solver](LayerPlan& plan) {
+        const auto grid = findGrid(plan.grid);
+        if (plan.keep || !grid || !solver->accepts(**grid) || plan.solver == solver->id)
+            return;
+        plan.solver = solver->id;
+        plan.preset.clear();
+    });
 }
 
 double Session::bytesPerRank(std::size_t index) const

@@ -92,6 +92,7 @@ void setWidth(LayerPlan& plan, const Grid& grid)
     plan.keep = false;
     plan.grid = grid.id();
     plan.preset.clear();
+    settleSolver(plan);
 }
 
 /// Nearest of the widths, the wider of two equally near.
