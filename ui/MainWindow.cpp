@@ -416,10 +416,8 @@ void MainWindow::dropEvent(QDropEvent* event)
 
 void MainWindow::openPath(const QString& path)
 {
-    if (m_run->isRunning()) {
-        raiseMessage(tr("A run is working on the open model. Stop it before another is opened (Shift+F5)"));
+    if (!isFreeToOpen())
         return;
-    }
     if (SessionStore::isSessionFile(path))
         m_store->open(path);
     else

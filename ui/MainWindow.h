@@ -104,6 +104,8 @@ private:
     void saveSession(bool underNewName);
     void openSessionWithDialog();
     void offerRecovery();
+    /// False, and the user is told, while a run works on the open model.
+    [[nodiscard]] bool isFreeToOpen();
     [[nodiscard]] QByteArray viewState() const;
     void applyViewState(const QByteArray& state);
     void openRecipeWithDialog();

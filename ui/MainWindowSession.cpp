@@ -41,10 +41,17 @@ void MainWindow::buildStore()
         button->hide();
     }
     connect(m_recover, &QPushButton::clicked, this, [this] {
+        if (!isFreeToOpen()) {
+            m_recover->show();  // the offer stands until the run has ended
+            m_discard->show();
+            return;
+        }
         m_messageBar->hide();
         m_store->recover(m_abandoned);
         // It stays until there is a copy of this program's own, or the user discards it.
         connect(m_store, &SessionStore::restored, m_store, [this, copy = m_abandoned] {
+            if (!m_store->path().isEmpty())
+                return;  // another session: the copy could not be opened
             m_store->keepCopy();
             SessionStore::forget(copy);
         }, Qt::SingleShotConnection);
@@ -92,6 +99,13 @@ void MainWindow::openSessionWithDialog()
     dialog->setNameFilter(tr("Sessions (*.sgms)"));
     connect(dialog, &QFileDialog::fileSelected, this, &MainWindow::openPath);
     dialog->open();
+}
+
+bool MainWindow::isFreeToOpen()
+{
+    if (m_run->isRunning())
+        raiseMessage(tr("A run is working on the open model. Stop it before another is opened (Shift+F5)"));
+    return !m_run->isRunning();
 }
 
 void MainWindow::offerRecovery()

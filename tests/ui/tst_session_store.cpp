@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "StudioFixture.h"
 
+#include "ui/session/RunController.h"
 #include "ui/session/SessionStore.h"
+#include "ui/widgets/ElidedLabel.h"
 
 #include <QDir>
 #include <QFile>
+#include <QPushButton>
 #include <QSignalSpy>
 #include <QTest>
 
@@ -108,6 +111,36 @@ private slots:
         QVERIFY(m_store->isChanged());
         ui::SessionStore::forget(crashed);
         QVERIFY(ui::SessionStore::abandonedCopies().isEmpty());
+    }
+
+    void recoveringIsRefusedInWordsWhileARunWorks()
+    {
+        work();
+        QSignalSpy saved(m_store.get(), &ui::SessionStore::saved);
+        m_store->save(at("crashed.sgms"));
+        QTRY_COMPARE(saved.count(), 1);
+        const QString crashed = m_folder.filePath(QStringLiteral("sigmascope/autosave-99999999.sgms"));
+        QVERIFY(QDir().mkpath(QFileInfo(crashed).path()));
+        QVERIFY(QFile::copy(at("crashed.sgms"), crashed));
+        m_store.reset();
+        ui::MainWindow window(*m_session, sampleFolder());
+        auto* recover = window.findChild<QPushButton*>(QStringLiteral("recoverSession"));
+        QVERIFY(!recover->isHidden());
+        QSignalSpy opening(m_session.get(), &ui::Session::openStarted);
+        QSignalSpy finished(&window.runController(), &ui::RunController::finished);
+        window.runController().start(at("run.gguf"), false);
+        QVERIFY(window.runController().isRunning());
+        recover->click();
+        QVERIFY(std::ranges::any_of(window.findChildren<ui::ElidedLabel*>(), [](const auto* label) {
+            return label->text().contains(QStringLiteral("A run is working"));
+        }));
+        QVERIFY(!recover->isHidden());
+        QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 1, 60000);
+        QCOMPARE(opening.count(), 0);
+        recover->click();
+        QTRY_COMPARE_WITH_TIMEOUT(opening.count(), 1, 20000);
+        QTRY_VERIFY_WITH_TIMEOUT(!QFile::exists(crashed), 20000);
+        QCOMPARE(m_session->layer(5).rank, 17U);
     }
 
     void aDamagedFileIsAMessageAndTheDocumentStays()
