@@ -88,14 +88,13 @@ void TestCliUsage::wrongUsageEndsWithTwo()
 void TestCliUsage::verbsNotBuiltAreAbsent()
 {
     const QByteArray help = cli({"--help"}).out;
-    for (const char* verb : {"inspect", "plan", "quantize", "devices", "methods"})
+    for (const char* verb : {"inspect", "plan", "quantize", "compare", "devices", "methods"})
         QVERIFY2(help.contains(verb), verb);
-    for (const char* verb : {"calibrate", "evaluate", "verify", "compare", "report"}) {
+    for (const char* verb : {"calibrate", "evaluate", "verify", "report"}) {
         QVERIFY2(!help.contains(verb), verb);
         QCOMPARE(cli({verb, sampleFolder()}).exitCode, 2);
     }
     QVERIFY(!cli({"plan", "--help"}).out.contains("--budget"));
-    QVERIFY(!cli({"quantize", "--help"}).out.contains("--resume"));
 }
 
 void TestCliUsage::helpAndVersionAreDone()
