@@ -12,6 +12,7 @@
 #include "ui/session/Settings.h"
 #include "ui/widgets/StepBar.h"
 
+#include <QAbstractButton>
 #include <QAbstractSpinBox>
 #include <QActionGroup>
 #include <QApplication>
@@ -20,6 +21,7 @@
 #include <QDockWidget>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QKeyEvent>
 #include <QLineEdit>
 #include <QMenuBar>
 #include <QStackedWidget>
@@ -33,6 +35,12 @@ bool isTyping()
 {
     const QWidget* focus = QApplication::focusWidget();
     return qobject_cast<const QLineEdit*>(focus) != nullptr || qobject_cast<const QAbstractSpinBox*>(focus) != nullptr;
+}
+
+/// Space presses a focused button and opens a focused list.
+bool takesSpace(const QWidget* focus)
+{
+    return qobject_cast<const QAbstractButton*>(focus) != nullptr || qobject_cast<const QComboBox*>(focus) != nullptr;
 }
 
 Appearance appearanceOf(Settings::Appearance setting)
@@ -67,8 +75,23 @@ QAction* MainWindow::addLayerKey(QMenu* menu, const QString& text, const QList<Q
     return action;
 }
 
+bool MainWindow::eventFilter(QObject* watched, QEvent* event)
+{
+    if (event->type() == QEvent::ShortcutOverride) {
+        const auto* key = static_cast<const QKeyEvent*>(event);
+        if (key->key() == Qt::Key_Space && key->modifiers() == Qt::NoModifier && takesSpace(QApplication::focusWidget())) {
+            event->accept();
+            return true;
+        }
+    }
+    return QMainWindow::eventFilter(watched, event);
+}
+
 void MainWindow::buildActions()
 {
+    // What a field leaves of a key comes up to its window, which is the dock's own while that floats.
+    for (QWidget* window : std::initializer_list<QWidget*>{this, m_layersDock, m_inspectorDock})
+        window->installEventFilter(this);
     buildFileMenu();
     buildEditMenu();
     buildViewMenu();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The Channels tab, with real mouse and keys.
+#include "CutWords.h"
 #include "StudioFixture.h"
 
 #include "core/tensor/Decode.h"
@@ -15,6 +16,7 @@
 #include <QComboBox>
 #include <QDir>
 #include <QFile>
+#include <QSignalSpy>
 #include <QTabBar>
 #include <QTabWidget>
 #include <QToolButton>
@@ -38,6 +40,13 @@ void hover(QWidget* canvas, const QPoint& at)
     QMouseEvent move(QEvent::MouseMove, QPointF(at), QPointF(canvas->mapToGlobal(at)), Qt::NoButton, Qt::NoButton,
                      Qt::NoModifier);
     QApplication::sendEvent(canvas, &move);
+}
+
+/// A plot draws when the event loop comes to it: waits until it has.
+bool waitForDrawing(const ChannelsPlot& plot)
+{
+    QSignalSpy drawn(plot.canvas(), SIGNAL(afterReplot()));
+    return drawn.wait(5000);
 }
 
 /// 100,000 channels of noise with three that stand out.
@@ -173,12 +182,13 @@ void ChannelsTest::everyInputChannelHasItsOwnLargestAndRms()
 void ChannelsTest::theOutputsAreTheRows()
 {
     openLayer();
-    QVERIFY(plot()->hasActivation() == (m_session->calibration() != nullptr));
+    QTRY_VERIFY(m_session->calibration() != nullptr);  // the sample brings its own
+    QVERIFY(waitForChannels());
+    QTRY_VERIFY(plot()->hasActivation());
     auto* sides = plot()->findChild<ui::SegmentedControl*>();
     QTest::mouseClick(sides->button(static_cast<int>(ChannelsPlot::Side::Outputs)), Qt::LeftButton);
     QCOMPARE(plot()->side(), ChannelsPlot::Side::Outputs);
-    plot()->grab();
-    QVERIFY(!plot()->hasActivation());
+    QTRY_VERIFY(!plot()->hasActivation());
     const auto view = *m_session->checkpoint()->view(*m_session->current());
     QCOMPARE(plot()->dataAsCsv().count(QLatin1Char('\n')), static_cast<qsizetype>(view.rows() + 1));
     QVERIFY(plot()->csv().startsWith(QStringLiteral("# tensor: ") + QLatin1String(kLayer)));
@@ -268,7 +278,7 @@ void ChannelsTest::aHundredThousandChannelsAreFewPointsAndQuick()
     alone.resize(900, 600);
     alone.QWidget::show();
     alone.show(manyChannels());
-    alone.grab();
+    QVERIFY(waitForDrawing(alone));
     QVERIFY2(alone.pointCount() <= 2 * alone.canvas()->width() + 2, qPrintable(QString::number(alone.pointCount())));
     QVERIFY(alone.pointCount() > alone.canvas()->width() / 2);
     // Zoomed in, what is out of view is not handed over either.
@@ -279,8 +289,8 @@ void ChannelsTest::aHundredThousandChannelsAreFewPointsAndQuick()
                           Qt::NoScrollPhase, false);
         QApplication::sendEvent(alone.canvas(), &wheel);
     }
-    alone.grab();
-    QVERIFY(alone.pointCount() <= 2 * alone.canvas()->width() + 2);
+    QVERIFY(waitForDrawing(alone));
+    QVERIFY(alone.pointCount() > 0 && alone.pointCount() <= 2 * alone.canvas()->width() + 2);
     // Each outlier is still drawn: its peak is the largest of its pixel column.
     alone.resetZoom();
     alone.goTo(50000);
@@ -323,7 +333,7 @@ void ChannelsTest::withoutCalibrationThereIsNoInputSizeAndTheLegendSaysSo()
     alone.resize(900, 600);
     alone.QWidget::show();
     alone.show(manyChannels(500));
-    alone.grab();
+    QVERIFY(waitForDrawing(alone));
     QVERIFY(!alone.hasActivation());
     bool isSaid = false;
     for (const QToolButton* button : alone.findChildren<QToolButton*>())
@@ -395,12 +405,12 @@ void ChannelsTest::screenshotsOfBothThemes_data()
 {
     QTest::addColumn<bool>("dark");
     QTest::addColumn<QSize>("size");
-    for (const QSize size : {QSize(1440, 900), QSize(1280, 720)})
-        for (const bool dark : {true, false})
-            QTest::addRow("%s %d", dark ? "dark" : "light", size.width()) << dark << size;
+    QTest::newRow("dark 1280") << true << QSize(1280, 720);
+    QTest::newRow("light 1280") << false << QSize(1280, 720);
+    QTest::newRow("dark 1440") << true << QSize(1440, 900);
 }
 
-/// Kept for people to look at; what is asserted is that nothing of a header is cut.
+/// Kept for people to look at; what is asserted is that no word of a header is cut.
 void ChannelsTest::screenshotsOfBothThemes()
 {
     QFETCH(bool, dark);
@@ -410,15 +420,14 @@ void ChannelsTest::screenshotsOfBothThemes()
     const QDir folder(QStringLiteral(SIGMASCOPE_BINARY_DIR "/screenshots"));
     QVERIFY(QDir().mkpath(folder.path()));
     const auto keep = [&](const char* name) {
-        QTest::qWait(300);  // queued replots and tiles
+        QTest::qWait(80);  // queued replots and tiles
         QVERIFY(m_window->grab().save(
             folder.filePath(QStringLiteral("%1-%2-%3-%4.png")
                                 .arg(QLatin1String(name), dark ? QStringLiteral("dark") : QStringLiteral("light"))
                                 .arg(size.width())
                                 .arg(qApp->devicePixelRatio()))));
-        for (const auto* button : m_window->inspectPage()->findChildren<QToolButton*>())
-            if (button->isVisible())
-                QVERIFY2(button->width() >= button->minimumSizeHint().width(), qPrintable(button->text()));
+        const QStringList cut = cutWords(*m_window);
+        QVERIFY2(cut.isEmpty(), qPrintable(cut.join(QStringLiteral(" | "))));
         QCOMPARE(m_window->size(), size);  // nothing pushed the window wider
     };
     openLayer();

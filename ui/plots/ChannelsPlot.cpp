@@ -44,7 +44,8 @@ void ChannelsPlot::buildHeader()
         connect(m->curves[curve].legend, &QToolButton::toggled, this, [this] { fitY(); });
     m->sides = new SegmentedControl(SegmentedControl::Mode::OneOfMany, this);
     m->sides->setAccessibleName(tr("Side of the matrix"));
-    m->sides->setFixedWidth(px(112));
+    m->sides->setMinimumWidth(px(112));  // longer words in another language widen it
+    m->sides->setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);
     m->sides->setSegments(
         {{static_cast<int>(Side::Inputs), tr("Inputs"), true, tr("Columns of W: one for each input feature")},
          {static_cast<int>(Side::Outputs), tr("Outputs"), true, tr("Rows of W: one for each output feature")}});

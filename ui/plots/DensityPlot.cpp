@@ -40,7 +40,8 @@ void DensityPlot::buildHeader()
 
     m->parts = new SegmentedControl(SegmentedControl::Mode::OneOfMany, this);
     m->parts->setAccessibleName(tr("Weights shown"));
-    m->parts->setFixedWidth(px(164));
+    m->parts->setMinimumWidth(px(164));  // longer words in another language widen it
+    m->parts->setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);
     addHeaderWidget(m->parts);
     const auto spin = [this](const QString& prefix, const QString& name) {
         auto* made = new QSpinBox(this);

@@ -93,7 +93,8 @@ void HeatMapPlot::buildHeader()
 {
     m->quantities = new SegmentedControl(SegmentedControl::Mode::OneOfMany, this);
     m->quantities->setAccessibleName(tr("What is shown"));
-    m->quantities->setFixedWidth(px(150));
+    m->quantities->setMinimumWidth(px(150));  // longer words in another language widen it
+    m->quantities->setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);
     addHeaderWidget(m->quantities);
     connect(m->quantities, &SegmentedControl::valueChosen, this,
             [this](int value) { emit quantityChosen(static_cast<HeatQuantity>(value)); });
