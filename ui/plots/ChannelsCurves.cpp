@@ -15,19 +15,10 @@ constexpr double kDeepest = 1e-7;  // values further below the largest would squ
 
 void ChannelsPlot::buildRects()
 {
-    plot()->plotLayout()->clear();
-    plot()->plotLayout()->setRowSpacing(0);
-    m->upper = new QCPAxisRect(plot());
-    m->lower = new QCPAxisRect(plot());
-    plot()->plotLayout()->addElement(0, 0, m->upper);
-    plot()->plotLayout()->addElement(1, 0, m->lower);
-    auto* group = new QCPMarginGroup(plot());
+    const StackedRects rects = stackRects(*plot());
+    m->upper = rects.upper;
+    m->lower = rects.lower;
     for (QCPAxisRect* rect : {m->upper, m->lower}) {
-        rect->setMarginGroup(QCP::msLeft | QCP::msRight, group);
-        for (QCPAxis* axis : rect->axes()) {
-            axis->setLayer(QStringLiteral("axes"));
-            axis->grid()->setLayer(QStringLiteral("grid"));
-        }
         rect->axis(QCPAxis::atBottom)->setTicker(QSharedPointer<PlainTicker>::create());
         rect->axis(QCPAxis::atBottom)->setRange(-0.5, 99.5);
         rect->axis(QCPAxis::atLeft)->setScaleType(QCPAxis::stLogarithmic);

@@ -40,6 +40,24 @@ void styleAxis(QCPAxis& axis)
     axis.grid()->setAntialiased(false);
 }
 
+StackedRects stackRects(QCustomPlot& plot)
+{
+    plot.plotLayout()->clear();
+    plot.plotLayout()->setRowSpacing(0);
+    const StackedRects rects{new QCPAxisRect(&plot), new QCPAxisRect(&plot)};
+    plot.plotLayout()->addElement(0, 0, rects.upper);
+    plot.plotLayout()->addElement(1, 0, rects.lower);
+    auto* group = new QCPMarginGroup(&plot);
+    for (QCPAxisRect* rect : {rects.upper, rects.lower}) {
+        rect->setMarginGroup(QCP::msLeft | QCP::msRight, group);
+        for (QCPAxis* axis : rect->axes()) {
+            axis->setLayer(QStringLiteral("axes"));
+            axis->grid()->setLayer(QStringLiteral("grid"));
+        }
+    }
+    return rects;
+}
+
 QString DecadeTicker::getTickLabel(double tick, const QLocale&, QChar, int)
 {
     return decadeLabel(static_cast<int>(std::lround(std::log10(tick))));

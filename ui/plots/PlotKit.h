@@ -20,6 +20,14 @@ namespace sigmascope::ui {
 /// Axis line, ticks, labels and grid in the theme's colours. Left or bottom axes.
 void styleAxis(QCPAxis& axis);
 
+/// Two rects above each other as the only ones of a plot: shared left and right margins, axes and grid on the layers of
+/// those names. What stands on the axes is the caller's.
+struct StackedRects {
+    QCPAxisRect* upper = nullptr;
+    QCPAxisRect* lower = nullptr;
+};
+[[nodiscard]] StackedRects stackRects(QCustomPlot& plot);
+
 /// Decades with 10ⁿ labels, at most seven.
 class DecadeTicker : public QCPAxisTickerLog {
 protected:

@@ -24,23 +24,14 @@ double SpectrumPlot::Parts::xUpper() const
 
 void SpectrumPlot::buildRects()
 {
-    plot()->plotLayout()->clear();
-    plot()->plotLayout()->setRowSpacing(0);
-    m->upper = new QCPAxisRect(plot());
-    m->lower = new QCPAxisRect(plot());
-    plot()->plotLayout()->addElement(0, 0, m->upper);
-    plot()->plotLayout()->addElement(1, 0, m->lower);
-    auto* group = new QCPMarginGroup(plot());
+    const StackedRects rects = stackRects(*plot());
+    m->upper = rects.upper;
+    m->lower = rects.lower;
     for (QCPAxisRect* rect : {m->upper, m->lower}) {
-        rect->setMarginGroup(QCP::msLeft | QCP::msRight, group);
         QCPAxis* x = rect->axis(QCPAxis::atBottom);
         x->setScaleType(QCPAxis::stLogarithmic);
         x->setTicker(QSharedPointer<RankTicker>::create());
         x->setRange(0.42, 256);
-        for (QCPAxis* axis : rect->axes()) {
-            axis->setLayer(QStringLiteral("axes"));
-            axis->grid()->setLayer(QStringLiteral("grid"));
-        }
     }
     m->y().setScaleType(QCPAxis::stLogarithmic);
     m->y().setTicker(QSharedPointer<DecadeTicker>::create());
