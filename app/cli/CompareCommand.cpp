@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/cli/Table.h"
+#include "app/cli/TensorReport.h"
 #include "app/cli/Terminal.h"
 #include "app/cli/Verb.h"
 #include "core/base/Json.h"
@@ -66,8 +67,8 @@ private:
             row["name"] = one.name;
             row["name_b"] = right.name;
             row["shape"] = std::vector<std::uint64_t>(left.shape.begin(), left.shape.end());
-            row["dtype_a"] = typeName(left);
-            row["dtype_b"] = typeName(right);
+            row["dtype_a"] = escaped(dtypeName(left));
+            row["dtype_b"] = escaped(dtypeName(right));
             row["bytes_a"] = left.bytes;
             row["bytes_b"] = right.bytes;
             row["weight_rel_error"] = number(one.relativeError);
@@ -100,7 +101,7 @@ private:
         for (const TensorDifference* one : worst) {
             const TensorInfo& left = a.tensors()[one->a];
             const TensorInfo& right = b.tensors()[one->b];
-            text.add({escaped(one->name), typeName(left), typeName(right), grouped(left.bytes), grouped(right.bytes),
+            text.add({escaped(one->name), escaped(dtypeName(left)), escaped(dtypeName(right)), grouped(left.bytes), grouped(right.bytes),
                       percent(one->relativeError), shortNumber(one->largest),
                       one->sameBytes ? "same bytes" : escaped(one->reason)});
         }
@@ -111,11 +112,6 @@ private:
         out += fmt::format("all compared tensors: weight error {}; A {} bytes, B {} bytes of tensors\n",
                            percent(found.relativeError), grouped(a.totalBytes()), grouped(b.totalBytes()));
         return out;
-    }
-
-    static std::string typeName(const TensorInfo& tensor)
-    {
-        return !tensor.unknownDtype.empty() ? escaped(tensor.unknownDtype) : std::string(info(tensor.dtype).name);
     }
 
     static Json names(const Checkpoint& checkpoint, const std::vector<std::size_t>& indices)

@@ -163,8 +163,7 @@ private:
     {
         const TensorInfo& tensor = *report.tensor;
         std::vector<std::string> cells{escaped(tensor.name), toString(tensor.shape),
-                                       !tensor.unknownDtype.empty() ? escaped(tensor.unknownDtype)
-                                                                      : std::string(info(tensor.dtype).name),
+                                       escaped(dtypeName(tensor)),
                                        formatBytes(tensor.bytes)};
         if (!report.stats) {
             cells.resize(12, "–");

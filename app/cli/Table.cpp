@@ -99,14 +99,4 @@ std::string percent(std::optional<double> ratio)
     return fmt::format("{:.3f} %", 100 * *ratio);
 }
 
-std::string grouped(std::uint64_t value)
-{
-    std::string digits = fmt::format("{}", value);
-    for (std::size_t at = digits.size(); at > 3;) {
-        at -= 3;
-        digits.insert(at, 1, ',');
-    }
-    return digits;
-}
-
 } // namespace sigmascope::cli

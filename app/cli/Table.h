@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <cstdint>
+#include "core/base/Digits.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +40,5 @@ private:
 [[nodiscard]] std::string shortNumber(std::optional<double> value);
 /// "4.531 %" of a ratio, "–" if absent.
 [[nodiscard]] std::string percent(std::optional<double> ratio);
-/// "12,345,678"
-[[nodiscard]] std::string grouped(std::uint64_t value);
 
 } // namespace sigmascope::cli

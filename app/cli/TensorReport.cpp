@@ -121,11 +121,6 @@ Status analyse(TensorReport& report, const TensorView& view, const InspectOption
     return {};
 }
 
-std::string_view dtypeName(const TensorInfo& tensor)
-{
-    return !tensor.unknownDtype.empty() ? std::string_view(tensor.unknownDtype) : info(tensor.dtype).name;
-}
-
 Json spectrumJson(const SpectrumReport& report)
 {
     const Spectrum& spectrum = report.spectrum;
@@ -145,6 +140,11 @@ Json spectrumJson(const SpectrumReport& report)
 }
 
 } // namespace
+
+std::string_view dtypeName(const TensorInfo& tensor)
+{
+    return !tensor.unknownDtype.empty() ? std::string_view(tensor.unknownDtype) : info(tensor.dtype).name;
+}
 
 Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t tensor, const InspectOptions& options,
                                    ComputeBackend& backend, bool mustWork, const JobContext& job)

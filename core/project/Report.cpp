@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/project/Report.h"
 
+#include "core/base/Digits.h"
 #include "core/checkpoint/ModelTopology.h"
 #include "core/project/ReportChart.h"
 
@@ -35,14 +36,6 @@ figure{margin:12px 0}svg{width:100%;height:auto;display:block}.grid{stroke:var(-
 std::string percent(const std::optional<double>& ratio)
 {
     return ratio ? fmt::format("{:.3g}\u202f%", 100 * *ratio) : std::string("–");
-}
-
-std::string grouped(Bytes value)
-{
-    std::string text = std::to_string(value);
-    for (std::size_t at = text.size(); at > 3;)
-        text.insert(at -= 3, ",");
-    return text;
 }
 
 bool isQuantized(const TensorResult& tensor)
