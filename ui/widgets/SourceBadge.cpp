@@ -4,7 +4,11 @@
 #include "ui/Theme.h"
 
 #include <QCoreApplication>
+#include <QHelpEvent>
 #include <QPainter>
+#include <QToolTip>
+
+#include <algorithm>
 
 namespace sigmascope::ui {
 
@@ -60,7 +64,7 @@ SourceBadge::SourceBadge(QWidget* parent)
     : QWidget(parent)
 {
     setFont(ui::font(FontRole::Caption));
-    setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);
+    setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Fixed);
 }
 
 void SourceBadge::setSource(Source source, const QString& words)
@@ -74,8 +78,28 @@ void SourceBadge::setSource(Source source, const QString& words)
 
 QSize SourceBadge::sizeHint() const
 {
-    const int glyph = m_source == Source::None ? 0 : px(14);
-    return {glyph + fontMetrics().horizontalAdvance(m_words) + 1, px(20)};
+    return {wordsLeft() + fontMetrics().horizontalAdvance(m_words) + 1, px(20)};
+}
+
+QSize SourceBadge::minimumSizeHint() const
+{
+    const int words = std::min(fontMetrics().horizontalAdvance(m_words), fontMetrics().horizontalAdvance(u'…') + px(24));
+    return {wordsLeft() + words + 1, px(20)};
+}
+
+int SourceBadge::wordsLeft() const
+{
+    return m_source == Source::None ? 0 : px(14);
+}
+
+bool SourceBadge::event(QEvent* event)
+{
+    // A tooltip of the badge's owner stays: it says more than the words.
+    if (event->type() == QEvent::ToolTip && toolTip().isEmpty() && width() < sizeHint().width()) {
+        QToolTip::showText(static_cast<QHelpEvent*>(event)->globalPos(), m_words, this);
+        return true;
+    }
+    return QWidget::event(event);
 }
 
 void SourceBadge::paintEvent(QPaintEvent*)
@@ -84,8 +108,9 @@ void SourceBadge::paintEvent(QPaintEvent*)
     const QColor colour = isEnabled() ? Theme::current().tx2 : Theme::current().dis;
     paintSourceGlyph(painter, QRectF(0, 0, px(9), height()), m_source, colour);
     painter.setPen(colour);
-    painter.drawText(rect().adjusted(m_source == Source::None ? 0 : px(14), 0, 0, 0), Qt::AlignLeft | Qt::AlignVCenter,
-                     m_words);
+    const QRect words = rect().adjusted(wordsLeft(), 0, 0, 0);
+    painter.drawText(words, Qt::AlignLeft | Qt::AlignVCenter,
+                     fontMetrics().elidedText(m_words, Qt::ElideRight, words.width()));
 }
 
 }  // namespace sigmascope::ui

@@ -30,12 +30,15 @@ public:
     [[nodiscard]] QString words() const { return m_words; }
 
     [[nodiscard]] QSize sizeHint() const override;
-    [[nodiscard]] QSize minimumSizeHint() const override { return sizeHint(); }
+    /// The glyph with an ellipsis: where room is short the words are elided and stand in the tooltip.
+    [[nodiscard]] QSize minimumSizeHint() const override;
 
 protected:
     void paintEvent(QPaintEvent* event) override;
+    bool event(QEvent* event) override;
 
 private:
+    [[nodiscard]] int wordsLeft() const;
     Source m_source = Source::None;
     QString m_words;
 };
