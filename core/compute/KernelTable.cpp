@@ -30,7 +30,8 @@ std::vector<const kernels::KernelTable*> usableKernelTables()
 #if defined(__x86_64__)
     // __builtin_cpu_supports asks the system too: an AVX-512 CPU whose kernel does not save the registers says no.
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+    const bool avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0
+                      && __builtin_cpu_supports("f16c") != 0;
     if (avx2)
         tables.push_back(&kernels::kKernelsAvx2);
     if (avx2 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0

@@ -18,6 +18,9 @@ struct F32Element {
     static constexpr Code kMagnitude = 0x7FFFFFFFU;
     static constexpr Code kInfinity = 0x7F800000U;
     static constexpr Code kSmallestNormal = 0x00800000U;
+    /// Significant bits of a value: its k-th power, k <= 4, is exact in double if k times as many fit in 53 (the
+    /// range of double holds every such power of a 16-bit value, and every square of a float).
+    static constexpr int kSignificand = 24;
 
     static float value(Code code) { return floatOf(code); }
     /// Where n <= kTile elements lie as floats: here, in place.
@@ -30,6 +33,7 @@ struct Bf16Element {
     static constexpr Code kMagnitude = 0x7FFFU;
     static constexpr Code kInfinity = 0x7F80U;
     static constexpr Code kSmallestNormal = 0x0080U;
+    static constexpr int kSignificand = 8;
 
     static float value(Code code) { return floatOf(static_cast<uint32_t>(code) << 16); }
     /// Of every 32 elements the 16 even ones first, then the odd ones: a pair of codes in a 32-bit word becomes
@@ -56,6 +60,7 @@ struct F16Element {
     static constexpr Code kMagnitude = 0x7FFFU;
     static constexpr Code kInfinity = 0x7C00U;
     static constexpr Code kSmallestNormal = 0x0400U;
+    static constexpr int kSignificand = 11;
 
     /// Finite codes only. The exponent is moved by an addition; a subnormal is repaired by an exact subtraction.
     static float value(Code code)

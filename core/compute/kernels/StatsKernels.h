@@ -164,8 +164,8 @@ struct PowerLanes {
 
     /// n is a multiple of 16. Two groups of lanes at a time: their eight sums fit the registers of every level.
     /// Meanwhile the bytes from `ahead` on are fetched, `step` for every 16 elements. A pivot of 0 need not be
-    /// subtracted, with the same bits.
-    template <bool subtract>
+    /// subtracted, with the same bits; then powers of few significant bits are exact, and cost one instruction.
+    template <class E, bool subtract>
     void add(const uint8_t* floats, size_t n, const uint8_t* ahead, size_t step)
     {
         const Doubles pivots = Doubles{} + pivot;
@@ -184,8 +184,13 @@ struct PowerLanes {
                     const Doubles d2 = d * d;
                     a[k] += d;
                     b[k] += d2;
-                    c[k] += d2 * d;
-                    e[k] += d2 * d2;
+                    if constexpr (!subtract && 4 * E::kSignificand <= 53) {
+                        c[k] = withExactProduct(c[k], d2, d);
+                        e[k] = withExactProduct(e[k], d2, d2);
+                    } else {
+                        c[k] += d2 * d;
+                        e[k] += d2 * d2;
+                    }
                 }
             }
             for (size_t k = 0; k < 2; ++k) {
@@ -226,12 +231,12 @@ PowerSums powerSumsAbout(const uint8_t* in, size_t n, double pivot)
     for (; at + kTile <= n; at += kTile) {
         // The block after this one: its bytes arrive while these are computed on. Harmless past the end.
         const uint8_t* ahead = in + (n + at) * kSize;
-        lanes.add<subtract>(E::floats(in + at * kSize, kTile, tile), kTile, ahead, kLanes * kSize);
+        lanes.template add<E, subtract>(E::floats(in + at * kSize, kTile, tile), kTile, ahead, kLanes * kSize);
     }
     const size_t rest = n - at;
     const size_t whole = rest / kLanes * kLanes;
     const uint8_t* floats = E::floats(in + at * kSize, rest, tile);
-    lanes.add<subtract>(floats, whole, floats, 0);
+    lanes.template add<E, subtract>(floats, whole, floats, 0);
     return lanes.joinedWith(floats + whole * sizeof(float), rest - whole);
 }
 
@@ -258,7 +263,7 @@ struct ScanLanes {
                 for (size_t k = 0; k < 2; ++k) {
                     const Doubles x = widened(from + k * kDoubles * sizeof(float));
                     a[k] += x;
-                    b[k] += x * x;
+                    b[k] = withExactProduct(b[k], x, x);
                 }
             }
             for (size_t k = 0; k < 2; ++k) {

@@ -81,6 +81,20 @@ inline Doubles widened(const uint8_t* from)
 #endif
 }
 
+/// sum + a * b where a * b is exact in double: then one rounding or two give the same bits, at every level.
+inline Doubles withExactProduct(Doubles sum, Doubles a, Doubles b)
+{
+#if defined(__AVX512F__) && SIGMASCOPE_VECTOR_BYTES == 64
+    return reinterpret_cast<Doubles>(
+        _mm512_fmadd_pd(reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b), reinterpret_cast<__m512d>(sum)));
+#elif defined(__FMA__) && SIGMASCOPE_VECTOR_BYTES == 32
+    return reinterpret_cast<Doubles>(
+        _mm256_fmadd_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b), reinterpret_cast<__m256d>(sum)));
+#else
+    return sum + a * b;
+#endif
+}
+
 /// Joins the 16 lanes of a sum, as a tree whose shape is the same at every level.
 inline double joined(const double* lanes)
 {
