@@ -67,8 +67,8 @@ private:
             row["name"] = one.name;
             row["name_b"] = right.name;
             row["shape"] = std::vector<std::uint64_t>(left.shape.begin(), left.shape.end());
-            row["dtype_a"] = escaped(dtypeName(left));
-            row["dtype_b"] = escaped(dtypeName(right));
+            row["dtype_a"] = escaped(left.typeName());
+            row["dtype_b"] = escaped(right.typeName());
             row["bytes_a"] = left.bytes;
             row["bytes_b"] = right.bytes;
             row["weight_rel_error"] = number(one.relativeError);
@@ -101,7 +101,7 @@ private:
         for (const TensorDifference* one : worst) {
             const TensorInfo& left = a.tensors()[one->a];
             const TensorInfo& right = b.tensors()[one->b];
-            text.add({escaped(one->name), escaped(dtypeName(left)), escaped(dtypeName(right)), grouped(left.bytes), grouped(right.bytes),
+            text.add({escaped(one->name), escaped(left.typeName()), escaped(right.typeName()), grouped(left.bytes), grouped(right.bytes),
                       percent(one->relativeError), shortNumber(one->largest),
                       one->sameBytes ? "same bytes" : escaped(one->reason)});
         }

@@ -163,7 +163,7 @@ private:
     {
         const TensorInfo& tensor = *report.tensor;
         std::vector<std::string> cells{escaped(tensor.name), toString(tensor.shape),
-                                       escaped(dtypeName(tensor)),
+                                       escaped(tensor.typeName()),
                                        formatBytes(tensor.bytes)};
         if (!report.stats) {
             cells.resize(12, "–");

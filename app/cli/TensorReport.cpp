@@ -141,11 +141,6 @@ Json spectrumJson(const SpectrumReport& report)
 
 } // namespace
 
-std::string_view dtypeName(const TensorInfo& tensor)
-{
-    return !tensor.unknownDtype.empty() ? std::string_view(tensor.unknownDtype) : info(tensor.dtype).name;
-}
-
 Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t tensor, const InspectOptions& options,
                                    ComputeBackend& backend, bool mustWork, const JobContext& job)
 {
@@ -159,7 +154,7 @@ Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t ten
     }
     if (!info(view->dtype).decodable) {
         const Error error{ErrorCode::UnsupportedType,
-                          fmt::format("{} is not decoded by this version: listed only", dtypeName(*report.tensor))};
+                          fmt::format("{} is not decoded by this version: listed only", report.tensor->typeName())};
         if (mustWork && (options.histogram || options.spectrumCount > 0))
             return failIn(checkpoint, *report.tensor, error);
         report.problem = failIn(checkpoint, *report.tensor, error).value();
@@ -187,7 +182,7 @@ Json toJson(const TensorReport& report, const InspectOptions& options)
     Json json;
     json["name"] = report.tensor->name;
     json["shape"] = report.tensor->shape;
-    json["dtype"] = dtypeName(*report.tensor);
+    json["dtype"] = report.tensor->typeName();
     json["bytes"] = report.tensor->bytes;
     const bool finite = report.stats && report.stats->finite > 0;
     const auto value = [&](bool exists, double number) { return exists ? Json(number) : Json(); };

@@ -52,8 +52,6 @@ struct TensorReport {
                                                  const InspectOptions& options, ComputeBackend& backend, bool mustWork,
                                                  const JobContext& job);
 
-/// As the file calls it where that is not a type of ours (unknown ones, grids of a research container). Not escaped.
-[[nodiscard]] std::string_view dtypeName(const TensorInfo& tensor);
 /// One element of product.md's `tensors`.
 [[nodiscard]] Json toJson(const TensorReport& report, const InspectOptions& options);
 /// Elements of `warnings`: what the checkpoint and the reports have to say. `tensor` is null for the checkpoint's own,

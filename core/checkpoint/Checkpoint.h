@@ -41,6 +41,11 @@ struct TensorInfo {
     TensorState state = TensorState::Ok;
 
     [[nodiscard]] std::uint64_t elements() const { return checkedElementCount(shape).value_or(0); }
+    /// What it is stored as, to show: unknownDtype where there is one (not escaped), else the dtype's name.
+    [[nodiscard]] std::string_view typeName() const
+    {
+        return unknownDtype.empty() ? info(dtype).name : std::string_view(unknownDtype);
+    }
 };
 
 /// Something odd that lenient mode lives with and strict mode refuses.

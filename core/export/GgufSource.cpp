@@ -52,9 +52,8 @@ Status checkHoldable(const Checkpoint& checkpoint, const TensorInfo& tensor, con
                           fmt::format("the name has {} bytes, llama.cpp takes at most {}", target.name.size(), kLongestGgufName));
     if (info(target.keptType).ggmlId >= 0)
         return {};
-    const bool known = tensor.dtype != DType::Unknown;
     return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
-                      fmt::format("GGUF has no type {}", known ? std::string(info(tensor.dtype).name) : escaped(tensor.unknownDtype, 40)));
+                      fmt::format("GGUF has no type {}", escaped(tensor.typeName(), 40)));
 }
 
 /// A tensor that is not there, or not wholly.

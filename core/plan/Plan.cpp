@@ -36,8 +36,7 @@ std::optional<std::string> whyUnfit(const TensorInfo& tensor)
     if (tensor.elements() == 0)
         return "it has no elements";
     if (!type.decodable)
-        return fmt::format("{} cannot be decoded in this version",
-                           tensor.dtype == DType::Unknown ? escaped(tensor.unknownDtype) : std::string(type.name));
+        return fmt::format("{} cannot be decoded in this version", escaped(tensor.typeName()));
     if (isInteger(tensor.dtype))
         return fmt::format("{} holds no weights", type.name);
     if (tensor.shape.size() < 2)

@@ -177,8 +177,7 @@ std::string incomparable(const TensorInfo& a, const TensorInfo& b)
         return fmt::format("shapes differ: {} and {}", toString(a.shape), toString(b.shape));
     for (const TensorInfo* tensor : {&a, &b})
         if (!info(tensor->dtype).decodable)
-            return fmt::format("values of type {} are not decoded",
-                               !tensor->unknownDtype.empty() ? escaped(tensor->unknownDtype) : std::string(info(tensor->dtype).name));
+            return fmt::format("values of type {} are not decoded", escaped(tensor->typeName()));
     return {};
 }
 

@@ -74,7 +74,7 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     LayerOutcome outcome;
     outcome.layer.tensor = tensor;
     outcome.result = {.tensor = tensor, .name = source.name, .method = "keep"};
-    outcome.result.grid = lowerCase(isOpaque ? std::string_view(source.unknownDtype) : info(stored).name);
+    outcome.result.grid = lowerCase(isOpaque ? source.typeName() : info(stored).name);
     if (const std::uint64_t elements = source.elements(); elements != 0) {
         const Bytes bytes
             = stored == source.dtype && source.unknownDtype.empty() ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);

@@ -360,7 +360,7 @@ std::string structureOf(const Checkpoint& checkpoint)
     };
     for (const TensorInfo& tensor : checkpoint.tensors()) {
         add(tensor.name);
-        add(tensor.unknownDtype.empty() ? info(tensor.dtype).name : std::string_view(tensor.unknownDtype));
+        add(tensor.typeName());
         add(toString(tensor.shape));
         add(fmt::format("{} {} {}", tensor.shard, tensor.offset, tensor.bytes));
     }

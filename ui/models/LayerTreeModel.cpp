@@ -231,7 +231,7 @@ QString LayerTreeModel::asCsv(const std::vector<std::size_t>& tensors) const
             place.block < 0 ? QString() : QString::number(place.block),
             QString::fromUtf8(id(place.role).data(), static_cast<qsizetype>(id(place.role).size())),
             shape.join(QLatin1Char('x')),
-            stored.unknownDtype.empty() ? QString::fromUtf8(info(stored.dtype).name.data()) : csvField(QString::fromStdString(stored.unknownDtype)),
+            csvField(typeText(stored)),
             plan.keep ? QStringLiteral("kept") : csvField(QString::fromStdString(plan.grid)),
             csvNumber(m_planned[tensor].bits),
             plan.keep ? QString() : QString::number(plan.rank),
@@ -397,8 +397,7 @@ LayerTreeModel::Row LayerTreeModel::tensorRow(std::size_t tensor) const
     row.warning = warningOf(tensor);
     formatNumbers(row, false);
     row.text[LayerShape] = shapeText(stored.shape);
-    row.text[LayerDType] = stored.unknownDtype.empty() ? QString::fromUtf8(info(stored.dtype).name.data())
-                                                       : QString::fromStdString(stored.unknownDtype);
+    row.text[LayerDType] = typeText(stored);
     row.text[LayerPlanText] = plan.keep ? tr("kept") : QString::fromStdString(plan.grid);
     return row;
 }

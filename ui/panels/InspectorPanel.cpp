@@ -332,8 +332,7 @@ void InspectorPanel::refreshTitle()
     const std::size_t index = m_session.selection().front();
     const TensorInfo& tensor = m_session.tensor(index);
     m_title->setText(layerTitle(m_session.topology().place(index), QString::fromStdString(tensor.name)));
-    const QString type = tensor.unknownDtype.empty() ? text(info(tensor.dtype).name) : QString::fromStdString(tensor.unknownDtype);
-    m_facts->setText(tr("%1 · %2 · %3").arg(shapeText(tensor.shape), type, tensorSize(tensor.bytes)));
+        m_facts->setText(tr("%1 · %2 · %3").arg(shapeText(tensor.shape), typeText(tensor), tensorSize(tensor.bytes)));
 }
 
 void InspectorPanel::refreshPlan()

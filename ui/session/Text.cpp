@@ -115,6 +115,12 @@ QString layerTitle(const TensorPlace& place, const QString& name)
     return tr("Block %1 · %2").arg(place.block).arg(layerShortName(place, name));
 }
 
+QString typeText(const TensorInfo& tensor)
+{
+    const std::string_view name = tensor.typeName();
+    return QString::fromUtf8(name.data(), static_cast<qsizetype>(name.size()));
+}
+
 QString shapeText(const Shape& shape)
 {
     QStringList parts;

@@ -23,6 +23,8 @@ namespace sigmascope::ui {
 [[nodiscard]] QString layerTitle(const TensorPlace& place, const QString& name);
 /// The last part of a layer's name: "down_proj", "down_proj (bias)", or the whole name.
 [[nodiscard]] QString layerShortName(const TensorPlace& place, const QString& name);
+/// What the tensor is stored as: "BF16", or the file's own word.
+[[nodiscard]] QString typeText(const TensorInfo& tensor);
 /// "4096 × 14336"
 [[nodiscard]] QString shapeText(const Shape& shape);
 
