@@ -35,6 +35,11 @@ public:
     [[nodiscard]] virtual double widestReach() const { return 1; }
 };
 
+/// sum of importance * (weight - stored)^2 in double, in one order at every instruction set. @param importance  empty:
+/// all 1.
+[[nodiscard]] double storedLoss(std::span<const float> weights, std::span<const float> stored,
+                                std::span<const double> importance);
+
 /// A row-wise number format with all its parameters fixed: what a weight matrix is stored as.
 /// Stateless and thread-safe: same input, same bytes. A row is coded on its own, so row permutation
 /// commutes with encoding.

@@ -2,13 +2,13 @@
 #include "core/grid/RowGrid.h"
 
 #include "core/base/Parallel.h"
+#include "core/compute/Kernels.h"
 #include "core/grid/BitPacking.h"
 #include "core/grid/FiniteCheck.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -24,6 +24,13 @@ std::size_t rowsPerChunk(std::uint64_t cols)
 
 }  // namespace
 
+double storedLoss(std::span<const float> weights, std::span<const float> stored, std::span<const double> importance)
+{
+    assert(weights.size() == stored.size() && (importance.empty() || importance.size() == weights.size()));
+    return kernelTable().storedLoss(weights.data(), stored.data(), importance.empty() ? nullptr : importance.data(),
+                                    weights.size());
+}
+
 std::size_t RowGrid::rowBytes(std::uint64_t cols) const
 {
     return parameterBytes(groupCount(cols)) + packedBytes(cols, m_bits);
@@ -32,18 +39,13 @@ std::size_t RowGrid::rowBytes(std::uint64_t cols) const
 std::optional<std::uint64_t> RowGrid::encodeRow(std::span<const float> row, std::span<const double> reach,
                                                 std::span<std::byte> out, Scratch& scratch) const
 {
-    const std::size_t length = groupLength(row.size());
-    const auto part = [&](auto values, std::size_t g) {
-        return values.subspan(g * length, std::min(length, row.size() - g * length));
-    };
-    for (std::size_t g = 0; g < scratch.groups.size(); ++g) {
-        scratch.groups[g] = fitted(part(row, g), reach.empty() ? 1.0 : reach[g]);
-        if (!std::isfinite(scratch.groups[g].scale))
-            return g * length;
-    }
+    const Row groups{row, groupLength(row.size())};
+    fit(groups, reach, scratch.groups);
+    const auto misfit = std::ranges::find_if(scratch.groups, [](const Group& group) { return !std::isfinite(group.scale); });
+    if (misfit != scratch.groups.end())
+        return static_cast<std::uint64_t>(misfit - scratch.groups.begin()) * groups.length;
     settle(scratch.groups);
-    for (std::size_t g = 0; g < scratch.groups.size(); ++g)
-        code(part(row, g), scratch.groups[g], part(std::span(scratch.codes), g));
+    code(groups, scratch.groups, scratch.codes);
     const std::size_t parameters = parameterBytes(scratch.groups.size());
     store(scratch.groups, out.first(parameters));
     packBits(scratch.codes, m_bits, out.subspan(parameters));
@@ -52,15 +54,10 @@ std::optional<std::uint64_t> RowGrid::encodeRow(std::span<const float> row, std:
 
 void RowGrid::decodeRow(std::span<const std::byte> coded, std::span<float> row, Scratch& scratch) const
 {
-    const std::size_t length = groupLength(row.size());
     const std::size_t parameters = parameterBytes(scratch.groups.size());
     load(coded.first(parameters), scratch.groups);
     unpackBits(coded.subspan(parameters), m_bits, scratch.codes);
-    for (std::size_t g = 0; g < scratch.groups.size(); ++g) {
-        const std::size_t begin = g * length;
-        const std::size_t count = std::min(length, row.size() - begin);
-        restore(std::span(scratch.codes).subspan(begin, count), scratch.groups[g], row.subspan(begin, count));
-    }
+    restore(scratch.codes, groupLength(row.size()), scratch.groups, row);
 }
 
 template <class Body> void RowGrid::forEachRow(std::uint64_t rows, std::uint64_t cols, const Body& body) const
@@ -79,8 +76,6 @@ Status RowGrid::encode(std::span<const float> weights, std::uint64_t rows, std::
                        std::span<std::byte> out) const
 {
     assert(weights.size() == rows * cols && out.size() == rows * rowBytes(cols));
-    if (Status finite = checkFinite(weights, cols); !finite)
-        return finite;
     struct Misfit {
         std::size_t row = 0;
         std::uint64_t column = 0;
@@ -96,6 +91,9 @@ Status RowGrid::encode(std::span<const float> weights, std::uint64_t rows, std::
     const auto first = std::ranges::find_if(misfits, [](const auto& misfit) { return misfit.has_value(); });
     if (first == misfits.end())
         return {};
+    // Weights that are not finite give no scale either: rows are read once while all is well.
+    if (Status finite = checkFinite(weights, cols); !finite)
+        return finite;
     return fail(ErrorCode::ScaleOutOfRange,
                 fmt::format("row {}, column {}: the scale of this group of {} is over 65504 and does not fit f16",
                             (*first)->row, (*first)->column, id()));
@@ -127,23 +125,20 @@ std::vector<Grid::GroupScale> RowGrid::groupScales(std::span<const std::byte> co
 
 double RowGrid::clippedError(std::span<const float> group, std::span<const double> importance, double reach) const
 {
-    const Group parameters = fitted(group, reach);
+    Group parameters;
+    fit({group, group.size()}, {&reach, 1}, {&parameters, 1});
     if (!std::isfinite(parameters.scale))
         return std::numeric_limits<double>::infinity();
-    constexpr std::size_t kPart = 256;
-    std::array<std::uint8_t, kPart> codes;
-    std::array<float, kPart> values;
-    double sum = 0;
-    for (std::size_t first = 0; first < group.size(); first += kPart) {
-        const std::size_t count = std::min(kPart, group.size() - first);
-        code(group.subspan(first, count), parameters, std::span(codes).first(count));
-        restore(std::span(codes).first(count), parameters, std::span(values).first(count));
-        for (std::size_t i = 0; i < count; ++i) {
-            const double lost = static_cast<double>(group[first + i]) - values[i];
-            sum += importance.empty() ? lost * lost : importance[first + i] * (lost * lost);
-        }
-    }
-    return sum;
+    return lost(group, importance, parameters);
+}
+
+double RowGrid::lost(std::span<const float> group, std::span<const double> importance, const Group& parameters) const
+{
+    std::vector<std::uint8_t> codes(group.size());
+    std::vector<float> values(group.size());
+    code({group, group.size()}, {&parameters, 1}, codes);
+    restore(codes, group.size(), {&parameters, 1}, values);
+    return storedLoss(group, values, importance);
 }
 
 void RowGrid::recode(std::span<const float> row, std::span<const double> reach, std::span<std::byte> coded) const

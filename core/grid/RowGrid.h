@@ -5,12 +5,16 @@
 
 #include "core/grid/Grid.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace sigmascope {
+
+/// Groups whose parameters grids hand to a kernel at a time, from the stack.
+inline constexpr std::size_t kGroupsAtOnce = 64;
 
 /// Nearest integer, ties to even, for |value| < 2^51; a call of nearbyint per element costs five times as much.
 [[nodiscard]] inline double roundEven(double value)
@@ -51,13 +55,35 @@ protected:
         double scale = 0;  ///< infinite: does not fit the storage
         int zero = 0;      ///< code of the value 0, where a grid moves it
     };
-    /// From the weights, with @p reach of their range.
-    [[nodiscard]] virtual Group fitted(std::span<const float> group, double reach) const = 0;
+    /// A row's weights in groups of @p length, the last one short where it does not divide them.
+    struct Row {
+        std::span<const float> weights;
+        std::size_t length;
+
+        [[nodiscard]] std::span<const float> group(std::size_t g) const
+        {
+            return weights.subspan(g * length, std::min(length, weights.size() - g * length));
+        }
+        /// Groups [first, first + count) as a row.
+        [[nodiscard]] Row part(std::size_t first, std::size_t count) const
+        {
+            return {weights.subspan(first * length, std::min(count * length, weights.size() - first * length)), length};
+        }
+    };
+    /// Parameters of every group, from its weights with @p reach of their range (one per group, or empty: all of it).
+    /// A scale that is not finite where a weight is not.
+    virtual void fit(const Row& row, std::span<const double> reach, std::span<Group> groups) const = 0;
     /// Rounds parameters that are stored together. A grid that has any to round has no clip range.
     virtual void settle(std::span<Group> row) const { static_cast<void>(row); }
-    /// Nearest codes.
-    virtual void code(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const = 0;
-    virtual void restore(std::span<const std::uint8_t> codes, const Group& group, std::span<float> values) const = 0;
+    /// Nearest codes. @pre weights and scales finite.
+    virtual void code(const Row& row, std::span<const Group> groups, std::span<std::uint8_t> codes) const = 0;
+    /// @param length  of a group
+    virtual void restore(std::span<const std::uint8_t> codes, std::size_t length, std::span<const Group> groups,
+                         std::span<float> values) const
+        = 0;
+    /// Sum of importance * (weight - stored value)^2 of one group. Goes by code() and restore(); a grid may know better.
+    [[nodiscard]] virtual double lost(std::span<const float> group, std::span<const double> importance,
+                                      const Group& parameters) const;
     [[nodiscard]] virtual std::size_t parameterBytes(std::size_t groups) const = 0;
     /// Infinite scales are stored as anything: the row is refused.
     virtual void store(std::span<const Group> groups, std::span<std::byte> out) const = 0;

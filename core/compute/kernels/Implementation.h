@@ -4,6 +4,7 @@
 // a vector is (SIGMASCOPE_VECTOR_BYTES) and what the table is called; hence no #pragma once.
 
 #include "core/compute/kernels/EncodeKernels.h"
+#include "core/compute/kernels/GroupKernels.h"
 #include "core/compute/kernels/StatsKernels.h"
 
 namespace sigmascope::kernels {
@@ -23,6 +24,14 @@ const KernelTable SIGMASCOPE_KERNEL_TABLE = {
     encodeFromMinimum<false>,
     encodeSymmetric<true>,
     encodeFromMinimum<true>,
+    groupMagnitudes,
+    groupRanges,
+    codeGroups,
+    restoreGroups,
+    codeLevels,
+    storedLoss,
+    groupLoss,
+    levelLoss,
 };
 
 }  // namespace sigmascope::kernels

@@ -55,6 +55,30 @@ struct KernelTable {
     unsigned (*encodeQ4_1)(const float* in, size_t blocks, uint8_t* out);
     unsigned (*encodeQ5_0)(const float* in, size_t blocks, uint8_t* out);
     unsigned (*encodeQ5_1)(const float* in, size_t blocks, uint8_t* out);
+
+    // Rows of n weights in groups of `group`, the last one short where it does not divide n. One parameter a group.
+    /// Largest magnitude; infinite where a weight is not finite.
+    void (*groupMagnitudes)(const float* in, size_t n, size_t group, float* out);
+    /// Extremes, 0 included; infinite where a weight is not finite.
+    void (*groupRanges)(const float* in, size_t n, size_t group, float* low, float* high);
+    /// Code of w: w / scale to the nearest integer, ties to even, plus zero, within 0 and top. Pre: weights finite,
+    /// scale a float, inverse = 1 / scale in double (0 where the group is all zeros), 0 <= zero <= top < 256.
+    void (*codeGroups)(const float* in, size_t n, size_t group, const double* inverse, const int32_t* zero, int32_t top,
+                       uint8_t* codes);
+    /// scale * (code - zero), one rounding.
+    void (*restoreGroups)(const uint8_t* codes, size_t n, size_t group, const float* scale, const int32_t* zero,
+                          float* out);
+    /// Code of w: how many of its group's `count` ascending middles are below it.
+    void (*codeLevels)(const float* in, size_t n, size_t group, const float* middles, size_t count, uint8_t* codes);
+
+    // Of one group: sum of importance * (weight - stored)^2 in double; importance null: all 1.
+    double (*storedLoss)(const float* in, const float* stored, const double* importance, size_t n);
+    /// Stored as codeGroups and restoreGroups would.
+    double (*groupLoss)(const float* in, const double* importance, size_t n, float scale, double inverse, int32_t zero,
+                        int32_t top);
+    /// Stored as values[code] of codeLevels; count + 1 values.
+    double (*levelLoss)(const float* in, const double* importance, size_t n, const float* middles, const float* values,
+                        size_t count);
 };
 
 extern const KernelTable kKernelsScalar;

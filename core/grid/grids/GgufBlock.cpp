@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/base/Half.h"
+#include "core/compute/Kernels.h"
 #include "core/compute/ops/BlockEncode.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
@@ -86,13 +87,9 @@ public:
         const float scale = clippedScale(group, reach);
         if (!std::isfinite(scale))
             return std::numeric_limits<double>::infinity();
-        double sum = 0;
-        for (std::size_t i = 0; i < group.size(); ++i) {
-            const float value = static_cast<float>(nearestCode(group[i], scale)) * scale;  // as decode() does
-            const double lost = static_cast<double>(group[i]) - value;
-            sum += importance.empty() ? lost * lost : importance[i] * (lost * lost);
-        }
-        return sum;
+        // nearestCode() times the scale, as decode() has it.
+        return kernelTable().groupLoss(group.data(), importance.empty() ? nullptr : importance.data(), group.size(), scale,
+                                       scale == 0 ? 0 : 1 / static_cast<double>(scale), -m_lowest, m_highest - m_lowest);
     }
     void recode(std::span<const float> row, std::span<const double> reach, std::span<std::byte> coded) const override
     {
@@ -112,7 +109,12 @@ private:
     /// The value of largest magnitude, or what is kept of it, takes the lowest code (Q8_0: the highest).
     [[nodiscard]] float clippedScale(std::span<const float> block, double reach) const
     {
-        const float largest = *std::ranges::max_element(block, {}, [](float w) { return std::abs(w); });
+        float low = 0;
+        float high = 0;
+        kernelTable().groupRanges(block.data(), block.size(), block.size(), &low, &high);
+        // Of two that are equally far out the first counts.
+        const float largest = high != -low ? (high > -low ? high : low)
+                                           : *std::ranges::max_element(block, {}, [](float w) { return std::abs(w); });
         const double outermost = m_lowest == -m_highest ? m_highest : m_lowest;
         const double extreme = m_lowest == -m_highest ? std::abs(largest) : largest;
         return f16ToFloat(floatToF16(static_cast<float>(extreme * reach / outermost)));

@@ -19,6 +19,7 @@
 // (f16: 2^-24): every code then stays within half a step.
 
 #include "core/base/Half.h"
+#include "core/compute/Kernels.h"
 #include "core/grid/BitPacking.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
@@ -26,6 +27,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -127,9 +129,12 @@ public:
     }
 
 protected:
-    Group fitted(std::span<const float> group, double reach) const override;
-    void code(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const override;
-    void restore(std::span<const std::uint8_t> codes, const Group& group, std::span<float> values) const override;
+    void fit(const Row& row, std::span<const double> reach, std::span<Group> groups) const override;
+    void code(const Row& row, std::span<const Group> groups, std::span<std::uint8_t> codes) const override;
+    void restore(std::span<const std::uint8_t> codes, std::size_t length, std::span<const Group> groups,
+                 std::span<float> values) const override;
+    double lost(std::span<const float> group, std::span<const double> importance,
+                const Group& parameters) const override;
     std::size_t parameterBytes(std::size_t groups) const override
     {
         return groups * scaleBytes(m_scale) + (m_asymmetric ? packedBytes(groups, bits()) : 0);
@@ -142,19 +147,24 @@ protected:
     }
 
 private:
+    /// Kernels take scales that are floats, and far from overflow.
+    [[nodiscard]] bool isForKernels(std::span<const Group> groups) const
+    {
+        return m_scale == ScaleType::F16
+            || (m_scale == ScaleType::F32
+                && std::ranges::all_of(groups, [](const Group& group) { return group.scale < 1e36; }));
+    }
+    [[nodiscard]] Group fromRange(float low, float high, double reach) const;
+    void codePlainly(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const;
+
     bool m_asymmetric;
     ScaleType m_scale;
     int m_topCode;
 };
 
-RowGrid::Group IntGroupGrid::fitted(std::span<const float> group, double reach) const
+/// The range includes 0.
+RowGrid::Group IntGroupGrid::fromRange(float low, float high, double reach) const
 {
-    float low = 0;
-    float high = 0;
-    for (const float value : group) {
-        low = std::min(low, value);
-        high = std::max(high, value);
-    }
     if (!m_asymmetric) {
         const int qmax = m_topCode / 2;
         return {roundedScale(m_scale, static_cast<double>(std::max(high, -low)) * reach / qmax), qmax};
@@ -167,7 +177,24 @@ RowGrid::Group IntGroupGrid::fitted(std::span<const float> group, double reach) 
     return {scale, static_cast<int>(std::clamp<double>(zero, 0, m_topCode))};
 }
 
-void IntGroupGrid::code(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const
+void IntGroupGrid::fit(const Row& row, std::span<const double> reach, std::span<Group> groups) const
+{
+    std::array<float, kGroupsAtOnce> low{};
+    std::array<float, kGroupsAtOnce> high{};
+    for (std::size_t first = 0; first < groups.size(); first += kGroupsAtOnce) {
+        const std::size_t count = std::min(kGroupsAtOnce, groups.size() - first);
+        const auto weights = row.part(first, count).weights;
+        if (m_asymmetric)
+            kernelTable().groupRanges(weights.data(), weights.size(), row.length, low.data(), high.data());
+        else
+            kernelTable().groupMagnitudes(weights.data(), weights.size(), row.length, high.data());
+        for (std::size_t g = 0; g < count; ++g)
+            groups[first + g] = fromRange(low[g], high[g], reach.empty() ? 1.0 : reach[first + g]);
+    }
+}
+
+/// The formula itself.
+void IntGroupGrid::codePlainly(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const
 {
     const double divisor = group.scale == 0 ? 1 : group.scale;
     const double top = m_topCode;
@@ -177,12 +204,61 @@ void IntGroupGrid::code(std::span<const float> weights, const Group& group, std:
     }
 }
 
-void IntGroupGrid::restore(std::span<const std::uint8_t> codes, const Group& group, std::span<float> values) const
+void IntGroupGrid::code(const Row& row, std::span<const Group> groups, std::span<std::uint8_t> codes) const
 {
-    // qmax times a scale that was rounded up can pass the largest float by half a unit in its last place.
-    constexpr double kLargest = std::numeric_limits<float>::max();
-    for (std::size_t i = 0; i < codes.size(); ++i)
-        values[i] = static_cast<float>(std::clamp(group.scale * (codes[i] - group.zero), -kLargest, kLargest));
+    if (!isForKernels(groups)) {
+        for (std::size_t g = 0; g < groups.size(); ++g)
+            codePlainly(row.group(g), groups[g], codes.subspan(g * row.length));
+        return;
+    }
+    std::array<double, kGroupsAtOnce> inverse{};
+    std::array<std::int32_t, kGroupsAtOnce> zero{};
+    for (std::size_t first = 0; first < groups.size(); first += kGroupsAtOnce) {
+        const std::size_t count = std::min(kGroupsAtOnce, groups.size() - first);
+        for (std::size_t g = 0; g < count; ++g) {
+            inverse[g] = groups[first + g].scale == 0 ? 0 : 1 / groups[first + g].scale;
+            zero[g] = groups[first + g].zero;
+        }
+        const auto weights = row.part(first, count).weights;
+        kernelTable().codeGroups(weights.data(), weights.size(), row.length, inverse.data(), zero.data(), m_topCode,
+                                 codes.data() + first * row.length);
+    }
+}
+
+void IntGroupGrid::restore(std::span<const std::uint8_t> codes, std::size_t length, std::span<const Group> groups,
+                           std::span<float> values) const
+{
+    if (!isForKernels(groups)) {
+        // qmax times a scale that was rounded up can pass the largest float by half a unit in its last place.
+        constexpr double kLargest = std::numeric_limits<float>::max();
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            const Group& group = groups[i / length];
+            values[i] = static_cast<float>(std::clamp(group.scale * (codes[i] - group.zero), -kLargest, kLargest));
+        }
+        return;
+    }
+    std::array<float, kGroupsAtOnce> scale{};
+    std::array<std::int32_t, kGroupsAtOnce> zero{};
+    for (std::size_t first = 0; first < groups.size(); first += kGroupsAtOnce) {
+        const std::size_t count = std::min(kGroupsAtOnce, groups.size() - first);
+        for (std::size_t g = 0; g < count; ++g) {
+            scale[g] = static_cast<float>(groups[first + g].scale);
+            zero[g] = groups[first + g].zero;
+        }
+        const std::size_t begin = first * length;
+        kernelTable().restoreGroups(codes.data() + begin, std::min(count * length, codes.size() - begin), length,
+                                    scale.data(), zero.data(), values.data() + begin);
+    }
+}
+
+double IntGroupGrid::lost(std::span<const float> group, std::span<const double> importance,
+                          const Group& parameters) const
+{
+    if (!isForKernels({&parameters, 1}))
+        return RowGrid::lost(group, importance, parameters);
+    return kernelTable().groupLoss(group.data(), importance.empty() ? nullptr : importance.data(), group.size(),
+                                   static_cast<float>(parameters.scale),
+                                   parameters.scale == 0 ? 0 : 1 / parameters.scale, parameters.zero, m_topCode);
 }
 
 void IntGroupGrid::store(std::span<const Group> groups, std::span<std::byte> out) const

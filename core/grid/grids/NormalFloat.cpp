@@ -9,6 +9,7 @@
 // takes the lower one. A scale that would round to 0 although the group is not 0 becomes 2^-24.
 
 #include "core/base/Half.h"
+#include "core/compute/Kernels.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
 
@@ -16,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -67,15 +69,16 @@ public:
     const ClipRange* clipRange() const override { return m_doubleQuantized ? nullptr : this; }
 
 protected:
-    Group fitted(std::span<const float> group, double reach) const override
+    void fit(const Row& row, std::span<const double> reach, std::span<Group> groups) const override
     {
-        double amax = 0;
-        for (const float value : group)
-            amax = std::max(amax, std::abs(static_cast<double>(value)));
-        amax *= reach;
-        if (m_doubleQuantized || amax == 0)
-            return {amax, 0};
-        return {std::max<double>(f16ToFloat(floatToF16(static_cast<float>(amax))), 0x1.0p-24), 0};
+        std::array<float, kGroupsAtOnce> amax{};
+        for (std::size_t first = 0; first < groups.size(); first += kGroupsAtOnce) {
+            const std::size_t count = std::min(kGroupsAtOnce, groups.size() - first);
+            const auto weights = row.part(first, count).weights;
+            kernelTable().groupMagnitudes(weights.data(), weights.size(), row.length, amax.data());
+            for (std::size_t g = 0; g < count; ++g)
+                groups[first + g] = {scaleFor(reach.empty() ? amax[g] : amax[g] * reach[first + g]), 0};
+        }
     }
     void settle(std::span<Group> row) const override
     {
@@ -88,25 +91,35 @@ protected:
                 group = restored(top, codeOf(group.scale, top));
         }
     }
-    void code(std::span<const float> weights, const Group& group, std::span<std::uint8_t> codes) const override
+    void code(const Row& row, std::span<const Group> groups, std::span<std::uint8_t> codes) const override
     {
-        const double divisor = group.scale == 0 ? 1 : group.scale;
-        const std::size_t middles = m_levels.size() - 1;
-        for (std::size_t i = 0; i < weights.size(); ++i) {
-            const double position = static_cast<double>(weights[i]) / divisor;
-            unsigned above = 0;
-            for (std::size_t m = 0; m < middles; ++m)
-                above += position > m_middles[m] ? 1U : 0U;
-            codes[i] = static_cast<std::uint8_t>(above);
+        std::array<float, kGroupsAtOnce * 15> middles{};
+        for (std::size_t first = 0; first < groups.size(); first += kGroupsAtOnce) {
+            const std::size_t count = std::min(kGroupsAtOnce, groups.size() - first);
+            for (std::size_t g = 0; g < count; ++g)
+                scaleMiddles(groups[first + g], std::span(middles).subspan(g * middleCount(), middleCount()));
+            const auto weights = row.part(first, count).weights;
+            kernelTable().codeLevels(weights.data(), weights.size(), row.length, middles.data(), middleCount(),
+                                     codes.data() + first * row.length);
         }
     }
-    void restore(std::span<const std::uint8_t> codes, const Group& group, std::span<float> values) const override
+    void restore(std::span<const std::uint8_t> codes, std::size_t length, std::span<const Group> groups,
+                 std::span<float> values) const override
     {
-        std::array<float, 16> scaled{};
-        for (std::size_t i = 0; i < m_levels.size(); ++i)
-            scaled[i] = static_cast<float>(group.scale * static_cast<double>(m_levels[i])) + 0.0F;  // not -0
-        for (std::size_t i = 0; i < codes.size(); ++i)
-            values[i] = scaled[codes[i]];
+        for (std::size_t g = 0; g < groups.size(); ++g) {
+            const std::array<float, 16> scaled = scaledLevels(groups[g]);
+            const std::size_t end = std::min((g + 1) * length, codes.size());
+            for (std::size_t i = g * length; i < end; ++i)
+                values[i] = scaled[codes[i]];
+        }
+    }
+    double lost(std::span<const float> group, std::span<const double> importance,
+                const Group& parameters) const override
+    {
+        std::array<float, 15> middles{};
+        scaleMiddles(parameters, std::span(middles).first(middleCount()));
+        return kernelTable().levelLoss(group.data(), importance.empty() ? nullptr : importance.data(), group.size(),
+                                       middles.data(), scaledLevels(parameters).data(), middleCount());
     }
     std::size_t parameterBytes(std::size_t groups) const override
     {
@@ -118,6 +131,35 @@ protected:
     void load(std::span<const std::byte> in, std::span<Group> groups) const override;
 
 private:
+    [[nodiscard]] std::size_t middleCount() const { return m_levels.size() - 1; }
+    [[nodiscard]] double scaleFor(double amax) const
+    {
+        if (m_doubleQuantized || amax == 0)
+            return amax;
+        return std::max<double>(f16ToFloat(floatToF16(static_cast<float>(amax))), 0x1.0p-24);
+    }
+    /// The largest floats whose quotient by the scale is not above a middle: what weights are compared with instead of
+    /// being divided. Floats are so much coarser than doubles that the nearest one to scale * middle is it, or the one
+    /// before it.
+    void scaleMiddles(const Group& group, std::span<float> out) const
+    {
+        const double divisor = group.scale == 0 ? 1 : group.scale;
+        for (std::size_t m = 0; m < out.size(); ++m) {
+            const auto nearest = static_cast<float>(divisor * m_middles[m]);
+            const auto bits = std::bit_cast<std::int32_t>(nearest);
+            // As an integer with the order of the float: less one is the float before it.
+            const std::int32_t key = bits ^ ((bits >> 31) & 0x7FFFFFFF);
+            const std::int32_t upTo = key - (static_cast<double>(nearest) / divisor > m_middles[m] ? 1 : 0);
+            out[m] = std::bit_cast<float>(upTo ^ ((upTo >> 31) & 0x7FFFFFFF));
+        }
+    }
+    [[nodiscard]] std::array<float, 16> scaledLevels(const Group& group) const
+    {
+        std::array<float, 16> scaled{};
+        for (std::size_t i = 0; i < m_levels.size(); ++i)
+            scaled[i] = static_cast<float>(group.scale * static_cast<double>(m_levels[i])) + 0.0F;  // not -0
+        return scaled;
+    }
     /// Largest scale: settled scales have it too, since the largest one's code is 255.
     static double topOf(std::span<const Group> groups) { return std::ranges::max(groups, {}, &Group::scale).scale; }
     static int codeOf(double scale, double top)

@@ -57,23 +57,12 @@ public:
     }
 
 private:
-    [[nodiscard]] static double lost(std::span<const float> group, std::span<const double> importance,
-                                     std::span<const float> stored)
-    {
-        double sum = 0;
-        for (std::size_t i = 0; i < group.size(); ++i) {
-            const double error = static_cast<double>(group[i]) - stored[i];
-            sum += importance.empty() ? error * error : importance[i] * (error * error);
-        }
-        return sum;
-    }
-
     /// A device sums in float: its range must leave less in double too, or the group's own stands.
     [[nodiscard]] double checked(std::span<const float> group, std::span<const double> importance,
                                  std::span<const float> stored, std::uint8_t found) const
     {
         const double reach = static_cast<double>(found) / kReachParts;
-        return found != kReachParts && m_clip.clippedError(group, importance, reach) < lost(group, importance, stored)
+        return found != kReachParts && m_clip.clippedError(group, importance, reach) < storedLoss(group, stored, importance)
             ? reach
             : 1.0;
     }
@@ -81,7 +70,7 @@ private:
     [[nodiscard]] double best(std::span<const float> group, std::span<const double> importance,
                               std::span<const float> stored) const
     {
-        double least = lost(group, importance, stored);
+        double least = storedLoss(group, stored, importance);
         double reach = 1;
         if (least == 0)
             return reach;
