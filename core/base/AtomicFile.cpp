@@ -411,8 +411,11 @@ Status placeTogether(std::span<AtomicFile* const> files, std::span<const fs::pat
     std::size_t removed = 0;
     std::size_t placed = 0;
     Status status;
+    const auto isNew = [&](const fs::path& path) {
+        return std::ranges::any_of(files, [&](const AtomicFile* file) { return file->isPlaced() && file->target() == path; });
+    };
     for (; removed < obsolete.size() && status; ++removed) {
-        if (isThere(obsolete[removed]) && system.rename(obsolete[removed].c_str(), backupPathFor(obsolete[removed]).c_str()) != 0)
+        if (isThere(obsolete[removed]) && !isNew(obsolete[removed]) && system.rename(obsolete[removed].c_str(), backupPathFor(obsolete[removed]).c_str()) != 0)
             status = fail(codeOfErrno(errno, ErrorCode::WriteFailed), Where{obsolete[removed].string()},
                           "cannot be taken away: " + textOfErrno(errno));
     }

@@ -76,6 +76,7 @@ public:
     void takeBack();
     /// Removes the old file's second name.
     void settle();
+    [[nodiscard]] bool isPlaced() const { return m_isPlaced; }
     /// Of a resumable file: destruction removes the temporary file after all.
     void discard() { m_keeps = false; }
 
@@ -112,7 +113,8 @@ private:
 [[nodiscard]] std::filesystem::path journalPathFor(const std::filesystem::path& target);
 
 /// Files that appear together: each gets its name; a failure takes back those that had theirs. Files
-/// at @p obsolete are removed in the same stroke, and come back if it fails. @pre flush() of each succeeded.
+/// at @p obsolete are removed in the same stroke, and come back if it fails; one that an earlier process has replaced by one
+/// of @p files already stays. @pre flush() of each succeeded.
 [[nodiscard]] Status placeTogether(std::span<AtomicFile* const> files, std::span<const std::filesystem::path> obsolete,
                                    FileSystem& system);
 

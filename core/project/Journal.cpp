@@ -281,8 +281,13 @@ Status Journal::append(const Json& record)
     Bytes at = m_end;
     if (const int error
         = writeFully(*m_system, m_file.descriptor(), std::as_bytes(std::span(line.data(), line.size())), at);
-        error != 0)
-        return failErrno("cannot note what is finished", error);
+        error != 0) {
+        auto failed = failErrno("cannot note what is finished", error);
+        if (failed.value().code == ErrorCode::NoSpace)
+            failed.value().detail += fmt::format("; {} bytes are needed, {} are free", line.size(),
+                                                 freeBytesIn(m_path.has_parent_path() ? m_path.parent_path() : "."));
+        return failed;
+    }
     m_end = at;
     return {};
 }

@@ -7,7 +7,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sigmascope::test
@@ -64,8 +66,11 @@ inline void writeFile(const std::filesystem::path& path, const std::string& byte
 
 inline std::string readFile(const std::filesystem::path& path)
 {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const std::ifstream file(path, std::ios::binary);
+    std::ostringstream bytes;
+    if (file)
+        bytes << file.rdbuf();
+    return std::move(bytes).str();
 }
 
 } // namespace sigmascope::test

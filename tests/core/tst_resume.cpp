@@ -197,7 +197,7 @@ void TestResume::aLostTemporaryFileIsBegunAnew()
     QVERIFY(files() == m_undisturbed);
 }
 
-/// Item 91.
+/// reliability 91.
 void TestResume::aSecondRunIsRefusedByTheLock()
 {
     std::optional<Error> second;

@@ -1,59 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Models written as safetensors: the dequantized copy and the research container, their files, shards and refusals.
+// Models written as safetensors: what the dequantized copy and the research container hold, and in which files.
+// (What stands at their place before, and what fails on the way: tst_safetensors_replace.cpp.)
 #include "core/export/SafetensorsWriter.h"
 #include "core/lowrank/CodedMatrices.h"
 #include "core/project/Pipeline.h"
-#include "support/ExporterFixture.h"
-#include "support/FaultySystem.h"
+#include "support/SafetensorsFixture.h"
 
 #include <cmath>
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <set>
 
 using namespace sigmascope;
 using namespace sigmascope::test;
 
 namespace {
-
-using Make = Result<std::unique_ptr<Exporter>> (*)(ExportRequest);
-
-std::string contentOf(const fs::path& path)
-{
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::set<std::string> namesIn(const fs::path& folder)
-{
-    std::set<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder))
-        names.insert(entry.path().filename().string());
-    return names;
-}
-
-std::map<std::string, std::string> filesIn(const fs::path& folder)
-{
-    std::map<std::string, std::string> files;
-    for (const std::string& name : namesIn(folder))
-        files[name] = contentOf(folder / name);
-    return files;
-}
-
-Status exported(Make make, const ExportRequest& request, SizeEstimate* estimate = nullptr, FactorType type = FactorType::F16)
-{
-    auto exporter = make(request);
-    if (!exporter)
-        return passOn(exporter);
-    for (const std::size_t tensor : (*exporter)->order()) {
-        if (Status added = (*exporter)->add(layerOf(request, tensor, {}, type)); !added)
-            return added;
-    }
-    if (estimate != nullptr)
-        *estimate = (*exporter)->estimate();
-    return (*exporter)->finish();
-}
 
 /// Q + L R of a layer as it was handed to the exporter.
 std::vector<float> decodedLayer(const QuantizedLayer& layer)
@@ -71,30 +29,11 @@ std::vector<float> decodedLayer(const QuantizedLayer& layer)
 
 }  // namespace
 
-class TestSafetensorsExport : public QObject, private ExporterFixture {
+class TestSafetensorsExport : public QObject, private SafetensorsFixture {
     Q_OBJECT
 
-    [[nodiscard]] ExportRequest folderRequest(QuantizationPlan plan, const char* name = "hf") const
-    {
-        ExportRequest r = request(std::move(plan));
-        r.output = m_out / name;
-        return r;
-    }
-    static void eachTarget()
-    {
-        QTest::addColumn<QString>("target");
-        QTest::newRow("bf16") << "bf16";
-        QTest::newRow("research") << "research";
-    }
-    static const ExporterRow& rowOf(const QString& target) { return *findExporter(target.toStdString()); }
-
 private slots:
-    void init()
-    {
-        makeModel();
-        writeFile(m_folder / "generation_config.json", "{}");
-        writeFile(m_folder / "notes.txt", "not for runtimes");
-    }
+    void init() { makeFolder(); }
 
     void estimatesHoldToTheByte_data() { eachTarget(); }
     void estimatesHoldToTheByte()
@@ -214,8 +153,8 @@ private slots:
         const ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g128", 0));
         QVERIFY(exported(makeBf16Exporter, r));
         QCOMPARE(namesIn(r.output), (std::set<std::string>{"config.json", "generation_config.json", "model.safetensors", "tokenizer.model"}));
-        QCOMPARE(contentOf(r.output / "tokenizer.model"), contentOf(m_folder / "tokenizer.model"));
-        const auto config = parseJson(contentOf(r.output / "config.json"), "config.json");
+        QCOMPARE(readFile(r.output / "tokenizer.model"), readFile(m_folder / "tokenizer.model"));
+        const auto config = parseJson(readFile(r.output / "config.json"), "config.json");
         QVERIFY(config);
         QCOMPARE((*config)["torch_dtype"].get<std::string>(), std::string("bfloat16"));
         QCOMPARE((*config)["hidden_size"].get<int>(), 64);
@@ -299,150 +238,6 @@ private slots:
         QCOMPARE(tensor.unknownDtype, std::string("Q99"));
         const auto bytes = (*copy)->shard(0)->bytes().subspan(tensor.offset, tensor.bytes);
         QCOMPARE(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), std::string("abcdefg"));
-    }
-
-    void inputsAreNeverWrittenOver_data() { eachTarget(); }
-    void inputsAreNeverWrittenOver()
-    {
-        QFETCH(QString, target);
-        const auto before = filesIn(m_folder);
-        ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g128", 0));
-        r.overwrite = true;
-        fs::create_directory_symlink(m_folder, m_out / "link");
-        for (const fs::path& output : {m_folder, m_out / "link", m_folder / "model.safetensors"}) {
-            r.output = output;
-            const auto refused = rowOf(target).make(r);
-            QVERIFY(!refused);
-            QCOMPARE(refused.error().code, ErrorCode::OutputIsInput);
-        }
-        QCOMPARE(filesIn(m_folder), before);
-    }
-
-    void whatStandsThereIsReplacedOnlyWhenTold()
-    {
-        ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g128", 0));
-        r.splitMaxBytes = 90'000;
-        QVERIFY(exported(makeBf16Exporter, r));
-        ExportRequest whole = r;
-        whole.splitMaxBytes = 5'000'000'000;
-        const auto refused = makeBf16Exporter(whole);  // no file of the same name, but another model
-        QVERIFY(!refused);
-        QCOMPARE(refused.error().code, ErrorCode::WouldOverwrite);
-        whole.overwrite = true;
-        QVERIFY(exported(makeBf16Exporter, whole));
-        QVERIFY(!fs::exists(r.output / "model.safetensors.index.json"));
-        const auto copy = Checkpoint::open(r.output);
-        QVERIFY(copy);
-        QCOMPARE((*copy)->shardCount(), std::size_t{1});
-        r.overwrite = true;
-        QVERIFY(exported(makeBf16Exporter, r));
-        QVERIFY(!fs::exists(r.output / "model.safetensors"));
-        r.splitMaxBytes = 120'000;  // another number of shards: those of before are gone
-        QVERIFY(exported(makeBf16Exporter, r));
-        const auto sharded = Checkpoint::open(r.output);
-        QCOMPARE(namesIn(r.output).size(), (*sharded)->shardCount() + 4);
-        for (const std::string& name : namesIn(r.output))
-            QVERIFY2(name.find("sigmascope") == std::string::npos && !name.starts_with('.'), name.c_str());
-    }
-
-    void aFailureOfAnyCallLeavesTheOldModelIntact_data() { eachTarget(); }
-    void aFailureOfAnyCallLeavesTheOldModelIntact()
-    {
-        QFETCH(QString, target);
-        ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g128", 1));
-        r.splitMaxBytes = 90'000;
-        QVERIFY(exported(rowOf(target).make, r));
-        const auto before = filesIn(r.output);
-        const auto restore = [&] {
-            fs::remove_all(r.output);
-            fs::create_directories(r.output);
-            for (const auto& [name, content] : before)
-                writeFile(r.output / name, content);
-        };
-        ExportRequest other = folderRequest(quantizeBlock(*m_model, "int3-g32", 2));
-        other.overwrite = true;
-        other.splitMaxBytes = 60'000;
-        int faults = 0;
-        for (int n = 1;; n += n < 12 ? 1 : 3) {
-            FaultySystem faulty(FaultySystem::Fault::Once, n);
-            other.system = &faulty;
-            const Status status = exported(rowOf(target).make, other);
-            if (!faulty.hasFailed()) {
-                QVERIFY(status);
-                break;
-            }
-            if (status) {  // a name that could not be tidied up, and the like
-                restore();
-                continue;
-            }
-            if (status.error().detail.find("may not survive a power cut") != std::string::npos) {  // named, all of them
-                QVERIFY(Checkpoint::open(r.output, {.strict = true, .coded = &codedFormats()}));
-                restore();
-                continue;
-            }
-            const auto after = filesIn(r.output);
-            std::string differences;
-            for (const auto& [name, content] : after)
-                differences += !before.contains(name) ? " +" + name : content != before.at(name) ? " ~" + name : "";
-            for (const auto& [name, content] : before)
-                differences += !after.contains(name) ? " -" + name : "";
-            QVERIFY2(differences.empty(), (std::to_string(n) + ": " + status.error().detail + ":" + differences).c_str());
-            ++faults;
-        }
-        QVERIFY(faults > 10);
-    }
-
-    void aRunTakenUpEndsInTheSameBytes_data() { eachTarget(); }
-    void aRunTakenUpEndsInTheSameBytes()
-    {
-        QFETCH(QString, target);
-        ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g32", 2), "whole");
-        r.splitMaxBytes = 90'000;
-        std::map<std::size_t, QuantizedLayer> layers;  // factors that did not fit F16
-        for (std::size_t i = 0; i < r.plan.layers.size(); ++i)
-            layers[i] = layerOf(r, i, {}, FactorType::BF16);
-        const auto addTo = [&](Exporter& exporter, std::size_t first, std::size_t count, std::vector<LayerReceipt>* receipts) {
-            for (std::size_t i = first; i < first + count; ++i) {
-                QVERIFY(exporter.add(layers[exporter.order()[i]]));
-                if (receipts != nullptr)
-                    receipts->push_back(exporter.receipt());
-            }
-        };
-        auto undisturbed = rowOf(target).make(r);
-        QVERIFY(undisturbed);
-        const std::size_t all = (*undisturbed)->order().size();
-        addTo(**undisturbed, 0, all, nullptr);
-        QVERIFY((*undisturbed)->finish());
-
-        ExportRequest cut = r;
-        cut.output = m_out / "cut";
-        cut.journaled = Journaled{};
-        std::vector<LayerReceipt> receipts;
-        std::uint64_t layout = 0;
-        {
-            auto exporter = rowOf(target).make(cut);
-            QVERIFY(exporter);
-            layout = (*exporter)->layoutChecksum();
-            addTo(**exporter, 0, all / 2, &receipts);
-        }
-        cut.journaled->takeUp = true;
-        auto exporter = rowOf(target).make(cut);
-        QVERIFY2(exporter, exporter ? "" : exporter.error().detail.c_str());
-        QCOMPARE((*exporter)->layoutChecksum(), layout);
-        LayerReceipt wrong = receipts[0];
-        wrong.ranges[0].checksum ^= 1;
-        QVERIFY(!(*exporter)->takeUp((*exporter)->order()[0], wrong, {}));
-        wrong = receipts[0];
-        wrong.note = "bf16:0,1,2,3,4";
-        QVERIFY(!(*exporter)->takeUp((*exporter)->order()[0], wrong, {}));
-        for (std::size_t i = 0; i < receipts.size(); ++i) {
-            const Status taken = (*exporter)->takeUp((*exporter)->order()[i], receipts[i], {});
-            QVERIFY2(taken, taken ? "" : taken.error().detail.c_str());
-        }
-        addTo(**exporter, receipts.size(), all - receipts.size(), nullptr);
-        const Status finished = (*exporter)->finish();
-        QVERIFY2(finished, finished ? "" : finished.error().detail.c_str());
-        QVERIFY(filesIn(m_out / "cut") == filesIn(m_out / "whole"));
     }
 
     void ggufsBecomeOneFileAndNoFolder()
