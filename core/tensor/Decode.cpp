@@ -79,6 +79,10 @@ constexpr std::array kBlockDecoders{
     BlockDecoder{DType::MXFP4, decoders::mxfp4},   BlockDecoder{DType::NVFP4, decoders::nvfp4},
     BlockDecoder{DType::TQ1_0, decoders::tq1_0},   BlockDecoder{DType::TQ2_0, decoders::tq2_0},
     BlockDecoder{DType::Q1_0, decoders::q1_0},     BlockDecoder{DType::Q2_0, decoders::q2_0},
+    BlockDecoder{DType::IQ1_S, decoders::iq1_S},   BlockDecoder{DType::IQ1_M, decoders::iq1_M},
+    BlockDecoder{DType::IQ2_S, decoders::iq2_S},   BlockDecoder{DType::IQ2_XXS, decoders::iq2_XXS},
+    BlockDecoder{DType::IQ3_S, decoders::iq3_S},   BlockDecoder{DType::IQ3_XXS, decoders::iq3_XXS},
+    BlockDecoder{DType::IQ2_XS, decoders::iq2_XS},
 };
 
 void decodeBlocks(DType dtype, const std::byte* in, std::span<float> out)

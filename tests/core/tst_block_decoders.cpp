@@ -9,6 +9,7 @@
 #include "core/compute/ops/Scan.h"
 #include "core/compute/ops/Statistics.h"
 #include "core/tensor/Decode.h"
+#include "core/tensor/decoders/CodebookPoints.h"
 
 #include <QTest>
 
@@ -16,6 +17,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <set>
 #include <vector>
 
 using namespace sigmascope;
@@ -168,6 +170,81 @@ float q2(Block b, std::size_t e)
     return f(static_cast<int>((u8(b, 2 + e / 4) >> (2 * (e % 4))) & 3U) - 1) * f16(b, 0);
 }
 
+/// Bit e % 8 of eight signs, the last of which makes the number of minus signs even.
+bool isMinus(unsigned seven, std::size_t e)
+{
+    return e % 8 == 7 ? std::popcount(seven) % 2 != 0 : ((seven >> (e % 8)) & 1U) != 0;
+}
+
+float turned(float value, bool minus)
+{
+    return minus ? -value : value;
+}
+
+float iq2Xxs(Block b, std::size_t e)
+{
+    const std::size_t at = 2 + 8 * (e / 32);
+    const std::size_t l = e % 32 / 8;
+    const unsigned word = u8(b, at + 4) | u8(b, at + 5) << 8 | u8(b, at + 6) << 16 | u8(b, at + 7) << 24;
+    const float scale = f16(b, 0) * (0.5F + f(word >> 28)) * 0.25F;
+    return turned(scale * f(int{decoders::iq2XxsPoints()[u8(b, at + l)][e % 8]}), isMinus((word >> (7 * l)) & 127U, e));
+}
+
+float iq2Xs(Block b, std::size_t e)
+{
+    const unsigned code = u8(b, 2 + 2 * (e / 8)) | u8(b, 3 + 2 * (e / 8)) << 8;
+    const unsigned s = nibble(u8(b, 66 + e / 32), e % 32 >= 16);
+    const float scale = f16(b, 0) * (0.5F + f(s)) * 0.25F;
+    return turned(scale * f(int{decoders::iq2XsPoints()[code % 512][e % 8]}), isMinus(code / 512, e));
+}
+
+float iq2S(Block b, std::size_t e)
+{
+    const unsigned code = u8(b, 2 + e / 8) + 256 * ((u8(b, 66 + e / 32) >> (2 * (e % 32 / 8))) & 3U);
+    const unsigned s = nibble(u8(b, 74 + e / 32), e % 32 >= 16);
+    const bool minus = ((u8(b, 34 + e / 8) >> (e % 8)) & 1U) != 0;
+    return turned(f16(b, 0) * (0.5F + f(s)) * 0.25F * f(int{decoders::iq2SPoints()[code][e % 8]}), minus);
+}
+
+float iq3Xxs(Block b, std::size_t e)
+{
+    const std::size_t at = 66 + 4 * (e / 32);
+    const unsigned word = u8(b, at) | u8(b, at + 1) << 8 | u8(b, at + 2) << 16 | u8(b, at + 3) << 24;
+    const float scale = f16(b, 0) * (0.5F + f(word >> 28)) * 0.5F;
+    const bool minus = isMinus((word >> (7 * (e % 32 / 8))) & 127U, e);
+    return turned(scale * f(int{decoders::iq3XxsPoints()[u8(b, 2 + e / 4)][e % 4]}), minus);
+}
+
+float iq3S(Block b, std::size_t e)
+{
+    const unsigned code = u8(b, 2 + e / 4) + 256 * ((u8(b, 66 + e / 32) >> (e % 32 / 4)) & 1U);
+    const unsigned s = nibble(u8(b, 106 + e / 64), e % 64 >= 32);
+    const bool minus = ((u8(b, 74 + e / 8) >> (e % 8)) & 1U) != 0;
+    return turned(f16(b, 0) * f(1 + 2 * s) * f(int{decoders::iq3SPoints()[code][e % 4]}), minus);
+}
+
+float iq1S(Block b, std::size_t e)
+{
+    const unsigned high = u8(b, 34 + 2 * (e / 32)) | u8(b, 35 + 2 * (e / 32)) << 8;
+    const unsigned code = u8(b, 2 + e / 8) + 256 * ((high >> (3 * (e % 32 / 8))) & 7U);
+    const float shift = high >= 0x8000U ? -0.125F : 0.125F;
+    return f16(b, 0) * f(2 * ((high >> 12) & 7U) + 1) * (f(int{decoders::iq1Points()[code][e % 8]}) + shift);
+}
+
+float iq1M(Block b, std::size_t e)
+{
+    const auto words = b.subspan(48);
+    unsigned d = 0;
+    for (unsigned i = 0; i < 4; ++i)
+        d |= (u8(words, 2 * i + 1) >> 4) << (4 * i);
+    const unsigned word = u8(words, 2 * (e / 64)) | u8(words, 2 * (e / 64) + 1) << 8;
+    const unsigned s = (word >> (3 * (e % 64 / 16))) & 7U;
+    const unsigned high = nibble(u8(b, 32 + e / 16), e % 16 >= 8);
+    const unsigned code = u8(b, e / 8) + 256 * (high & 7U);
+    return f16ToFloat(static_cast<std::uint16_t>(d)) * f(2 * s + 1)
+        * (f(int{decoders::iq1Points()[code][e % 8]}) + (high >= 8 ? -0.125F : 0.125F));
+}
+
 struct Formula {
     DType type;
     float (*element)(Block, std::size_t);
@@ -181,7 +258,9 @@ const std::vector<Formula>& formulas()
         {DType::Q5_K, q5K, {0, 2}},   {DType::Q6_K, q6K, {208}},    {DType::IQ4_NL, iq4Nl, {0}},
         {DType::IQ4_XS, iq4Xs, {0}},  {DType::MXFP4, mxfp4, {}},    {DType::NVFP4, nvfp4, {}},
         {DType::TQ1_0, tq1, {52}},    {DType::TQ2_0, tq2, {64}},    {DType::Q1_0, q1, {0}},
-        {DType::Q2_0, q2, {0}},
+        {DType::Q2_0, q2, {0}},       {DType::IQ1_S, iq1S, {0}},    {DType::IQ1_M, iq1M, {}},
+        {DType::IQ2_S, iq2S, {0}},    {DType::IQ2_XS, iq2Xs, {0}},  {DType::IQ2_XXS, iq2Xxs, {0}},
+        {DType::IQ3_S, iq3S, {0}},    {DType::IQ3_XXS, iq3Xxs, {0}},
     };
     return all;
 }
@@ -237,7 +316,7 @@ private slots:
         compare(formula, randomBytes(600 * info(formula.type).blockBits / 8, 21));
     }
 
-    /// reliability.md §4, item 67.
+    /// reliability 67.
     void oddScalesFollowTheFormulaToo_data() { everyFormula(); }
     void oddScalesFollowTheFormulaToo()
     {
@@ -253,6 +332,24 @@ private slots:
                 compare(formula, bytes);
             }
         }
+    }
+
+    /// The sizes of the codebooks are those of their indices; no point is listed twice.
+    void codebooksFillTheirIndices()
+    {
+        const auto distinct = [](const auto& points) { return std::set(points.begin(), points.end()).size(); };
+        QCOMPARE(distinct(decoders::iq2XxsPoints()), std::size_t{256});
+        QCOMPARE(distinct(decoders::iq2XsPoints()), std::size_t{512});
+        QCOMPARE(distinct(decoders::iq2SPoints()), std::size_t{1024});
+        QCOMPARE(distinct(decoders::iq1Points()), std::size_t{2048});
+        QCOMPARE(distinct(decoders::iq3XxsPoints()), std::size_t{256});
+        QCOMPARE(distinct(decoders::iq3SPoints()), std::size_t{512});
+        QCOMPARE(decoders::iq2XxsPoints().size(), std::size_t{256});
+        QCOMPARE(decoders::iq2XsPoints().size(), std::size_t{512});
+        QCOMPARE(decoders::iq2SPoints().size(), std::size_t{1024});
+        QCOMPARE(decoders::iq1Points().size(), std::size_t{2048});
+        QCOMPARE(decoders::iq3XxsPoints().size(), std::size_t{256});
+        QCOMPARE(decoders::iq3SPoints().size(), std::size_t{512});
     }
 
     void nonFiniteBlocksAreCountedNotShown()

@@ -94,7 +94,7 @@ private slots:
         QVERIFY(cpu->supports(Op::Encode, DType::Q5_1));
         QVERIFY(!cpu->supports(Op::Encode, DType::Q4_K));
         QVERIFY(cpu->supports(Op::Statistics, DType::Q4_K));
-        QVERIFY(!cpu->supports(Op::Statistics, DType::IQ2_XXS));
+        QVERIFY(!cpu->supports(Op::Statistics, DType::Q8_K));
         QCOMPARE(cpu->deviceFor(Op::Encode, DType::Q4_0), std::string("cpu"));
         QVERIFY(cpu->diagnostics().empty());
         QCOMPARE(cpu->fallbackCount(), std::size_t{0});

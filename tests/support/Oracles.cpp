@@ -235,10 +235,12 @@ std::unique_ptr<LlamaLibrary> LlamaLibrary::open(std::string& problem)
     return library;
 }
 
-std::vector<std::byte> LlamaLibrary::quantize(DType type, std::span<const float> values, std::int64_t rows, std::int64_t cols) const
+std::vector<std::byte> LlamaLibrary::quantize(DType type, std::span<const float> values, std::int64_t rows, std::int64_t cols,
+                                              std::span<const float> importance) const
 {
     std::vector<std::byte> out(*checkedByteSize(type, std::array{static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols)}));
-    m_functions->quantizeChunk(info(type).ggmlId, values.data(), out.data(), 0, rows, cols, nullptr);
+    m_functions->quantizeChunk(info(type).ggmlId, values.data(), out.data(), 0, rows, cols,
+                               importance.empty() ? nullptr : importance.data());
     return out;
 }
 

@@ -33,9 +33,9 @@ public:
     LlamaLibrary(const LlamaLibrary&) = delete;
     LlamaLibrary& operator=(const LlamaLibrary&) = delete;
 
-    /// ggml_quantize_chunk without importance matrix.
+    /// ggml_quantize_chunk. @param importance  one for every column, or empty: without importance matrix.
     [[nodiscard]] std::vector<std::byte> quantize(DType type, std::span<const float> values, std::int64_t rows,
-                                                  std::int64_t cols) const;
+                                                  std::int64_t cols, std::span<const float> importance = {}) const;
     /// to_float of the type's traits.
     [[nodiscard]] std::vector<float> toFloat(DType type, std::span<const std::byte> bytes, std::int64_t count) const;
 

@@ -40,6 +40,14 @@ void tq1_0(const std::byte* in, std::span<float> out);
 void tq2_0(const std::byte* in, std::span<float> out);
 void q1_0(const std::byte* in, std::span<float> out);
 void q2_0(const std::byte* in, std::span<float> out);
+// Codebooks.cpp: codes of four or eight elements at once
+void iq1_S(const std::byte* in, std::span<float> out);
+void iq1_M(const std::byte* in, std::span<float> out);
+void iq2_XXS(const std::byte* in, std::span<float> out);
+void iq2_XS(const std::byte* in, std::span<float> out);
+void iq2_S(const std::byte* in, std::span<float> out);
+void iq3_XXS(const std::byte* in, std::span<float> out);
+void iq3_S(const std::byte* in, std::span<float> out);
 
 inline unsigned byteAt(const std::byte* in, std::size_t at)
 {
