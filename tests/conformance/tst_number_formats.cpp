@@ -162,7 +162,7 @@ private slots:
             QVERIFY2(error <= gap / 2 + stored + 1e-6 * std::abs(values[i]),
                      qPrintable(QString("element %1: %2 became %3, step %4").arg(i).arg(weights[i]).arg(values[i]).arg(gap)));
         }
-        QVERIFY(inside > 0);
+        QVERIFY(inside > 0 || levels.size() == 2);  // of two levels both are the outermost
     }
 
     void f2SignsCommute_data() { gridRows(isMirrored); }
@@ -181,14 +181,15 @@ private slots:
     void f2PowersOfTwoCommute()
     {
         QFETCH(const Grid*, grid);
-        for (const float factor : {16.0F, 1024.0F}) {  // no scale leaves the normal numbers of binary16
-            const auto larger = [&](std::vector<float> values) {
-                for (float& value : values)
-                    value *= factor;
-                return values;
-            };
-            QCOMPARE(roundTrip(*grid, larger(someWeights())), larger(roundTrip(*grid, someWeights())));
-        }
+        const auto times = [](std::vector<float> values, float factor) {
+            for (float& value : values)
+                value *= factor;
+            return values;
+        };
+        // Within the normal numbers of what scales are stored in; binary8 of NVFP4 has the fewest.
+        const auto weights = times(someWeights(), 32);
+        for (const float factor : {16.0F, 256.0F})
+            QCOMPARE(roundTrip(*grid, times(weights, factor)), times(roundTrip(*grid, weights), factor));
     }
 
     void f2AGroupOfZerosIsZerosAmongOthers_data() { gridRows(); }
