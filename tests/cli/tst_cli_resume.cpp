@@ -240,7 +240,7 @@ void TestCliResume::twoProcessesDoNotWriteOneFile()
     QVERIFY(isUndisturbed("two"));
 }
 
-/// Item 88 by a real limit: the space is asked for before any work.
+/// reliability 88 by a real limit: the space is asked for before any work.
 void TestCliResume::aLimitOnFileSizesIsTold()
 {
     writeFile(path("limit.gguf").toStdString(), "old");
@@ -264,7 +264,7 @@ void TestCliResume::unusualNamesAreWrittenAndResumed_data()
     QTest::newRow("as long as names get") << QByteArray(250, 'n');
 }
 
-/// Item 83.
+/// reliability 83.
 void TestCliResume::unusualNamesAreWrittenAndResumed()
 {
     QFETCH(QByteArray, name);
@@ -289,7 +289,7 @@ void TestCliResume::unusualNamesAreWrittenAndResumed()
     QCOMPARE(std::distance(std::filesystem::directory_iterator(folder.path().toStdString()), {}), std::ptrdiff_t(3));
 }
 
-/// Item 82. /proc refuses new files even to root, as a read-only file system does.
+/// reliability 82. /proc refuses new files even to root, as a read-only file system does.
 void TestCliResume::aFolderThatCannotBeWrittenIsRefusedAtOnce()
 {
     for (const char* output : {"/proc/x.gguf", "/proc/sys/x.gguf"}) {
@@ -302,7 +302,7 @@ void TestCliResume::aFolderThatCannotBeWrittenIsRefusedAtOnce()
     QVERIFY2(absent.err.contains("absent"), absent.err);
 }
 
-/// Item 86: also the names that a run needs beside its output.
+/// reliability 86: also the names that a run needs beside its output.
 void TestCliResume::journalPartialAndBackupAreNeverInputs()
 {
     for (const char* suffix : {".sigmascope-partial", ".sigmascope-old"}) {

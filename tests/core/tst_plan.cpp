@@ -89,6 +89,7 @@ class PlanTest : public QObject {
 
 private slots:
     void presetCoversTheBlocksMatricesAndNothingElse();
+    void mixturesCoverEmbeddingAndOutputAndGiveWayToRules();
     void everyOptionChangesThePlan_data();
     void everyOptionChangesThePlan();
     void exampleOfTheManualMeansWhatItSays();
@@ -120,10 +121,12 @@ private:
 void PlanTest::presetCoversTheBlocksMatricesAndNothingElse()
 {
     for (const Preset& preset : presets()) {
+        if (preset.mix)  // those cover embedding and output too
+            continue;
         const auto recipe = recipeFromPreset(preset.id);
         const auto resolved = resolve(*recipe, *sample().checkpoint, *sample().topology);
         QVERIFY2(resolved, resolved ? "" : resolved.error().detail.c_str());
-        QVERIFY(resolved->fallbacks.empty());
+        QVERIFY(resolved->fallbacks.empty() || preset.rank > 128);
         std::size_t planned = 0;
         for (std::size_t i = 0; i < resolved->plan.layers.size(); ++i) {
             const LayerPlan& layer = resolved->plan.layers[i];
@@ -134,7 +137,9 @@ void PlanTest::presetCoversTheBlocksMatricesAndNothingElse()
             }
             ++planned;
             QCOMPARE(layer.preset, std::string(preset.id));
-            QCOMPARE(layer.rank, preset.rank);
+            const Shape& shape = sample().checkpoint->tensors()[i].shape;
+            QCOMPARE(std::uint64_t{layer.rank}, std::min({std::uint64_t{preset.rank}, shape[0], shape[1]}));
+            QCOMPARE(layer.solver, std::string(preset.solver));
             QCOMPARE(layer.metric, preset.metric);
             const auto grid = findGrid(layer.grid);
             QVERIFY(grid && (*grid)->bits() == preset.bits && (*grid)->ggufType());
@@ -142,6 +147,26 @@ void PlanTest::presetCoversTheBlocksMatricesAndNothingElse()
         QCOMPARE(planned, kMatrices);
         for (const std::string_view name : {kNorm, kEmbedding, kOutput})
             QVERIFY(resolved->plan.layers[sample().at(name)].keep);
+    }
+}
+
+void PlanTest::mixturesCoverEmbeddingAndOutputAndGiveWayToRules()
+{
+    const auto plan = sample().plan(R"({"schema":1,"default":{"preset":"gguf-q4_k_m"},
+        "rules":[{"match":"q_proj","bits":8},{"match":"o_proj","skip":true},{"match":"up_proj","preset":"gguf-q2_k"}]})");
+    const auto gridOf = [&](const std::string& name) { return plan.plan.layers[sample().at(name)].grid; };
+    QVERIFY(plan.plan.layers[sample().at(kNorm)].keep);
+    QCOMPARE(gridOf(std::string(kEmbedding)), std::string("q4_k"));
+    QCOMPARE(gridOf(std::string(kOutput)), std::string("q6_k"));
+    QCOMPARE(gridOf("model.layers.0.self_attn.q_proj.weight"), std::string("q8_0"));
+    QCOMPARE(gridOf("model.layers.0.self_attn.k_proj.weight"), std::string("q4_k"));
+    QVERIFY(plan.plan.layers[sample().at("model.layers.0.self_attn.o_proj.weight")].keep);
+    QCOMPARE(gridOf("model.layers.0.mlp.up_proj.weight"), std::string("q2_k"));
+    QCOMPARE(gridOf("model.layers.3.self_attn.v_proj.weight"), std::string("q6_k"));
+    for (const char* target : {"research", "bf16"}) {
+        const auto refused = recipeFromPreset("gguf-q4_k_m", target);
+        QVERIFY(!refused && refused.error().code == ErrorCode::NotRepresentable);
+        QVERIFY2(refused.error().detail.find("nearest: rtn-w4") != std::string::npos, refused.error().detail.c_str());
     }
 }
 
@@ -236,10 +261,10 @@ void PlanTest::widthsThatTheTargetLacksNameTheNearestPlan_data()
     const auto row = [](const char* title, const std::string& json, const char* nearest) {
         QTest::newRow(title) << QString::fromStdString(json) << nearest;
     };
-    row("preset w3", R"({"schema":1,"default":{"preset":"l2qer-w3"}})", "nearest: l2qer-w4 (q4_0)");
-    row("bits 3", R"({"schema":1,"default":{"preset":"rtn-w4","bits":3}})", "nearest: rtn-w4 (q4_0)");
-    row("bits 2 with rank", withDefault(R"(,"bits":2)"), "nearest: l2qer-w4 (q4_0)");
-    row("bits 6 by a rule", R"({"schema":1,"rules":[{"match":"x","bits":6}]})", "rules[0] 'x': gguf has no 6-bit type");
+    row("preset w7", R"({"schema":1,"default":{"preset":"l2qer-w7"}})", "nearest: l2qer-w8 (q8_0)");
+    row("bits 7", R"({"schema":1,"default":{"preset":"rtn-w4","bits":7}})", "nearest: rtn-w8 (q8_0)");
+    row("bits 7 with rank", withDefault(R"(,"bits":7)"), "nearest: l2qer-w8 (q8_0)");
+    row("bits 7 by a rule", R"({"schema":1,"rules":[{"match":"x","bits":7}]})", "rules[0] 'x': gguf has no 7-bit type");
     row("int4-g128", withDefault(R"(,"grid":"int4-g128")"), "cannot carry grid 'int4-g128'; nearest: q4_0");
     row("int8-row-asym-f32", withDefault(R"(,"grid":"int8-row-asym-f32")"), "nearest: q8_0");
     row("int-g64 at 5", withDefault(R"(,"grid":"int-g64","bits":5)"), "cannot carry grid 'int5-g64'; nearest: q5_0");
@@ -255,7 +280,7 @@ void PlanTest::widthsThatTheTargetLacksNameTheNearestPlan()
     QVERIFY2(resolved.error().detail.find(nearest.toStdString()) != std::string::npos, resolved.error().detail.c_str());
 }
 
-/// reliability.md §4, item 78.
+/// reliability 78.
 void PlanTest::rankOverTheMatrixIsRefusedWithBothNumbers()
 {
     const auto resolved = sample().tryPlan(R"({"schema":1,"default":{"preset":"rtn-w4"},"rules":[{"match":"1.*k_proj","rank":129}]})");

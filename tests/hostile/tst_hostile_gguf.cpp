@@ -3,7 +3,7 @@
 
 #include <QtTest>
 
-// Items 43-58 of the list of bad inputs: what a GGUF header can lie about before its data are placed.
+// reliability 43-58: what a GGUF header can lie about before its data are placed.
 
 using namespace sigmascope;
 using namespace sigmascope::test;

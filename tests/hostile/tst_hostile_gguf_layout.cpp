@@ -3,7 +3,7 @@
 
 #include <QtTest>
 
-// Items 59-66 of the list of bad inputs: where a GGUF's tensors lie, and files cut short.
+// reliability 59-66: where a GGUF's tensors lie, and files cut short.
 
 using namespace sigmascope;
 using namespace sigmascope::test;

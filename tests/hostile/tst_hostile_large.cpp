@@ -4,7 +4,7 @@
 
 #include <QtTest>
 
-// Items 6, 13, 23 and 34 of the list of bad inputs, and the promise that refusing allocates little. Made at
+// reliability 6, 13, 23 and 34, and the promise that refusing allocates little. Made at
 // run time. Times are not judged here (sanitizers run these tests too) but in tests/bench.
 
 using namespace sigmascope;

@@ -3,7 +3,7 @@
 
 #include <QtTest>
 
-// Items 1-5, 7-12, 14-22, 24-33 of the list of bad inputs; the large ones are in tst_hostile_large.cpp.
+// reliability 1-5, 7-12, 14-22, 24-33; the large ones are in tst_hostile_large.cpp.
 
 using namespace sigmascope;
 using namespace sigmascope::test;

@@ -3,7 +3,7 @@
 
 #include <QtTest>
 
-// Items 35-42 of the list of bad inputs: sets of files.
+// reliability 35-42: sets of files.
 
 using namespace sigmascope;
 using namespace sigmascope::test;

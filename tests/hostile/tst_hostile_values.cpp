@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Weights that no encoder expects, through the whole pipeline: items 67 to 76, 78 and 79 of the list of bad inputs.
+// Weights that no encoder expects, through the whole pipeline: reliability 67 to 76, 78 and 79.
 
 #include "cli/TinyModel.h"
 #include "core/project/Pipeline.h"
@@ -97,7 +97,7 @@ private:
     std::unique_ptr<ComputeBackend> m_backend = makeCpuBackend();
 };
 
-/// Items 68 to 70: refused by the layer, kept unquantized by a run.
+/// reliability 68 to 70: refused by the layer, kept unquantized by a run.
 void HostileValuesTest::nonFiniteWeightsAreCountedAndNamed_data()
 {
     QTest::addColumn<std::vector<float>>("values");
@@ -134,7 +134,7 @@ void HostileValuesTest::nonFiniteWeightsAreCountedAndNamed()
     }
 }
 
-/// Items 71, 72, 74, 75.
+/// reliability 71, 72, 74, 75.
 void HostileValuesTest::oddButFiniteWeightsAreCoded_data()
 {
     QTest::addColumn<std::vector<float>>("values");
@@ -168,7 +168,7 @@ void HostileValuesTest::oddButFiniteWeightsAreCoded()
     }
 }
 
-/// Item 73: 1e38 beside 1e-5.
+/// reliability 73: 1e38 beside 1e-5.
 void HostileValuesTest::outlierThatFitsNoF16IsNamedAndKept()
 {
     std::vector<float> values(kRows * kCols, 1e-5F);
@@ -187,7 +187,7 @@ void HostileValuesTest::outlierThatFitsNoF16IsNamedAndKept()
     }
 }
 
-/// Item 75: the sign of a zero is no value.
+/// reliability 75: the sign of a zero is no value.
 void HostileValuesTest::minusZeroIsZeroEverywhere()
 {
     auto minus = ordinary();
@@ -207,7 +207,7 @@ void HostileValuesTest::minusZeroIsZeroEverywhere()
     }
 }
 
-/// Item 79.
+/// reliability 79.
 void HostileValuesTest::thinAndUndividedMatricesRunOrSayWhy_data()
 {
     QTest::addColumn<quint64>("rows");
@@ -240,7 +240,7 @@ void HostileValuesTest::thinAndUndividedMatricesRunOrSayWhy()
     }
 }
 
-/// Item 67: one block whose scale is no number, one whose scale is the smallest there is.
+/// reliability 67: one block whose scale is no number, one whose scale is the smallest there is.
 void HostileValuesTest::scalesOfBlocksThatAreNotFiniteAreCountedAndKept_data()
 {
     QTest::addColumn<int>("type");
@@ -287,7 +287,7 @@ void HostileValuesTest::scalesOfBlocksThatAreNotFiniteAreCountedAndKept()
     QVERIFY2(reason.find(expected) != std::string::npos, reason.c_str());
 }
 
-/// Item 76: what the reader lists as unusable the layer does without, and says so.
+/// reliability 76: what the reader lists as unusable the layer does without, and says so.
 void HostileValuesTest::calibrationThatCannotBeUsedIsPlainAndListed_data()
 {
     QTest::addColumn<float>("value");
@@ -326,7 +326,7 @@ void HostileValuesTest::calibrationThatCannotBeUsedIsPlainAndListed()
     QVERIFY(!with->result.metricError);
 }
 
-/// Item 78.
+/// reliability 78.
 void HostileValuesTest::impossibleRanksAndWidthsAreRefusedBeforeTheRun_data()
 {
     QTest::addColumn<QString>("option");
