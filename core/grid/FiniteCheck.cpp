@@ -21,7 +21,7 @@ bool isFinite(float value)
 
 }  // namespace
 
-Status checkFinite(std::span<const float> weights, std::uint64_t cols)
+Status checkFinite(std::span<const float> weights, std::uint64_t cols, const std::stop_token& stop)
 {
     const std::size_t chunks = (weights.size() + kReductionChunk - 1) / kReductionChunk;
     std::vector<std::size_t> counts(chunks, 0);
@@ -30,12 +30,16 @@ Status checkFinite(std::span<const float> weights, std::uint64_t cols)
         return weights.subspan(begin, std::min(kReductionChunk, weights.size() - begin));
     };
     parallelFor(chunks, [&](std::size_t chunk) {
+        if (stop.stop_requested())
+            return;
         std::size_t count = 0;
         for (const float value : chunkOf(chunk))
             count += isFinite(value) ? 0 : 1;
         counts[chunk] = count;
     });
 
+    if (stop.stop_requested())
+        return cancelledError();
     std::size_t total = 0;
     for (const std::size_t count : counts)
         total += count;

@@ -2,6 +2,7 @@
 #include "core/lowrank/KrylovBasis.h"
 
 #include "core/base/Random.h"
+#include "core/lowrank/Decompositions.h"
 #include "core/tensor/Blas.h"
 
 #include <algorithm>
@@ -36,9 +37,10 @@ Result<KrylovBasis> KrylovBasis::start(SideProducts& products, std::size_t block
     auto panel = products.toShort(draw);
     if (!panel)
         return passOn(panel);
-    if (Status done = blas::orthonormalizeRows(block, side, panel->data(), side); !done)
-        return passOn(done);
-    return from(products, std::move(*panel));
+    auto first = orthonormalRows(std::move(*panel), false, products.job());
+    if (!first)
+        return passOn(first);
+    return from(products, std::move(first->rows));
 }
 
 Result<KrylovBasis> KrylovBasis::from(SideProducts& products, MatrixF panel)
@@ -81,10 +83,11 @@ void KrylovBasis::projectOut(MatrixF& panel) const
     const auto vectors = static_cast<std::size_t>(panel.rows());
     const std::size_t side = m_products->shortSide();
     MatrixF along(panel.rows(), static_cast<Eigen::Index>(m_size));
+    const std::stop_token& stop = m_products->job().stop;
     blas::gemm(blas::Transpose::No, blas::Transpose::Yes, vectors, m_size, side, 1.0F, panel.data(), side,
-               m_basis.data(), side, 0.0F, along.data(), m_size);
+               m_basis.data(), side, 0.0F, along.data(), m_size, stop);
     blas::gemm(blas::Transpose::No, blas::Transpose::No, vectors, side, m_size, -1.0F, along.data(), m_size,
-               m_basis.data(), side, 1.0F, panel.data(), side);
+               m_basis.data(), side, 1.0F, panel.data(), side, stop);
 }
 
 Status KrylovBasis::prepareNext()
@@ -99,10 +102,12 @@ Status KrylovBasis::prepareNext()
     MatrixF triangle;
     for (int round = 0; round < kMaxRounds; ++round) {
         projectOut(panel);
-        triangle.resize(panel.rows(), panel.rows());
         const auto width = static_cast<std::size_t>(panel.rows());
-        if (Status done = blas::orthonormalizeRows(width, side, panel.data(), side, span(triangle)); !done)
-            return done;
+        auto orthonormal = orthonormalRows(std::move(panel), true, m_products->job());
+        if (!orthonormal)
+            return passOn(orthonormal);
+        panel = std::move(orthonormal->rows);
+        triangle = std::move(orthonormal->triangle);
         if (round > 0) {
             if (triangle.diagonal().cwiseAbs().minCoeff() > kKeptLength)
                 break;
@@ -132,19 +137,20 @@ Status KrylovBasis::extend()
 Result<RitzPairs> KrylovBasis::pairsOf(std::size_t count, MatrixD& leading) const
 {
     assert(count <= m_size);
-    MatrixD vectors = m_gram;
-    std::vector<double> ascending(m_size);
-    if (Status done = blas::symmetricEigen(m_size, vectors.data(), m_size, ascending, true); !done)
-        return passOn(done);
+    const auto eigen = symmetricEigen(m_gram, true, m_products->job());
+    if (!eigen)
+        return passOn(eigen);
     const auto wanted = static_cast<Eigen::Index>(count);
-    leading = vectors.rightCols(wanted).rowwise().reverse().transpose();
+    leading = eigen->vectors.rightCols(wanted).rowwise().reverse().transpose();
     const MatrixF coefficients = leading.cast<float>();
     RitzPairs pairs;
-    pairs.squares.assign(ascending.rbegin(), ascending.rbegin() + wanted);
+    pairs.squares.assign(eigen->values.rbegin(), eigen->values.rbegin() + wanted);
     const std::size_t side = m_products->shortSide();
     pairs.vectors.resize(wanted, static_cast<Eigen::Index>(side));
     blas::gemm(blas::Transpose::No, blas::Transpose::No, count, side, m_size, 1.0F, coefficients.data(), m_size,
-               m_basis.data(), side, 0.0F, pairs.vectors.data(), side);
+               m_basis.data(), side, 0.0F, pairs.vectors.data(), side, m_products->job().stop);
+    if (m_products->job().cancelled())
+        return cancelledError();
     pairs.residuals.assign(count, 0.0);
     return pairs;
 }
@@ -180,12 +186,11 @@ MatrixF KrylovBasis::newestBlock() const
 
 Result<std::vector<double>> KrylovBasis::ritzValues() const
 {
-    MatrixD work = m_gram;
-    std::vector<double> values(m_size);
-    if (Status done = blas::symmetricEigen(m_size, work.data(), m_size, values, false); !done)
-        return passOn(done);
-    std::reverse(values.begin(), values.end());
-    return values;
+    auto eigen = symmetricEigen(m_gram, false, m_products->job());
+    if (!eigen)
+        return passOn(eigen);
+    std::reverse(eigen->values.begin(), eigen->values.end());
+    return std::move(eigen->values);
 }
 
 Result<MeasuredPairs> measure(SideProducts& products, const MatrixF& vectors)

@@ -2,9 +2,9 @@
 #include "core/lowrank/LowRank.h"
 
 #include "core/base/Random.h"
+#include "core/lowrank/Decompositions.h"
 #include "core/lowrank/KrylovBasis.h"
 #include "core/lowrank/Products.h"
-#include "core/tensor/Blas.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,16 +44,14 @@ Result<Directions> exactDirections(const ScaledMatrix& residual, std::size_t ran
     if (!gram)
         return passOn(gram);
     const std::size_t side = residual.minSide();
-    std::vector<double> ascending(side);
-    if (Status done = blas::symmetricEigen(side, gram->data(), side, ascending, true); !done)
-        return passOn(done);
-    if (job.cancelled())
-        return cancelledError();
+    const auto eigen = symmetricEigen(std::move(*gram), true, job);
+    if (!eigen)
+        return passOn(eigen);
     Directions out;
     const auto wanted = static_cast<Eigen::Index>(rank);
-    out.vectors = gram->rightCols(wanted).rowwise().reverse().transpose().cast<float>();
+    out.vectors = eigen->vectors.rightCols(wanted).rowwise().reverse().transpose().cast<float>();
     for (std::size_t i = side; i-- > side - rank;)
-        out.values.push_back(std::sqrt(std::max(0.0, ascending[i])));
+        out.values.push_back(std::sqrt(std::max(0.0, eigen->values[i])));
     return out;
 }
 
@@ -68,19 +66,19 @@ double leadingSum(const std::vector<double>& squares, std::size_t rank)
 /// Orthonormal rows of panel * H, by way of the long side: no direction is squared before it is orthonormalised.
 Result<MatrixF> powerStep(SideProducts& products, const MatrixF& panel)
 {
-    const auto vectors = static_cast<std::size_t>(panel.rows());
     auto image = products.toLong(panel);
     if (!image)
         return passOn(image);
-    if (Status done = blas::orthonormalizeRows(vectors, products.longSide(), image->data(), products.longSide()); !done)
-        return passOn(done);
-    auto back = products.toShort(*image);
+    const auto along = orthonormalRows(std::move(*image), false, products.job());
+    if (!along)
+        return passOn(along);
+    auto back = products.toShort(along->rows);
     if (!back)
         return passOn(back);
-    if (Status done = blas::orthonormalizeRows(vectors, products.shortSide(), back->data(), products.shortSide());
-        !done)
-        return passOn(done);
-    return back;
+    auto across = orthonormalRows(std::move(*back), false, products.job());
+    if (!across)
+        return passOn(across);
+    return std::move(across->rows);
 }
 
 /// Whether all blocks of a Krylov basis may be kept.
@@ -138,15 +136,16 @@ Result<Directions> iteratedDirections(SideProducts& products, std::size_t rank, 
 /// L^T with orthonormal rows, [rank x rows].
 Result<MatrixF> leftRows(SideProducts& products, const ScaledMatrix& residual, MatrixF vectors)
 {
-    const auto rank = static_cast<std::size_t>(vectors.rows());
     if (residual.rows > residual.cols) {
         auto image = products.toLong(vectors);
         if (!image)
             return passOn(image);
         vectors = std::move(*image);
     }
-    if (Status done = blas::orthonormalizeRows(rank, residual.rows, vectors.data(), residual.rows); !done)
-        return passOn(done);
+    auto orthonormal = orthonormalRows(std::move(vectors), false, products.job());
+    if (!orthonormal)
+        return passOn(orthonormal);
+    vectors = std::move(orthonormal->rows);
     for (Eigen::Index i = 0; i < vectors.rows(); ++i) {
         Eigen::Index largest = 0;
         vectors.row(i).cwiseAbs().maxCoeff(&largest);
@@ -161,12 +160,14 @@ Result<MatrixF> leftRows(SideProducts& products, const ScaledMatrix& residual, M
 Result<LowRankCorrection> lowRank(const ScaledMatrix& residual, std::size_t rank, const LowRankOptions& options,
                                   const JobContext& job)
 {
-    if (Status finite = checkFinite(residual); !finite)
+    if (Status finite = checkFinite(residual, job); !finite)
         return passOn(finite);
     const std::size_t side = residual.minSide();
     rank = std::min(rank, side);
     LowRankCorrection out;
-    out.total = energy(residual);
+    out.total = energy(residual, job.stop);
+    if (job.cancelled())
+        return cancelledError();
     out.tail = out.total;
     if (rank == 0 || out.total == 0) {
         out.left.resize(static_cast<Eigen::Index>(residual.rows), 0);

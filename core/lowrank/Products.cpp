@@ -89,6 +89,8 @@ Result<MatrixF> SideProducts::timesRows(const MatrixF& panel)
 
 Result<MatrixF> SideProducts::timesCols(const MatrixF& panel)
 {
+    if (m_job.cancelled())
+        return cancelledError();
     const auto vectors = static_cast<std::size_t>(panel.rows());
     const std::size_t rows = m_matrix.rows;
     const std::size_t cols = m_matrix.cols;
@@ -117,6 +119,8 @@ Result<MatrixF> SideProducts::timesCols(const MatrixF& panel)
 
 Result<MatrixD> SideProducts::imageGram(std::span<const double> images, const MatrixF& newest)
 {
+    if (m_job.cancelled())
+        return cancelledError();
     const std::size_t length = longSide();
     const std::size_t size = images.size() / length;
     const auto added = static_cast<std::size_t>(newest.rows());
@@ -131,12 +135,16 @@ Result<MatrixD> SideProducts::imageGram(std::span<const double> images, const Ma
         return columns;
     }
     blas::gemm(blas::Transpose::No, blas::Transpose::Yes, size, added, length, 1.0, images.data(), length,
-               images.data() + (size - added) * length, length, 0.0, columns.data(), added);
+               images.data() + (size - added) * length, length, 0.0, columns.data(), added, m_job.stop);
+    if (m_job.cancelled())
+        return cancelledError();
     return columns;
 }
 
 Result<MatrixF> panelTimes(const MatrixF& panel, const ScaledMatrix& matrix, double unit, const JobContext& job)
 {
+    if (job.cancelled())
+        return cancelledError();
     const auto vectors = static_cast<std::size_t>(panel.rows());
     const std::size_t cols = matrix.cols;
     MatrixF out(panel.rows(), static_cast<Eigen::Index>(cols));
@@ -192,7 +200,7 @@ Result<MatrixD> shortSideGram(const ScaledMatrix& matrix, const JobContext& job)
     return gram;
 }
 
-Status checkFinite(const ScaledMatrix& matrix)
+Status checkFinite(const ScaledMatrix& matrix, const JobContext& job)
 {
     assert(matrix.values.size() == matrix.rows * matrix.cols);
     assert(matrix.scale.empty() || matrix.scale.size() == matrix.cols);
@@ -201,7 +209,10 @@ Status checkFinite(const ScaledMatrix& matrix)
             return fail(
                 ErrorCode::NonFinite,
                 fmt::format("scale of column {}: expected finite and not negative, found {}", j, matrix.scale[j]));
-    if (std::isfinite(energy(matrix)))
+    const double sum = energy(matrix, job.stop);
+    if (job.cancelled())
+        return cancelledError();
+    if (std::isfinite(sum))
         return {};
     for (std::size_t i = 0; i < matrix.values.size(); ++i)
         if (!std::isfinite(matrix.values[i]))

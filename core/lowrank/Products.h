@@ -25,6 +25,7 @@ public:
     [[nodiscard]] std::size_t longSide() const;
     [[nodiscard]] double unit() const { return m_unit; }
     [[nodiscard]] int passes() const { return m_passes; }
+    [[nodiscard]] const JobContext& job() const { return m_job; }
     /// True when products run on a device: the iterated routes are then taken whatever the size.
     [[nodiscard]] bool onDevice() const { return m_matrix.device != nullptr; }
 
@@ -55,7 +56,7 @@ private:
 [[nodiscard]] Result<MatrixD> shortSideGram(const ScaledMatrix& matrix, const JobContext& job);
 
 /// NonFinite, naming the first bad element, if the matrix or its scale holds NaN or infinity, or a scale is
-/// negative.
-[[nodiscard]] Status checkFinite(const ScaledMatrix& matrix);
+/// negative. Cancelled.
+[[nodiscard]] Status checkFinite(const ScaledMatrix& matrix, const JobContext& job);
 
 }  // namespace sigmascope

@@ -2,9 +2,9 @@
 #include "core/lowrank/Spectrum.h"
 
 #include "core/base/Parallel.h"
+#include "core/lowrank/Decompositions.h"
 #include "core/lowrank/KrylovBasis.h"
 #include "core/lowrank/Products.h"
-#include "core/tensor/Blas.h"
 
 #include <algorithm>
 #include <cmath>
@@ -81,14 +81,11 @@ Result<Spectrum> wholeSpectrum(const ScaledMatrix& matrix, Spectrum spectrum, co
     if (!gram)
         return passOn(gram);
     const std::size_t side = matrix.minSide();
-    std::vector<double> ascending(side);
-    if (Status done = blas::symmetricEigen(side, gram->data(), side, ascending, false); !done)
-        return passOn(done);
-    // The solver cannot be interrupted; what it found too late is dropped.
-    if (job.cancelled())
-        return cancelledError();
+    const auto eigen = symmetricEigen(std::move(*gram), false, job);
+    if (!eigen)
+        return passOn(eigen);
     for (std::size_t i = side; i-- > 0;)
-        spectrum.values.push_back(std::sqrt(std::max(0.0, ascending[i])));
+        spectrum.values.push_back(std::sqrt(std::max(0.0, eigen->values[i])));
     // Eigenvalues of the Gram are right to about n eps sigma_1^2, so values are to its root.
     const double relative = std::sqrt(static_cast<double>(side) * std::numeric_limits<double>::epsilon());
     spectrum.floor = spectrum.values.empty() ? 0.0 : spectrum.values.front() * relative;
@@ -128,7 +125,7 @@ Result<MeasuredPairs> iterate(SideProducts& products, std::size_t count, double 
 
 }  // namespace
 
-double energy(const ScaledMatrix& matrix)
+double energy(const ScaledMatrix& matrix, const std::stop_token& stop)
 {
     // Chunks of whole rows, at least kReductionChunk elements, combined in order.
     if (matrix.rows == 0 || matrix.cols == 0)
@@ -137,6 +134,8 @@ double energy(const ScaledMatrix& matrix)
     const std::size_t chunks = (matrix.rows + rowsPerChunk - 1) / rowsPerChunk;
     std::vector<double> partial(chunks, 0.0);
     parallelFor(chunks, [&](std::size_t chunk) {
+        if (stop.stop_requested())
+            return;
         const std::size_t end = std::min(matrix.rows, (chunk + 1) * rowsPerChunk);
         double sum = 0;
         for (std::size_t i = chunk * rowsPerChunk; i < end; ++i) {
@@ -168,11 +167,13 @@ double marchenkoPasturEdge(double energy, std::size_t rows, std::size_t cols)
 
 Result<Spectrum> leadingSpectrum(const ScaledMatrix& matrix, const SpectrumOptions& options, const JobContext& job)
 {
-    if (Status finite = checkFinite(matrix); !finite)
+    if (Status finite = checkFinite(matrix, job); !finite)
         return passOn(finite);
     const std::size_t side = matrix.minSide();
     const std::size_t count = std::min(options.count, side);
-    const double matrixEnergy = energy(matrix);
+    const double matrixEnergy = energy(matrix, job.stop);
+    if (job.cancelled())
+        return cancelledError();
     Spectrum spectrum = describe(matrix, matrixEnergy, options.tolerance);
     if (count == 0)
         return spectrum;
@@ -206,9 +207,11 @@ Result<Spectrum> leadingSpectrum(const ScaledMatrix& matrix, const SpectrumOptio
 
 Result<Spectrum> fullSpectrum(const ScaledMatrix& matrix, const JobContext& job)
 {
-    if (Status finite = checkFinite(matrix); !finite)
+    if (Status finite = checkFinite(matrix, job); !finite)
         return passOn(finite);
-    const double matrixEnergy = energy(matrix);
+    const double matrixEnergy = energy(matrix, job.stop);
+    if (job.cancelled())
+        return cancelledError();
     return wholeSpectrum(matrix, describe(matrix, matrixEnergy, 0.0), job);
 }
 

@@ -24,8 +24,8 @@ struct ScaledMatrix {
     [[nodiscard]] std::size_t minSide() const { return rows < cols ? rows : cols; }
 };
 
-/// || A diag(scale) ||_F^2, in double over fixed chunks.
-[[nodiscard]] double energy(const ScaledMatrix& matrix);
+/// || A diag(scale) ||_F^2, in double over fixed chunks. Worth nothing once @p stop is requested.
+[[nodiscard]] double energy(const ScaledMatrix& matrix, const std::stop_token& stop = {});
 
 /// Singular values of one matrix, descending, and what is not known of the rest.
 struct Spectrum {

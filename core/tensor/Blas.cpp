@@ -65,7 +65,8 @@ void tileProduct(Transpose ta, Transpose tb, int m, int n, int k, double alpha, 
 
 template <class Real>
 void tiledProduct(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, Real alpha, const Real* a,
-                  std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c, std::size_t ldc)
+                  std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c, std::size_t ldc,
+                  const std::stop_token& stop)
 {
     if (m == 0 || n == 0)
         return;
@@ -75,6 +76,8 @@ void tiledProduct(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std:
     const std::size_t down = (m + tileRows - 1) / tileRows;
     const std::size_t across = (n + tileCols - 1) / tileCols;
     parallelFor(down * across, [&](std::size_t tile) {
+        if (stop.stop_requested())
+            return;
         const std::size_t row = tile / across * tileRows;
         const std::size_t col = tile % across * tileCols;
         const Real* aTile = ta == Transpose::No ? a + row * lda : a + row;
@@ -218,15 +221,17 @@ Status valuesOnly(std::size_t m, std::size_t n, Real* a, std::size_t lda, std::s
 }  // namespace
 
 void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a,
-          std::size_t lda, const float* b, std::size_t ldb, float beta, float* c, std::size_t ldc)
+          std::size_t lda, const float* b, std::size_t ldb, float beta, float* c, std::size_t ldc,
+          const std::stop_token& stop)
 {
-    tiledProduct(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    tiledProduct(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, stop);
 }
 
 void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, double alpha, const double* a,
-          std::size_t lda, const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc)
+          std::size_t lda, const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc,
+          const std::stop_token& stop)
 {
-    tiledProduct(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    tiledProduct(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, stop);
 }
 
 void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double* g, std::size_t ldg)

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -17,10 +18,13 @@ namespace sigmascope::blas {
 enum class Transpose { No, Yes };
 
 /// C = alpha op(A) op(B) + beta C, C is m x n, inner size k. Leading dimensions are row strides.
+/// @param stop  once requested, tiles that have not begun are left out, and C is worth nothing.
 void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a,
-          std::size_t lda, const float* b, std::size_t ldb, float beta, float* c, std::size_t ldc);
+          std::size_t lda, const float* b, std::size_t ldb, float beta, float* c, std::size_t ldc,
+          const std::stop_token& stop = {});
 void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, double alpha, const double* a,
-          std::size_t lda, const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc);
+          std::size_t lda, const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc,
+          const std::stop_token& stop = {});
 
 /// Both triangles of G = A A^T, A is m x k.
 void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double* g, std::size_t ldg);

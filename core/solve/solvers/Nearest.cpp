@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/base/Parallel.h"
 #include "core/grid/FiniteCheck.h"
 #include "core/solve/CodeFormatOf.h"
 #include "core/solve/solvers/Solvers.h"
@@ -13,8 +14,9 @@ namespace sigmascope {
 
 namespace {
 
-/// Elements between two looks at the stop token: some 20 ms of INT encoding on one core.
-constexpr std::uint64_t kSliceElements = 1U << 20;
+/// Elements that each thread codes between two looks at the stop token: a millisecond of the fast encoders, some 40 of
+/// those that search.
+constexpr std::uint64_t kSliceElements = 4 * kReductionChunk;
 
 /// A device's encoder stores what the formula gives; a scale that overflowed f16 shows in the blocks.
 Status checkScales(const QuantizedTensor& tensor)
@@ -75,7 +77,8 @@ std::string whyOnCpu(const SolveProblem& problem)
 
 Status encodeOnCpu(const SolveProblem& problem, std::span<std::byte> codes, const JobContext& job)
 {
-    const std::uint64_t slice = std::max<std::uint64_t>(1, kSliceElements / problem.cols);
+    const auto threads = static_cast<std::uint64_t>(threadCount());
+    const std::uint64_t slice = std::max<std::uint64_t>(1, threads * kSliceElements / problem.cols);
     const std::size_t rowBytes = problem.grid->rowBytes(problem.cols);
     for (std::uint64_t row = 0; row < problem.rows; row += slice) {
         if (job.cancelled())
@@ -100,13 +103,16 @@ Result<Solution> solveNearest(const SolveProblem& problem, const JobContext& job
                     fmt::format("rows of {} elements do not fit grid {}", problem.cols, grid.id()));
     if (job.cancelled())
         return cancelledError();
-    if (Status finite = checkFinite(problem.weights, problem.cols); !finite)
-        return passOn(finite);
+    // The grid's own encoder looks for itself.
+    const auto format = formatForBackend(problem);
+    if (format) {
+        if (Status finite = checkFinite(problem.weights, problem.cols, job.stop); !finite)
+            return passOn(finite);
+    }
 
     Solution solution;
     solution.quantized = {&grid, problem.rows, problem.cols,
                           std::vector<std::byte>(problem.rows * grid.rowBytes(problem.cols))};
-    const auto format = formatForBackend(problem);
     Status done = format ? encodeOnBackend(problem, *format, solution, job) : Status();
     const bool isDeviceWithout = format && !format->block && !done && done.error().code == ErrorCode::UnsupportedType;
     if (!format || isDeviceWithout) {
