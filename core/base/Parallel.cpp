@@ -2,6 +2,7 @@
 #include "core/base/Parallel.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -34,6 +35,10 @@ std::atomic<int>& wantedThreads()
 }
 
 thread_local bool t_insideWorker = false;
+
+/// Nine parts of ten go to a thread at 0 that wants the same CPU, and it need not wait for its turn.
+constexpr int kBackgroundNice = 10;
+std::atomic<bool> g_isBackground{false};
 
 /// One loop in progress. Workers take indices from it until none is left.
 struct Loop {
@@ -122,6 +127,7 @@ private:
                 const std::scoped_lock loopLock(loop->mutex);
                 ++loop->active;
             }
+            giveWay();
             loop->work();
             const std::scoped_lock lock(loop->mutex);
             --loop->active;
@@ -188,6 +194,7 @@ private:
 
     void serve(Call& call, std::function<void()>& work)
     {
+        giveWay();
         try {
             work();
         } catch (...) {
@@ -230,6 +237,22 @@ int threadCount()
 void setThreadCount(int count)
 {
     wantedThreads().store(std::max(1, count));
+}
+
+void computeInBackground()
+{
+    g_isBackground.store(true);
+}
+
+void giveWay()
+{
+    thread_local bool t_isAsked = false;
+    if (t_isAsked || !g_isBackground.load())
+        return;
+    t_isAsked = true;
+    // On Linux the priority of the calling thread alone. Refused or already lower: nothing is lost but smoothness.
+    if (getpriority(PRIO_PROCESS, 0) < kBackgroundNice)
+        static_cast<void>(setpriority(PRIO_PROCESS, 0, kBackgroundNice));
 }
 
 void parallelFor(std::size_t count, const std::function<void(std::size_t)>& body)

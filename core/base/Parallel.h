@@ -23,6 +23,13 @@ void setThreadCount(int count);
 /// An exception of a body stops the hand-out of further indices and is rethrown here (the first one).
 void parallelFor(std::size_t count, const std::function<void(std::size_t)>& body);
 
+/// To be called once, before any work, by a program that answers a user: threads that compute give way to it from then
+/// on, so that it gets a CPU at once while they keep all of them busy. Bytes and results are the same.
+void computeInBackground();
+/// Makes the calling thread one that computes: it gives way if computeInBackground() was called. For threads that
+/// parallelFor did not start; cheap when repeated.
+void giveWay();
+
 /// For what cannot be interrupted (an eigen-solver, a disk that syncs): runs @p work on a thread of its own and waits
 /// for it. A stop request ends the wait at once: false, the work goes on in the background and its result is dropped.
 /// At most one is left running; the next call first waits for that one, or for its own stop request.

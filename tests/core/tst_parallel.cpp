@@ -3,6 +3,9 @@
 
 #include <QTest>
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -103,9 +106,6 @@ private slots:
         QCOMPARE(total.load(), 2000);
     }
 
-private:
-    int m_threads = 1;
-
     void abandonedWorkIsWaitedForUnlessTheJobIsStopped()
     {
         std::stop_source stop;
@@ -151,6 +151,40 @@ private:
         QCOMPARE(runs->load(), 2);
         QVERIFY(!hasAbandonedWork());
     }
+
+    void threadsThatComputeGiveWayOnceAskedTo()
+    {
+        // On a thread of its own: nobody takes a niceness back.
+        const auto niceness = [](bool asks) {
+            int found = -1;
+            std::thread thread([&] {
+                if (asks)
+                    giveWay();
+                found = getpriority(PRIO_PROCESS, 0);
+            });
+            thread.join();
+            return found;
+        };
+        const int usual = niceness(true);
+        QCOMPARE(usual, niceness(false));
+        computeInBackground();
+        QCOMPARE(niceness(false), usual);  // this thread, and those that do not compute, stay as they are
+        QCOMPARE(niceness(true), std::max(usual, 10));
+        setThreadCount(4);
+        std::atomic<int> gentle{0};
+        std::atomic<int> arrived{0};
+        parallelFor(4, [&](std::size_t) {
+            gentle += getpriority(PRIO_PROCESS, 0) >= 10 ? 1 : 0;
+            ++arrived;
+            while (arrived < 4)
+                std::this_thread::yield();  // so that every thread takes one
+        });
+        QCOMPARE(gentle.load(), usual >= 10 ? 4 : 3);  // all but the calling one
+        QCOMPARE(getpriority(PRIO_PROCESS, 0), usual);
+    }
+
+private:
+    int m_threads = 1;
 };
 
 QTEST_APPLESS_MAIN(TestParallel)

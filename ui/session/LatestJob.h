@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/base/Job.h"
+#include "core/base/Parallel.h"
 
 #include <QObject>
 #include <QString>
@@ -115,6 +116,7 @@ public:
             };
         }
         const auto task = [this, work = std::move(work), onReady = std::move(onReady), job, post] {
+            giveWay();
             auto result = std::make_shared<Result<T>>(guarded<T>([&]() -> Result<T> {
                 if constexpr (std::is_invocable_v<Work, const JobContext&, const Post&>)
                     return work(job, post);
