@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/base/Job.h"
 #include "core/base/Result.h"
 #include "core/tensor/DType.h"
 
@@ -40,6 +41,20 @@ public:
 [[nodiscard]] double storedLoss(std::span<const float> weights, std::span<const float> stored,
                                 std::span<const double> importance);
 
+/// A published encoder that weighs errors by what they cost, column by column: llama.cpp's, given an importance matrix.
+class ImportanceSearch {
+public:
+    virtual ~ImportanceSearch() = default;
+
+    /// As Grid::encode(), with scales and codes chosen for a small sum of importance * (weight - stored)^2; byte for byte
+    /// what the published encoder writes where that is of use. Returns in words where it is not, empty for nowhere:
+    /// importances that are not finite, or zero throughout a block, count as equal. May be Cancelled.
+    /// @param importance  [cols], mean squares of the inputs
+    [[nodiscard]] virtual Result<std::string> encodeWeighted(std::span<const float> weights, std::uint64_t rows,
+                                                             std::uint64_t cols, std::span<const float> importance,
+                                                             std::span<std::byte> out, const JobContext& job) const = 0;
+};
+
 /// A row-wise number format with all its parameters fixed: what a weight matrix is stored as.
 /// Stateless and thread-safe: same input, same bytes. A row is coded on its own, so row permutation
 /// commutes with encoding.
@@ -71,6 +86,8 @@ public:
     virtual void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols, std::span<float> out) const = 0;
     /// Null if the scales leave no choice, or if one group's would change another's codes.
     [[nodiscard]] virtual const ClipRange* clipRange() const { return nullptr; }
+    /// Null if the format's encoder knows no importances.
+    [[nodiscard]] virtual const ImportanceSearch* importanceSearch() const { return nullptr; }
 
     /// Values of all codes divided by the group's scale, ascending: -8…7 for q4_0, -1…1 for nf4. For asymmetric grids the
     /// zero point of a group shifts them (see groupScales). Empty for formats without codes (bf16).

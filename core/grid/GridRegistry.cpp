@@ -84,6 +84,24 @@ constexpr std::array kGgufRows{
     GgufRow{"q8_0", "GGUF Q8_0", DType::Q8_0},
 };
 
+struct CodedRow {
+    std::string_view id;
+    std::string_view title;
+    DType type;
+    const Grid& (*grid)(DType);
+};
+
+constexpr std::array kCodedRows{
+    CodedRow{"iq4_nl", "GGUF IQ4_NL", DType::IQ4_NL, unevenLevelGrid},
+    CodedRow{"iq4_xs", "GGUF IQ4_XS", DType::IQ4_XS, unevenLevelGrid},
+    CodedRow{"mxfp4", "GGUF MXFP4", DType::MXFP4, microFloatGrid},
+    CodedRow{"nvfp4", "GGUF NVFP4", DType::NVFP4, microFloatGrid},
+    CodedRow{"tq1_0", "GGUF TQ1_0, ternary", DType::TQ1_0, fewLevelGrid},
+    CodedRow{"tq2_0", "GGUF TQ2_0, ternary", DType::TQ2_0, fewLevelGrid},
+    CodedRow{"q1_0", "GGUF Q1_0, signs", DType::Q1_0, fewLevelGrid},
+    CodedRow{"q2_0", "GGUF Q2_0, ternary", DType::Q2_0, fewLevelGrid},
+};
+
 /// Every grid of every family at every width. Built once, on first use; lives for the process.
 class Registry {
 public:
@@ -91,6 +109,11 @@ public:
     {
         for (const GgufRow& row : kGgufRows) {
             const Grid& grid = ggufBlockGrid(row.type);
+            m_families.push_back({row.id, row.title, kGgmlSource, {grid.bits()}});
+            add(grid, m_families.size() - 1);
+        }
+        for (const CodedRow& row : kCodedRows) {
+            const Grid& grid = row.grid(row.type);
             m_families.push_back({row.id, row.title, kGgmlSource, {grid.bits()}});
             add(grid, m_families.size() - 1);
         }

@@ -79,7 +79,11 @@ double boundOf(const Grid& grid, const Grid::GroupScale& group, double rowScale)
     for (std::size_t i = 0; i + 1 < levels.size(); ++i)
         gap = std::max(gap, levels[i + 1] - levels[i]);
     const bool isLopsided = grid.ggufType() && levels.front() < 0 && -levels.front() != levels.back();
-    const bool isPowerOfTwo = grid.id().starts_with("mxint") || grid.id().starts_with("bfp");
+    const bool isPowerOfTwo = grid.id().starts_with("mxint") || grid.id().starts_with("bfp") || grid.id() == "mxfp4";
+    if (levels.size() == 2)  // signs of a mean magnitude: an outlier may lie anywhere (tst_coded_block)
+        return std::numeric_limits<double>::max();
+    if (grid.id() == "nvfp4")  // scales of four significant bits, or steps of 2^-9
+        return std::abs(group.scale) * gap / 2 + codes * std::max(std::abs(double{group.scale}) / 15, 0x1.01p-10);
     const bool hasCodedScales = grid.id().ends_with("-dq");
     // Searched scales clip the outermost weights, and are coded relative to the largest of their super-block.
     if (grid.id().ends_with("_k"))
@@ -199,7 +203,7 @@ void GridConformanceTest::idsLeadToGridsAndBack()
 void GridConformanceTest::sameInputGivesTheSameBytes()
 {
     QFETCH(const Grid*, grid);
-    const std::uint64_t cols = 160;
+    const std::uint64_t cols = kCols;
     const std::uint64_t rows = 1000;  // several chunks, so that several threads take part
     const auto weights = gaussian(rows, cols);
     const int threads = threadCount();
@@ -361,7 +365,7 @@ void GridConformanceTest::codesTakeTheirWidthAndScalesTheRest()
     QFETCH(const Grid*, grid);
     for (const std::uint64_t cols : lengthsOf(*grid)) {
         const QuantizedTensor tensor{grid, kRows, cols, coded(*grid, gaussian(kRows, cols), kRows)};
-        QVERIFY(tensor.bitsPerWeight() > grid->bits());
+        QVERIFY(tensor.bitsPerWeight() > grid->bits() || grid->id() == "tq1_0");  // five base-3 digits share a byte
         QCOMPARE(tensor.codes.size(), static_cast<std::size_t>(kRows * grid->rowBytes(cols)));
     }
     // At the length of a super-block the overhead is what scales and zero points take, plus at most a byte each.
@@ -427,6 +431,8 @@ void GridConformanceTest::everyOptionChangesTheResult()
     for (const Grid* grid : allGrids()) {
         // Decoded to float, a scale of 64 bits times 0 or 1 is one of 32.
         if (grid->bits() == 2 && grid->id().ends_with("-f64"))
+            continue;
+        if (grid->id() == "tq2_0" || grid->id() == "q2_0")  // the values of TQ1_0 and of int2-g64, packed otherwise
             continue;
         const auto [other, isNew] = seen.emplace(decoded(*grid, coded(*grid, weights, 4), 4, cols), grid->id());
         QVERIFY2(isNew, (grid->id() + " stores what " + other->second + " stores").c_str());

@@ -3,6 +3,7 @@
 
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
+#include "core/compute/ops/LevelEncode.h"
 
 #include <algorithm>
 #include <atomic>
@@ -58,12 +59,16 @@ Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t
 
 bool hasBlockEncoder(DType type)
 {
-    return encoderOf(type, kernels::kKernelsScalar) != nullptr;
+    return encoderOf(type, kernels::kKernelsScalar) != nullptr || hasLevelEncoder(type);
 }
 
 Status encodeBlocks(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                     std::span<std::byte> out, const JobContext& job, const KernelTable& table)
 {
+    if (hasLevelEncoder(type)) {
+        const auto coded = encodeLevels(type, weights, rows, cols, {}, out, job, blockTableOf(table));
+        return coded ? Status() : passOn(coded);
+    }
     const Encoder encode = encoderOf(type, table);
     if (encode == nullptr)
         return fail(ErrorCode::UnsupportedType, fmt::format("there is no encoder of {}", info(type).name));
