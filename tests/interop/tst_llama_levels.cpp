@@ -162,6 +162,7 @@ private:
 
     [[nodiscard]] fs::path at(const std::string& name) const { return fs::path(m_dir.path().toStdString()) / name; }
 
+    /// The sample with every matrix changed that preset rtn-w4 codes.
     void writeModel(const fs::path& output, const std::function<void(LayerPlan&)>& change)
     {
         auto resolved = resolve(*recipeFromPreset("rtn-w4"), *m_model, ModelTopology(*m_model));
@@ -308,6 +309,43 @@ private slots:
             QCOMPARE(stats->finite, finite);
             QCOMPARE(stats->min, double{low});
             QCOMPARE(stats->max, double{high});
+        }
+    }
+
+    void calibratedModelsHoldTheBytesOfGgml_data()
+    {
+        QTest::addColumn<QString>("grid");
+        QTest::newRow("iq4_nl") << "iq4_nl";
+        QTest::newRow("iq4_xs") << "iq4_xs";
+    }
+
+    /// Solver `imatrix` hands the calibration's own numbers to the encoder.
+    void calibratedModelsHoldTheBytesOfGgml()
+    {
+        QFETCH(QString, grid);
+        const fs::path file = at(grid.toStdString() + "-calibrated.gguf");
+        const DType type = *(*findGrid(grid.toStdString()))->ggufType();
+        writeModel(file, [&](LayerPlan& layer) {
+            layer.grid = grid.toStdString();
+            layer.solver = "imatrix";
+            layer.metric = MetricKind::DiagonalRms;
+        });
+        const auto written = Checkpoint::open(file);
+        QVERIFY(written);
+        constexpr std::array kNames{std::pair{"model.layers.0.mlp.down_proj.weight", "blk.0.ffn_down.weight"},
+                                    std::pair{"model.layers.3.self_attn.v_proj.weight", "blk.3.attn_v.weight"}};
+        for (const auto& [source, target] : kNames) {
+            const auto from = m_model->view(*m_model->find(source));
+            const auto to = (*written)->view(*(*written)->find(target));
+            QVERIFY(from && to && to->dtype == type);
+            std::vector<float> values(from->elements());
+            decode(from->dtype, from->bytes, values);
+            const ImatrixEntry* entry = m_imatrix->find(target, from->cols());
+            QVERIFY(entry != nullptr);
+            const auto rows = static_cast<std::int64_t>(from->rows());
+            const auto cols = static_cast<std::int64_t>(from->cols());
+            QVERIFY(std::ranges::equal(to->bytes, m_llama->quantize(type, values, rows, cols, entry->meanSquares)));
+            QVERIFY(!std::ranges::equal(to->bytes, m_llama->quantize(type, values, rows, cols)));
         }
     }
 
