@@ -30,6 +30,11 @@ std::vector<DeviceInfo> listVulkanDevices()
     return {};
 }
 
+std::string vulkanObstacle()
+{
+    return "this build has no Vulkan backend";
+}
+
 int bestVulkanDevice()
 {
     return -1;
@@ -58,6 +63,8 @@ std::vector<DeviceInfo> listDevices()
     std::vector<DeviceInfo> vulkan = listVulkanDevices();
     if (devices.front().reason.empty() && bestVulkanDevice() >= 0)
         devices.front().reason = "auto prefers a GPU";
+    else if (devices.front().reason.empty() && vulkan.empty())
+        devices.front().reason = "no GPU: " + vulkanObstacle();
     devices.insert(devices.end(), std::make_move_iterator(vulkan.begin()), std::make_move_iterator(vulkan.end()));
     return devices;
 }

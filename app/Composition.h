@@ -10,7 +10,8 @@
 namespace sigmascope
 {
 
-/// The CPU, then the Vulkan devices, best first. `reason` says why "auto" does not choose a device.
+/// The CPU, then the Vulkan devices, best first. `reason` says why "auto" does not choose a device,
+/// and of the CPU why there is no other.
 [[nodiscard]] std::vector<DeviceInfo> listDevices();
 
 /// @param device  "auto", "cpu", "vulkan" (the best Vulkan device, a software one if there is no other) or "vulkan:N".

@@ -13,16 +13,15 @@ class Faults {
 public:
     explicit Faults(const VulkanLimits& limits) : m_limits(limits) {}
 
-    [[nodiscard]] bool failsThisAllocation() { return isDue(++m_allocations, m_limits.failsAllocationAt); }
+    [[nodiscard]] bool failsThisAllocation() { return isDue(++counts().allocations, m_limits.failsAllocationAt); }
     [[nodiscard]] bool losesDeviceNow()
     {
-        ++m_submissions;
+        const std::uint64_t submission = ++counts().submissions;
         return m_limits.losesDeviceAt != 0
-            && (m_submissions == m_limits.losesDeviceAt
-                || (m_limits.staysLost && m_submissions > m_limits.losesDeviceAt));
+            && (submission == m_limits.losesDeviceAt || (m_limits.staysLost && submission > m_limits.losesDeviceAt));
     }
-    [[nodiscard]] bool skipsThisDispatch() { return isDue(++m_dispatches, m_limits.skipsDispatchAt); }
-    [[nodiscard]] bool spoilsThisResult() { return isDue(++m_results, m_limits.spoilsResultAt); }
+    [[nodiscard]] bool skipsThisDispatch() { return isDue(++counts().dispatches, m_limits.skipsDispatchAt); }
+    [[nodiscard]] bool spoilsThisResult() { return isDue(++counts().results, m_limits.spoilsResultAt); }
     [[nodiscard]] const VulkanLimits& limits() const { return m_limits; }
 
 private:
@@ -31,8 +30,10 @@ private:
         return at != 0 && (count == at || (m_limits.keepsFailing && count > at));
     }
 
+    [[nodiscard]] VulkanCounts& counts() { return m_limits.counts == nullptr ? m_counts : *m_limits.counts; }
+
     VulkanLimits m_limits;
-    std::uint64_t m_allocations = 0, m_submissions = 0, m_dispatches = 0, m_results = 0;
+    VulkanCounts m_counts;
 };
 
 }  // namespace sigmascope::gpu

@@ -131,9 +131,9 @@ PhysicalDevice described(VkPhysicalDevice handle)
     const auto family = computeFamily(handle);
     device.queueFamily = family.value_or(0);
     device.maxBufferSize = VkDeviceSize{1} << 30;  // before maintenance3: what every driver seen takes
-    if (properties.apiVersion < VK_API_VERSION_1_1) {
+    if (std::string missing = missingFeature(properties.apiVersion, family.has_value()); !missing.empty()) {
         info.usable = false;
-        info.reason = "needs Vulkan 1.1";
+        info.reason = std::move(missing);
         return device;
     }
     VkPhysicalDeviceMaintenance3Properties limits{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, nullptr,
@@ -153,10 +153,7 @@ PhysicalDevice described(VkPhysicalDevice handle)
     if (namesDriver)
         info.driver += fmt::format(", {} {}", escaped(static_cast<const char*>(driver.driverName)),
                                    escaped(static_cast<const char*>(driver.driverInfo)));
-    if (!family) {
-        info.usable = false;
-        info.reason = "has no compute queue";
-    } else if (!denied.empty()) {
+    if (!denied.empty()) {
         info.usable = false;
         info.reason = denied;
     } else if (info.kind == "software") {
@@ -166,6 +163,13 @@ PhysicalDevice described(VkPhysicalDevice handle)
 }
 
 }  // namespace
+
+std::string missingFeature(std::uint32_t apiVersion, bool hasComputeQueue)
+{
+    if (apiVersion < VK_API_VERSION_1_1)
+        return "needs Vulkan 1.1";
+    return hasComputeQueue ? std::string() : "has no compute queue";
+}
 
 std::string denialReason(const DriverIdentity& driver, std::string_view deviceName)
 {

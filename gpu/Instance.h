@@ -47,6 +47,9 @@ struct DriverIdentity {
 /// contains what SIGMASCOPE_VK_DENY in the environment names. Empty if nothing speaks against it.
 [[nodiscard]] std::string denialReason(const DriverIdentity& driver, std::string_view deviceName);
 
+/// What a device lacks that every kernel needs; empty if nothing.
+[[nodiscard]] std::string missingFeature(std::uint32_t apiVersion, bool hasComputeQueue);
+
 /// The loader and one Vulkan instance, with the validation layer if asked for.
 class Instance {
 public:

@@ -43,7 +43,9 @@ std::uint64_t identityOf(const Device& device)
     return hash;
 }
 
-std::filesystem::path defaultFolder()
+}  // namespace
+
+std::filesystem::path cacheFolder()
 {
     const auto variable = [](const char* name) {
         const char* value = std::getenv(name);
@@ -56,12 +58,10 @@ std::filesystem::path defaultFolder()
     return home.is_absolute() ? home / ".cache" / "sigmascope" : std::filesystem::path();
 }
 
-}  // namespace
-
 PipelineCache::PipelineCache(Device& device, const std::optional<std::filesystem::path>& folder)
     : m_device(device)
 {
-    if (const auto in = folder.value_or(defaultFolder()); !in.empty())
+    if (const auto in = folder.value_or(cacheFolder()); !in.empty())
         m_file = in / fmt::format("pipelines-{:016x}.bin", identityOf(device));
     const std::vector<std::byte> data = readFile();
     VkPipelineCacheCreateInfo info{};

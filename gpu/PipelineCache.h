@@ -9,6 +9,9 @@
 
 namespace sigmascope::gpu {
 
+/// $XDG_CACHE_HOME/sigmascope or ~/.cache/sigmascope; empty where neither is known.
+[[nodiscard]] std::filesystem::path cacheFolder();
+
 /// Compiled pipelines kept between runs: a file a device, driver and build of ours. A file that is missing, cut short,
 /// changed or foreign is ignored; one that cannot be written is done without. Nothing here is an error.
 class PipelineCache {

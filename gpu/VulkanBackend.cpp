@@ -312,12 +312,12 @@ std::vector<DeviceInfo> listVulkanDevices()
     return devices;
 }
 
-int bestVulkanDevice()
+std::string vulkanObstacle()
 {
-    const auto devices = listVulkanDevices();
-    const auto best = std::find_if(devices.begin(), devices.end(),
-                                   [](const DeviceInfo& device) { return device.usable && device.kind != "software"; });
-    return best == devices.end() ? -1 : static_cast<int>(best - devices.begin());
+    const auto instance = gpu::Instance::create(gpu::validationWanted());
+    if (!instance)
+        return instance.error().detail;
+    return (*instance)->devices().empty() ? "no Vulkan device on this machine" : "";
 }
 
 Result<std::unique_ptr<ComputeBackend>> makeVulkanBackend(int index, const VulkanLimits& limits)

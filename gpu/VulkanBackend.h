@@ -9,9 +9,15 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace sigmascope {
+
+/// For tests: what a backend has done on its device, so that each of it can be made to go wrong.
+struct VulkanCounts {
+    std::uint64_t allocations = 0, submissions = 0, dispatches = 0, results = 0;
+};
 
 /// For tests: makes a device look smaller or less reliable than it is. Zero means "as it is"; counts begin at 1 and
 /// run on when the device is opened again.
@@ -26,6 +32,7 @@ struct VulkanLimits {
     bool staysLost = false;  ///< every submission after losesDeviceAt reports the loss again
     /// Where compiled pipelines are kept; nothing means $XDG_CACHE_HOME/sigmascope. An empty path keeps none.
     std::optional<std::filesystem::path> cacheFolder{};
+    VulkanCounts* counts = nullptr;  ///< kept up to date; outlives the backend
 };
 
 /// Every Vulkan device of this machine, best first (discrete, integrated, virtual, software; the larger memory within
@@ -33,7 +40,11 @@ struct VulkanLimits {
 /// on the deny-list carry a reason why they are not chosen or not usable.
 [[nodiscard]] std::vector<DeviceInfo> listVulkanDevices();
 
-/// Index of the device that "auto" takes: the first usable one that is not software; -1 if there is none.
+/// Why that list is empty: no loader, no driver, no device. Empty if it is not.
+[[nodiscard]] std::string vulkanObstacle();
+
+/// Index of the device that "auto" takes: usable and not software, of the first kind, and of several of that kind the
+/// fastest, which is measured once and remembered (gpu/DeviceChoice.h); -1 if there is none.
 [[nodiscard]] int bestVulkanDevice();
 
 /// What gpu/KernelTable.cpp has kernels for, on one device; other types are UnsupportedType. DeviceUnavailable, with

@@ -76,6 +76,57 @@ private slots:
                  QStringList{best < 0 ? QStringLiteral("cpu") : QStringLiteral("vulkan:%1").arg(best)});
     }
 
+    void withoutAGpuTheCpuWorksAndSaysWhy_data()
+    {
+        QTest::addColumn<QString>("variable");
+        QTest::addColumn<QString>("value");
+        QTest::addColumn<QString>("reason");
+        // Not a library: the loader is found and cannot be opened.
+        for (const char* name : {"libvulkan.so.1", "libvulkan.so"}) {
+            QFile library(m_folder.filePath(QLatin1String(name)));
+            QVERIFY(library.open(QIODevice::WriteOnly));
+        }
+        QTest::newRow("no loader") << "LD_LIBRARY_PATH" << m_folder.path() << "no Vulkan loader";
+        QTest::newRow("no driver") << "VK_ICD_FILENAMES" << "/nonexistent/driver.json" << "no Vulkan driver";
+        QTest::newRow("driver denied") << "SIGMASCOPE_VK_DENY" << "llvmpipe" << "denied by SIGMASCOPE_VK_DENY=llvmpipe";
+    }
+
+    /// reliability 96.
+    void withoutAGpuTheCpuWorksAndSaysWhy()
+    {
+        QFETCH(QString, variable);
+        QFETCH(QString, value);
+        QFETCH(QString, reason);
+        if (sigmascope::bestVulkanDevice() >= 0 && variable == QLatin1String("SIGMASCOPE_VK_DENY"))
+            value = QStringLiteral("a");  // in every name there is
+        std::map<QString, QString> environment{{variable, value}};
+        if (variable == QLatin1String("VK_ICD_FILENAMES"))
+            environment.emplace(QStringLiteral("VK_DRIVER_FILES"), value);  // its newer name
+        const CliRun list = cli({QStringLiteral("devices"), QStringLiteral("--json")}, environment);
+        QCOMPARE(list.exitCode, 0);
+        const QJsonArray devices = list.json()[u"devices"].toArray();
+        QVERIFY(!devices.isEmpty());
+        QVERIFY2(list.out.contains(reason.left(16).toUtf8()), list.out.constData());
+        for (const QJsonValue& device : devices) {
+            const bool isCpu = device.toObject()[u"id"].toString() == QLatin1String("cpu");
+            QCOMPARE(device.toObject()[u"usable"].toBool(), isCpu);
+        }
+        const auto quantized = [&](const char* device) {
+            return cli({QStringLiteral("quantize"), sampleFolder(), QStringLiteral("--preset"),
+                        QStringLiteral("rtn-w4"), QStringLiteral("--to"), QStringLiteral("gguf"),
+                        QStringLiteral("-o"), pathFor(QStringLiteral("without")), QStringLiteral("--device"), QLatin1String(device),
+                        QStringLiteral("--overwrite"), QStringLiteral("--json")},
+                       environment);
+        };
+        const CliRun automatic = quantized("auto");
+        QVERIFY2(automatic.exitCode == 0, automatic.err.constData());
+        QCOMPARE(devicesOf(automatic), QStringList{QStringLiteral("cpu")});
+        // Asked for by name, it is an error that says why.
+        const CliRun named = quantized("vulkan");
+        QCOMPARE(named.exitCode, 1);
+        QVERIFY2(named.err.contains(reason.left(16).toUtf8()), named.err.constData());
+    }
+
     void devicesListsItWithTheReason()
     {
         const CliRun run = cli({QStringLiteral("devices"), QStringLiteral("--json")});

@@ -180,7 +180,7 @@ private slots:
         QVERIFY2(logged(log).contains("vkDestroyDevice"), logged(log).constData());
     }
 
-    /// Item 96: a driver that nobody should compute with is named with the reason.
+    /// reliability 96: a driver that nobody should compute with is named with the reason.
     void aDeniedDriverIsListedWithTheReasonAndNotUsed()
     {
         qputenv("SIGMASCOPE_VK_DENY", "llvmpipe");
@@ -233,6 +233,7 @@ private slots:
         QCOMPARE((*device)->messages().size(), std::size_t{0});
     }
 
+    /// reliability 104: what others hold of the memory is as good as not there.
     void littleMemoryMakesSmallSlicesWithTheSameResult()
     {
         const auto values = normal(2000003);
