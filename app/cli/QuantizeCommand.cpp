@@ -65,6 +65,9 @@ std::string json(const RunResult& run)
         file["bytes"] = output.bytes;
         object["outputs"].push_back(std::move(file));
     }
+    object["notes"] = Json::array();  // what the files leave out, and why
+    for (const std::string& note : run.estimate.notes)
+        object["notes"].push_back(note);
     return dumpJson(object, 2) + '\n';
 }
 

@@ -31,6 +31,7 @@ constexpr std::size_t kVersionAt = 8;
 constexpr std::size_t kSizeAt = 16;
 constexpr std::size_t kChecksumAt = 24;
 constexpr Bytes kMostBytes = 1'000'000'000;
+constexpr const char* kRecipe = "/plan/recipe";
 
 constexpr std::array<std::pair<FactorType, std::string_view>, 5> kFactors{{{FactorType::F32, "f32"},
                                                                           {FactorType::F16, "f16"},
@@ -282,6 +283,20 @@ Result<std::string> readBytes(const Hdf5Reader& file, const std::string& path)
     return std::string(bytes->begin(), bytes->end());
 }
 
+/// Nothing in files that were written before rules were saved.
+Result<std::optional<Recipe>> readRecipe(const Hdf5Reader& file)
+{
+    const auto text = readBytes(file, kRecipe);
+    if (!text && text.error().code == ErrorCode::MissingTensor)
+        return std::optional<Recipe>();
+    if (!text)
+        return passOn(text);
+    auto recipe = parseRecipe(*text, kRecipe);
+    if (!recipe)
+        return passOn(recipe);
+    return std::optional(std::move(*recipe));
+}
+
 /// The block before the HDF5 file, checked against it.
 Status checkBlock(std::span<const std::byte> bytes)
 {
@@ -336,6 +351,9 @@ Result<ProjectFile> readProject(const Hdf5Reader& file)
     project.plan = {.target = *target, .seed = *seed, .layers = readPlans(reader)};
     if (const Status read = reader.status(); !read)
         return passOn(read);
+    auto recipe = readRecipe(file);
+    if (!recipe)
+        return passOn(recipe);
     auto results = readResults(file);
     if (!results)
         return passOn(results);
@@ -344,6 +362,7 @@ Result<ProjectFile> readProject(const Hdf5Reader& file)
     project.calibration = *calibration;
     project.fingerprint = *fingerprint;
     project.view = *view;
+    project.recipe = std::move(*recipe);
     project.results = std::move(*results);
     return project;
 }
@@ -391,6 +410,8 @@ Result<std::vector<std::byte>> encodeProject(const ProjectFile& project)
     }
     file.column("/plan/name", std::span(std::as_const(names)));
     plans.write(file, "/plan/");
+    if (project.recipe)
+        writeBytes(file, kRecipe, dumpJson(toJson(*project.recipe)));
     writeResults(file, project.results);
     writeBytes(file, "/view", project.view);
     const auto image = file.finish();

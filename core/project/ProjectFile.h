@@ -7,6 +7,7 @@
 #include "core/project/Pipeline.h"
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct ProjectFile {
     std::filesystem::path calibration; ///< empty: none, or the one beside the model
     std::vector<std::string> tensors; ///< names, parallel to plan.layers
     QuantizationPlan plan;
+    std::optional<Recipe> recipe; ///< that the plan grew out of: its default and rules; absent in older files
     std::vector<MeasuredLayer> results; ///< result.tensor is not stored: names find their tensors
     std::string view; ///< JSON of the studio: selection, page, tab
 };
@@ -40,7 +42,7 @@ struct ProjectFile {
 /// The whole file in memory. InvalidOption if the columns differ in length, WriteFailed.
 [[nodiscard]] Result<std::vector<std::byte>> encodeProject(const ProjectFile& project);
 /// @param name  of the file, for errors: WrongMagic, UnsupportedVersion (written by a newer program), Truncated,
-/// MalformedHeader. The bytes are hostile; nothing is read by HDF5 before the checksum fits.
+/// MalformedHeader, InvalidRecipe. The bytes are hostile; nothing is read by HDF5 before the checksum fits.
 [[nodiscard]] Result<ProjectFile> decodeProject(std::span<const std::byte> bytes, const std::string& name);
 
 /// Replaces @p path whole or not at all.

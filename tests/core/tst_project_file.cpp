@@ -20,6 +20,9 @@ ProjectFile project(std::size_t layers = 4)
     p.fingerprint = "0123456789abcdef";
     p.plan.target = "research";
     p.plan.seed = 0xFFFFFFFFFFFFFFFFULL;
+    p.recipe = Recipe{.seed = p.plan.seed, .target = "research", .defaults = {.preset = "l2qer-w4", .rank = 7},
+                      .rules = {{.match = "down|\xC3\xBC", .bits = 8, .solver = "clip-search"}, {.match = "^lm_head", .skip = true}},
+                      .pins = {"model.layer.3"}};
     p.view = R"({"page":"inspect","selection":["layer.1"]})";
     for (std::size_t i = 0; i < layers; ++i) {
         p.tensors.push_back("model.layer." + std::to_string(i) + (i == 2 ? ".ü" : ""));
@@ -61,6 +64,8 @@ private slots:
         QCOMPARE(loaded->fingerprint, saved.fingerprint);
         QCOMPARE(loaded->tensors, saved.tensors);
         QVERIFY(loaded->plan == saved.plan);
+        QVERIFY(loaded->recipe);
+        QCOMPARE(dumpJson(toJson(*loaded->recipe)), dumpJson(toJson(*saved.recipe)));
         QCOMPARE(loaded->view, saved.view);
         QCOMPARE(loaded->results.size(), std::size_t{1});
         const TensorResult& result = loaded->results[0].result;
@@ -102,6 +107,22 @@ private slots:
         const auto loaded = loadProject(at("large.sgms"));
         QVERIFY(loaded);
         QVERIFY(loaded->plan == large.plan);
+    }
+
+    void filesWithoutARecipeOpenAndOthersKeepOnlyWhatIsOne()
+    {
+        ProjectFile old = project();
+        old.recipe.reset();  // as versions before wrote
+        const auto loaded = decodeProject(*encodeProject(old), "o.sgms");
+        QVERIFY2(loaded, loaded ? "" : loaded.error().detail.c_str());
+        QVERIFY(!loaded->recipe && loaded->plan == old.plan);
+        ProjectFile wrong = project();
+        wrong.recipe->rules[0].bits = 17;
+        const auto refused = decodeProject(*encodeProject(wrong), "w.sgms");
+        QVERIFY(!refused);
+        QCOMPARE(refused.error().code, ErrorCode::InvalidRecipe);
+        for (const char* word : {"w.sgms", "rules[0]", "17 bits"})
+            QVERIFY2(refused.error().detail.find(word) != std::string::npos, refused.error().detail.c_str());
     }
 
     void columnsOfDifferentLengthAreRefused()

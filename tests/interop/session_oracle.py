@@ -20,6 +20,7 @@ with h5py.File(sys.argv[1], "r") as file:
         "target": text(file["plan"].attrs["target"]),
         "seed": int(file["plan"].attrs["seed"]),
         "plan": {name: column(file["plan"][name]) for name in ("name", "keep", "grid", "rank", "factors", "metric", "pinned")},
+        "recipe": json.loads(bytes(file["plan/recipe"][:]).decode()) if "recipe" in file["plan"] else None,
         "results": {name: column(file["results"][name]) for name in ("name", "method", "weight_rel_error")},
         "view": json.loads(bytes(file["view"][:]).decode()),
     }, allow_nan=False))

@@ -186,6 +186,8 @@ private slots:
         session.plan = request("int4-g128", 8, {}).plan;
         session.plan.target = "research";
         session.plan.seed = 42;
+        session.recipe = *recipeFromPreset("l2qer-w4", "research");
+        session.recipe->rules.push_back({.match = "down", .bits = 8});
         for (const TensorInfo& tensor : m_model->tensors())
             session.tensors.push_back(tensor.name);
         session.results.push_back({{.name = session.tensors[2], .method = "lqer", .weightError = 0.125}, session.plan.layers[2]});
@@ -211,6 +213,9 @@ private slots:
             QCOMPARE(plan["rank"].toArray()[row].toInt(), static_cast<int>(layer.rank));
         }
         QCOMPARE(found["results"].toObject()["weight_rel_error"].toArray()[0].toDouble(), 0.125);
+        const QJsonObject recipe = found["recipe"].toObject();
+        QCOMPARE(recipe["default"].toObject()["preset"].toString(), QStringLiteral("l2qer-w4"));
+        QCOMPARE(recipe["rules"].toArray()[0].toObject()["match"].toString(), QStringLiteral("down"));
         QCOMPARE(found["view"].toObject()["page"].toString(), QStringLiteral("inspect"));
     }
 

@@ -70,6 +70,9 @@ private slots:
     void savedAndReopenedIsTheSamePlanResultsAndView()
     {
         work();
+        QSignalSpy ruled(m_session.get(), &ui::Session::recipeChanged);
+        m_session->setRules({{.match = "down_proj", .bits = 8}}, QStringLiteral("Add a rule"));
+        QTRY_COMPARE_WITH_TIMEOUT(ruled.count(), 1, 20000);
         QVERIFY(m_store->isChanged());
         const QuantizationPlan plan = m_session->plan();
         QSignalSpy saved(m_store.get(), &ui::SessionStore::saved);
@@ -84,6 +87,11 @@ private slots:
         m_store->open(at("mine.sgms"));
         QTRY_COMPARE_WITH_TIMEOUT(restored.count(), 1, 20000);
         expectWork(plan);
+        // Rules come back too, and leave the plan as it was saved.
+        QTRY_COMPARE_WITH_TIMEOUT(m_session->recipe().recipe.rules.size(), std::size_t{1}, 20000);
+        QCOMPARE(m_session->recipe().recipe.rules[0].match, std::string("down_proj"));
+        expectWork(plan);
+        QVERIFY(!m_store->isChanged());
         QCOMPARE(failed.count(), 0);
         QCOMPARE(m_store->path(), at("mine.sgms"));
         QVERIFY(!m_store->isChanged());

@@ -65,6 +65,7 @@ public:
     /// What a session file keeps of the document, without fingerprint and view. @pre isOpen().
     [[nodiscard]] ProjectFile snapshot() const;
     /// Plan and results of a saved session, for the tensors that are here under their names; ends undo. @pre isOpen().
+    /// Its rules follow (recipeChanged), or a message says why not.
     /// @param calibration  null: the present one stays. @return plans that found no tensor.
     std::size_t restore(const ProjectFile& project, std::shared_ptr<const Imatrix> calibration);
 
@@ -237,6 +238,8 @@ private:
     enum class RecipeReach { Changed, Unpinned, All };
     void useRecipe(const std::shared_ptr<const RecipeState>& state);
     void startRecipe(Recipe recipe, const QString& text, RecipeReach reach);
+    /// A saved session's rules, without a word to the plan.
+    void restoreRecipe(Recipe recipe);
     void pushRecipe(const std::shared_ptr<const RecipeState>& state, const QString& text, RecipeReach reach);
     void pushMove(const LayerPlans& before, const QString& text, quint64 gesture,
                   const std::function<void(std::size_t, LayerPlan&)>& change);

@@ -18,6 +18,7 @@ ProjectFile Session::snapshot() const
     if (m_calibration)
         project.calibration = std::filesystem::absolute(m_calibration->path);
     project.plan = m_plan;
+    project.recipe = m_recipe->recipe;
     for (const TensorInfo& tensor : m_checkpoint->tensors())
         project.tensors.push_back(tensor.name);
     for (std::size_t i = 0; i < m_plan.layers.size(); ++i) {
@@ -67,7 +68,27 @@ std::size_t Session::restore(const ProjectFile& project, std::shared_ptr<const I
     emit baselineChanged();
     for (const std::size_t index : measured)
         emit analysisChanged(index);
+    if (project.recipe)
+        restoreRecipe(*project.recipe);
     return lost;
+}
+
+void Session::restoreRecipe(Recipe recipe)
+{
+    m_recipeJob.start(
+        [recipe = std::move(recipe), checkpoint = m_checkpoint, topology = m_topology](const JobContext&) {
+            return resolveRecipe(recipe, *checkpoint, *topology);
+        },
+        [this](Result<std::shared_ptr<const RecipeState>> state) {
+            if (!state) {  // a model that its rules do not fit any more: the plan alone is back
+                emit messageRaised(textOf(state.error()));
+                return;
+            }
+            // The plan has come back by itself; of the rules only what they say of it is new.
+            m_recipe = *state;
+            refreshFallbacks();
+            emit recipeChanged();  // not planChanged: nothing is to be saved
+        });
 }
 
 }  // namespace sigmascope::ui
