@@ -98,6 +98,8 @@ Metric metricFor(MetricKind kind, const Imatrix* imatrix, std::string_view tenso
         metric.note = "mean |x| taken as RMS * sqrt(2/pi): an imatrix holds squares only";
     }
     metric.scale.assign(scale.begin(), scale.end());
+    if (kind == MetricKind::DiagonalRms)
+        metric.meanSquares = entry->meanSquares;
     return metric;
 }
 

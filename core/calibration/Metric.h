@@ -26,6 +26,9 @@ enum class MetricKind {
 struct Metric {
     MetricKind kind = MetricKind::Plain;
     std::vector<float> scale{};   ///< [cols], or empty
+    /// What an imatrix says, its bits untouched: mean x_j^2 [matrices x cols], experts apart; empty if it says nothing of
+    /// this tensor, or another statistic was asked.
+    std::vector<float> meanSquares{};
     double tokens = 0;
     std::string note{};           ///< why it is plain although a diagonal was asked; empty if it is as asked
 

@@ -47,6 +47,23 @@ const kernels::KernelTable& kernelTable()
     return table;
 }
 
+const kernels::SearchTable& searchTableOf(const kernels::KernelTable& table)
+{
+#if defined(__x86_64__)
+    if (&table == &kernels::kKernelsAvx512)
+        return kernels::kKernelsSearchAvx512;
+    if (&table == &kernels::kKernelsAvx2)
+        return kernels::kKernelsSearchAvx2;
+#endif
+    static_cast<void>(table);
+    return kernels::kKernelsSearchScalar;
+}
+
+const kernels::SearchTable& searchTable()
+{
+    return searchTableOf(kernelTable());
+}
+
 std::string_view simdLevel()
 {
     return kernelTable().level;

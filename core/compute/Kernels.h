@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/compute/kernels/KernelTable.h"
+#include "core/compute/kernels/SearchTable.h"
 
 #include <vector>
 
@@ -12,5 +13,9 @@ namespace sigmascope {
 
 /// Every table this CPU can run, narrowest first: tests compare them bit by bit.
 [[nodiscard]] std::vector<const kernels::KernelTable*> usableKernelTables();
+
+/// The encoders that search for scales, of the same level as kernelTable().
+[[nodiscard]] const kernels::SearchTable& searchTable();
+[[nodiscard]] const kernels::SearchTable& searchTableOf(const kernels::KernelTable& table);
 
 }  // namespace sigmascope

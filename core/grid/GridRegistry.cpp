@@ -84,6 +84,12 @@ constexpr std::array kGgufRows{
     GgufRow{"q8_0", "GGUF Q8_0", DType::Q8_0},
 };
 
+constexpr std::array kSuperBlockRows{
+    GgufRow{"q2_k", "GGUF Q2_K", DType::Q2_K}, GgufRow{"q3_k", "GGUF Q3_K", DType::Q3_K},
+    GgufRow{"q4_k", "GGUF Q4_K", DType::Q4_K}, GgufRow{"q5_k", "GGUF Q5_K", DType::Q5_K},
+    GgufRow{"q6_k", "GGUF Q6_K", DType::Q6_K},
+};
+
 struct CodedRow {
     std::string_view id;
     std::string_view title;
@@ -109,6 +115,11 @@ public:
     {
         for (const GgufRow& row : kGgufRows) {
             const Grid& grid = ggufBlockGrid(row.type);
+            m_families.push_back({row.id, row.title, kGgmlSource, {grid.bits()}});
+            add(grid, m_families.size() - 1);
+        }
+        for (const GgufRow& row : kSuperBlockRows) {
+            const Grid& grid = superBlockGrid(row.type);
             m_families.push_back({row.id, row.title, kGgmlSource, {grid.bits()}});
             add(grid, m_families.size() - 1);
         }

@@ -268,8 +268,10 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     result.device = ran.empty() ? solution->device : ran;
     if (plan.rank > 0 || usesMetric(plan))
         result.fallback = failure.empty() ? metric.note : failure;
-    if (const std::string elsewhere = devices.reasons(); !elsewhere.empty())
-        result.fallback += (result.fallback.empty() ? "" : "; ") + elsewhere;
+    for (const std::string& more : {solution->note, devices.reasons()}) {
+        if (!more.empty())
+            result.fallback += (result.fallback.empty() ? "" : "; ") + more;
+    }
     outcome.layer.tensor = tensor;
     outcome.layer.quantized = std::move(solution->quantized);
     return outcome;

@@ -24,6 +24,7 @@ struct SolveProblem {
 struct Solution {
     QuantizedTensor quantized;
     std::string device;                ///< that ran the encode: "cpu", "vulkan:0"
+    std::string note{};                ///< what could not be done as asked; empty if all was
 };
 
 /// How codes and grid parameters are chosen. Never worse than nearest on its own objective.

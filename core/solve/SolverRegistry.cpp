@@ -15,6 +15,9 @@ std::span<const Solver> solvers()
         Solver{"clip-search", "Clip search under the metric",
                "range search of GPTQ (arXiv 2210.17323) and AWQ (arXiv 2306.00978), diagonal metric", solveClipSearch,
                canClip, true},
+        Solver{"imatrix", "Search weighted by importances",
+               "ggml's encoders with an importance matrix (llama.cpp pull requests 4861 and 4930)", solveByImportance, canWeigh,
+               true},
     };
     return kSolvers;
 }

@@ -4,6 +4,7 @@
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
 #include "core/compute/ops/LevelEncode.h"
+#include "core/compute/ops/SuperBlockEncode.h"
 
 #include <algorithm>
 #include <atomic>
@@ -59,12 +60,16 @@ Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t
 
 bool hasBlockEncoder(DType type)
 {
-    return encoderOf(type, kernels::kKernelsScalar) != nullptr || hasLevelEncoder(type);
+    return encoderOf(type, kernels::kKernelsScalar) != nullptr || hasSuperBlockEncoder(type) || hasLevelEncoder(type);
 }
 
 Status encodeBlocks(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                     std::span<std::byte> out, const JobContext& job, const KernelTable& table)
 {
+    if (hasSuperBlockEncoder(type)) {
+        const auto coded = encodeSuperBlocks(type, weights, rows, cols, {}, out, job, searchTableOf(table));
+        return coded ? Status() : passOn(coded);
+    }
     if (hasLevelEncoder(type)) {
         const auto coded = encodeLevels(type, weights, rows, cols, {}, out, job, blockTableOf(table));
         return coded ? Status() : passOn(coded);

@@ -11,7 +11,7 @@
 
 namespace sigmascope {
 
-/// The types that have an encoder: Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, and those of LevelEncode.h.
+/// The types that have an encoder: Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, those of SuperBlockEncode.h and of LevelEncode.h.
 [[nodiscard]] bool hasBlockEncoder(DType type);
 
 /// Nearest codes of f32 rows as GGUF blocks, byte for byte what ggml's reference writes without an

@@ -2,6 +2,7 @@
 #include "core/base/Half.h"
 #include "core/compute/Kernels.h"
 #include "core/compute/ops/BlockEncode.h"
+#include "core/compute/ops/RowBlockEncode.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
 #include "core/tensor/Decode.h"
@@ -22,7 +23,7 @@ constexpr std::uint64_t kBlock = 32;
 
 /// One GGUF block type of 32 elements: the scale, for Q4_1 and Q5_1 the minimum, then the codes. The range of a block
 /// without a minimum can be clipped.
-class GgufBlock final : public Grid, public ClipRange {
+class GgufBlock final : public Grid, public ClipRange, public ImportanceSearch {
 public:
     /// @param lowest, highest  codes that occur, as multiples of the scale
     GgufBlock(DType type, int bits, int lowest, int highest, bool hasMinimum)
@@ -78,6 +79,15 @@ public:
             scales[block].offset = m_hasMinimum ? halfAt(at.subspan(2)) : 0.0F;
         }
         return scales;
+    }
+
+    /// Q8_0 takes none, in ggml either.
+    [[nodiscard]] const ImportanceSearch* importanceSearch() const override { return hasRowBlockSearch(m_type) ? this : nullptr; }
+    [[nodiscard]] Result<std::string> encodeWeighted(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
+                                                     std::span<const float> importance, std::span<std::byte> out,
+                                                     const JobContext& job) const override
+    {
+        return encodeRowBlocks(m_type, weights, rows, cols, importance, out, job);
     }
 
     [[nodiscard]] const ClipRange* clipRange() const override { return m_hasMinimum ? nullptr : this; }

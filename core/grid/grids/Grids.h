@@ -31,6 +31,10 @@ struct IntGroupOptions {
 /// @pre one of these five.
 [[nodiscard]] const Grid& ggufBlockGrid(DType type);
 
+/// The grid of a GGUF super-block type: Q2_K, Q3_K, Q4_K, Q5_K, Q6_K (grids/SuperBlock.cpp). Lives for the process.
+/// @pre one of these five.
+[[nodiscard]] const Grid& superBlockGrid(DType type);
+
 /// MXFP4 and NVFP4 (grids/MicroFloat.cpp); TQ1_0, TQ2_0, Q1_0 and Q2_0 (grids/FewLevels.cpp); IQ4_NL and IQ4_XS
 /// (grids/UnevenLevels.cpp). They live for the process. @pre one of these types.
 [[nodiscard]] const Grid& microFloatGrid(DType type);

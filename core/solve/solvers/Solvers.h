@@ -16,4 +16,9 @@ namespace sigmascope {
 [[nodiscard]] Result<Solution> solveClipSearch(const SolveProblem& problem, const JobContext& job);
 [[nodiscard]] bool canClip(const Grid& grid);
 
+/// The grid's published search by mean squares of the inputs (solvers/ByImportance.cpp), on the CPU; nearest where the
+/// metric has none, and for GGUF types whose encoder takes none. As solveNearest(); NotRepresentable for all other grids.
+[[nodiscard]] Result<Solution> solveByImportance(const SolveProblem& problem, const JobContext& job);
+[[nodiscard]] bool canWeigh(const Grid& grid);
+
 }  // namespace sigmascope
