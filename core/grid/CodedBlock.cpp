@@ -14,7 +14,10 @@
 namespace sigmascope {
 
 CodedBlock::CodedBlock(DType type, int bits, std::uint64_t group, std::vector<double> levels)
-    : m_type(type), m_bits(bits), m_group(group), m_levels(std::move(levels))
+    : m_type(type)
+    , m_bits(bits)
+    , m_group(group)
+    , m_levels(std::move(levels))
 {
     assert(std::ranges::is_sorted(m_levels) && info(type).blockElements % group == 0);
 }
@@ -37,13 +40,15 @@ std::size_t CodedBlock::rowBytes(std::uint64_t cols) const
     return static_cast<std::size_t>(cols / info(m_type).blockElements * (info(m_type).blockBits / 8));
 }
 
-Status CodedBlock::encode(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols, std::span<std::byte> out) const
+Status CodedBlock::encode(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
+                          std::span<std::byte> out) const
 {
     const auto coded = encodeLevels(m_type, weights, rows, cols, {}, out, JobContext{});
     return coded ? Status() : passOn(coded);
 }
 
-void CodedBlock::decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols, std::span<float> out) const
+void CodedBlock::decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
+                        std::span<float> out) const
 {
     assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);
     sigmascope::decode(m_type, codes, out);

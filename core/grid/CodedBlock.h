@@ -24,11 +24,12 @@ public:
 
     [[nodiscard]] Status encode(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                                 std::span<std::byte> out) const override;
-    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols, std::span<float> out) const override;
+    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
+                std::span<float> out) const override;
     [[nodiscard]] const ImportanceSearch* importanceSearch() const override;
-    [[nodiscard]] Result<std::string> encodeWeighted(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
-                                                     std::span<const float> importance, std::span<std::byte> out,
-                                                     const JobContext& job) const override;
+    [[nodiscard]] Result<std::string> encodeWeighted(std::span<const float> weights, std::uint64_t rows,
+                                                     std::uint64_t cols, std::span<const float> importance,
+                                                     std::span<std::byte> out, const JobContext& job) const override;
 
     [[nodiscard]] std::vector<double> levels() const override { return m_levels; }
     [[nodiscard]] std::vector<GroupScale> groupScales(std::span<const std::byte> codes, std::uint64_t rows,

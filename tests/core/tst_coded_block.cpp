@@ -52,7 +52,8 @@ private slots:
         QCOMPARE((*grid)->levels().front(), lowest);
         QCOMPARE((*grid)->rowBytes(768), static_cast<std::size_t>(3 * bytesOf256));
         const std::uint64_t block = info(static_cast<DType>(type)).blockElements;
-        QVERIFY((*grid)->accepts(4096) && (*grid)->accepts(block) && !(*grid)->accepts(block + 16) && !(*grid)->accepts(0));
+        QVERIFY((*grid)->accepts(4096) && (*grid)->accepts(block) && !(*grid)->accepts(block + 16)
+                && !(*grid)->accepts(0));
         QCOMPARE((*grid)->importanceSearch() != nullptr, id.startsWith("iq4"));
     }
 

@@ -46,7 +46,8 @@ unsigned e2m1(float x, double unit)
 {
     unsigned best = 0;
     for (unsigned i = 1; i < 8; ++i) {
-        if (std::fabs(unit * double{kE2M1[i]} - std::fabs(double{x})) < std::fabs(unit * double{kE2M1[best]} - std::fabs(double{x})))
+        if (std::fabs(unit * double{kE2M1[i]} - std::fabs(double{x}))
+            < std::fabs(unit * double{kE2M1[best]} - std::fabs(double{x})))
             best = i;
     }
     return best != 0 && x < 0 ? best + 8 : best;
@@ -82,7 +83,8 @@ void nvfp4(std::span<const float> x, std::uint8_t* out)
         out[s] = ue4m3(double{largestOf(part) / 6.0F});
         const double unit = out[s] < 8 ? std::ldexp(out[s], -9) : std::ldexp(8 + out[s] % 8, out[s] / 8 - 10);
         for (std::size_t e = 0; e < 8; ++e)
-            out[4 + 8 * s + e] = static_cast<std::uint8_t>(unit == 0 ? 0 : e2m1(part[e], unit) | e2m1(part[e + 8], unit) << 4);
+            out[4 + 8 * s + e]
+                = static_cast<std::uint8_t>(unit == 0 ? 0 : e2m1(part[e], unit) | e2m1(part[e + 8], unit) << 4);
     }
 }
 
@@ -115,7 +117,8 @@ void tq2(std::span<const float> x, std::uint8_t* out)
     putHalf(out + 64, most);
     std::fill_n(out, 64, std::uint8_t{0});
     for (std::size_t e = 0; e < 256; ++e)
-        out[32 * (e / 128) + e % 32] = static_cast<std::uint8_t>(out[32 * (e / 128) + e % 32] | ternary(x[e], most) << (2 * (e % 128 / 32)));
+        out[32 * (e / 128) + e % 32]
+            = static_cast<std::uint8_t>(out[32 * (e / 128) + e % 32] | ternary(x[e], most) << (2 * (e % 128 / 32)));
 }
 
 void q1(std::span<const float> x, std::uint8_t* out)
@@ -238,19 +241,22 @@ void referenceBlock(DType type, std::span<const float> x, std::span<const float>
     }
 }
 
-std::vector<std::byte> reference(DType type, std::span<const float> weights, std::uint64_t cols, std::span<const float> importance)
+std::vector<std::byte> reference(DType type, std::span<const float> weights, std::uint64_t cols,
+                                 std::span<const float> importance)
 {
     const std::size_t length = info(type).blockElements;
     const std::size_t bytes = info(type).blockBits / 8;
     std::vector<std::byte> out(weights.size() / length * bytes);
     for (std::size_t b = 0; b < weights.size() / length; ++b) {
         const auto part = importance.empty() ? importance : importance.subspan(b * length % cols, length);
-        referenceBlock(type, weights.subspan(b * length, length), part, reinterpret_cast<std::uint8_t*>(out.data() + b * bytes));
+        referenceBlock(type, weights.subspan(b * length, length), part,
+                       reinterpret_cast<std::uint8_t*>(out.data() + b * bytes));
     }
     return out;
 }
 
-/// Runs of 32 of many kinds: Gaussian at several scales, heavy tails, ties, constants, zeros of both signs, one outlier.
+/// Runs of 32 of many kinds: Gaussian at several scales, heavy tails, ties, constants, zeros of both signs, one
+/// outlier.
 std::vector<float> assortedRows(std::size_t count)
 {
     std::vector<float> values(count);
@@ -259,15 +265,33 @@ std::vector<float> assortedRows(std::size_t count)
     for (std::size_t i = 0; i < count; ++i) {
         float& x = values[i];
         switch (i / 32 % 9) {
-        case 0: x *= 0.02F; break;
-        case 1: x *= std::ldexp(1.0F, static_cast<int>(i / 32 % 40) - 30); break;
-        case 2: x = (random.next() & 1U) != 0 ? 3.0F : -3.0F; break;
-        case 3: x = 0.7F; break;
-        case 4: x = (random.next() & 1U) != 0 ? 0.0F : -0.0F; break;
-        case 5: x = static_cast<float>(static_cast<int>(random.next() % 511) - 255) * 0.25F; break;
-        case 6: x = x * x * x * 0.02F; break;
-        case 7: x *= i % 32 == 11 ? -900.0F : 1e-3F; break;
-        default: x *= 1e-7F; break;
+        case 0:
+            x *= 0.02F;
+            break;
+        case 1:
+            x *= std::ldexp(1.0F, static_cast<int>(i / 32 % 40) - 30);
+            break;
+        case 2:
+            x = (random.next() & 1U) != 0 ? 3.0F : -3.0F;
+            break;
+        case 3:
+            x = 0.7F;
+            break;
+        case 4:
+            x = (random.next() & 1U) != 0 ? 0.0F : -0.0F;
+            break;
+        case 5:
+            x = static_cast<float>(static_cast<int>(random.next() % 511) - 255) * 0.25F;
+            break;
+        case 6:
+            x = x * x * x * 0.02F;
+            break;
+        case 7:
+            x *= i % 32 == 11 ? -900.0F : 1e-3F;
+            break;
+        default:
+            x *= 1e-7F;
+            break;
         }
     }
     return values;
@@ -289,10 +313,13 @@ class TestLevelEncoders : public QObject {
 
 private:
     static std::vector<std::byte> coded(DType type, std::span<const float> weights, std::uint64_t cols,
-                                        std::span<const float> importance, const KernelTable& table, std::string* note = nullptr)
+                                        std::span<const float> importance, const KernelTable& table,
+                                        std::string* note = nullptr)
     {
-        std::vector<std::byte> out(weights.size() / info(type).blockElements * (info(type).blockBits / 8), std::byte{0xA5});
-        const auto told = encodeLevels(type, weights, weights.size() / cols, cols, importance, out, {}, blockTableOf(table));
+        std::vector<std::byte> out(weights.size() / info(type).blockElements * (info(type).blockBits / 8),
+                                   std::byte{0xA5});
+        const auto told
+            = encodeLevels(type, weights, weights.size() / cols, cols, importance, out, {}, blockTableOf(table));
         if (!told)
             qFatal("%s", told.error().detail.c_str());
         if (note != nullptr)
@@ -339,7 +366,8 @@ private slots:
         const auto dtype = static_cast<DType>(type);
         const auto weights = assortedRows(4 * 512);
         const auto importance = someImportances(512);
-        const bool differs = coded(dtype, weights, 512, importance, kernelTable()) != coded(dtype, weights, 512, {}, kernelTable());
+        const bool differs
+            = coded(dtype, weights, 512, importance, kernelTable()) != coded(dtype, weights, 512, {}, kernelTable());
         QCOMPARE(differs, weighsImportance(dtype));
     }
 
@@ -360,7 +388,10 @@ private slots:
         for (const DType type : {DType::IQ4_NL, DType::IQ4_XS}) {
             std::string note;
             const auto codes = coded(type, weights, cols, given, kernelTable(), &note);
-            QCOMPARE(note, std::string("calibration of 3 of 16 runs of 32 columns is zero or not finite: coded as equally important"));
+            QCOMPARE(
+                note,
+                std::string(
+                    "calibration of 3 of 16 runs of 32 columns is zero or not finite: coded as equally important"));
             std::vector<float> values(weights.size());
             decode(type, codes, values);
             for (std::size_t i = 0; i < values.size(); i += 32)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Block types of few or uneven levels, and of codebooks, against ggml: bytes with and without an importance matrix, every
-// code of every codebook, and models of each type that llama.cpp runs.
+// Block types of few or uneven levels, and of codebooks, against ggml: bytes with and without an importance matrix,
+// every code of every codebook, and models of each type that llama.cpp runs.
 #include "support/Oracles.h"
 
 #include "core/base/Random.h"
@@ -97,25 +97,29 @@ void setBits(std::uint8_t& byte, unsigned at, unsigned mask, unsigned value)
 }
 
 constexpr std::array kCodebooks{
-    Codebook{DType::IQ2_XXS, 256, 32, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
+    Codebook{DType::IQ2_XXS, 256, 32,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
                  b[2 + 8 * (p / 4) + p % 4] = static_cast<std::uint8_t>(c);
              }},
-    Codebook{DType::IQ2_XS, 512, 32, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
+    Codebook{DType::IQ2_XS, 512, 32,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
                  b[2 + 2 * p] = static_cast<std::uint8_t>(c & 255U);
                  setBits(b[3 + 2 * p], 0, 1, c >> 8);
              }},
-    Codebook{DType::IQ2_S, 1024, 32, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
+    Codebook{DType::IQ2_S, 1024, 32,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
                  b[2 + p] = static_cast<std::uint8_t>(c & 255U);
                  setBits(b[66 + p / 4], static_cast<unsigned>(2 * (p % 4)), 3, c >> 8);
              }},
-    Codebook{DType::IQ3_XXS, 256, 64, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
-                 b[2 + p] = static_cast<std::uint8_t>(c);
-             }},
-    Codebook{DType::IQ3_S, 512, 64, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
+    Codebook{DType::IQ3_XXS, 256, 64,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) { b[2 + p] = static_cast<std::uint8_t>(c); }},
+    Codebook{DType::IQ3_S, 512, 64,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
                  b[2 + p] = static_cast<std::uint8_t>(c & 255U);
                  setBits(b[66 + p / 8], static_cast<unsigned>(p % 8), 1, c >> 8);
              }},
-    Codebook{DType::IQ1_S, 2048, 32, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
+    Codebook{DType::IQ1_S, 2048, 32,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
                  b[2 + p] = static_cast<std::uint8_t>(c & 255U);
                  unsigned word = b[34 + 2 * (p / 4)] | static_cast<unsigned>(b[35 + 2 * (p / 4)]) << 8;
                  const auto at = static_cast<unsigned>(3 * (p % 4));
@@ -123,7 +127,8 @@ constexpr std::array kCodebooks{
                  b[34 + 2 * (p / 4)] = static_cast<std::uint8_t>(word & 255U);
                  b[35 + 2 * (p / 4)] = static_cast<std::uint8_t>(word >> 8);
              }},
-    Codebook{DType::IQ1_M, 2048, 32, [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
+    Codebook{DType::IQ1_M, 2048, 32,
+             [](std::span<std::uint8_t> b, std::size_t p, unsigned c) {
                  b[p] = static_cast<std::uint8_t>(c & 255U);
                  setBits(b[32 + p / 2], static_cast<unsigned>(4 * (p % 2)), 7, c >> 8);
              }},
@@ -142,7 +147,7 @@ std::vector<std::byte> everyCode(const Codebook& book)
         for (std::size_t place = 0; place < book.places; ++place)
             book.put(block, place, static_cast<unsigned>((n + 97 * place) % book.codes));
         if (book.type != DType::IQ1_M)  // whose scale is spread over four words
-            block[1] = 0x2C;            // finite
+            block[1] = 0x2C;  // finite
     }
     return bytes;
 }
@@ -192,7 +197,8 @@ private slots:
         auto imatrix = readImatrix(kSample / "imatrix.gguf");
         QVERIFY2(imatrix, imatrix ? "" : imatrix.error().detail.c_str());
         m_imatrix = std::move(*imatrix);
-        const auto tokens = encodeWithSentencePiece(kSample / "tokenizer.model", "It is a truth universally acknowledged");
+        const auto tokens
+            = encodeWithSentencePiece(kSample / "tokenizer.model", "It is a truth universally acknowledged");
         QVERIFY(tokens);
         m_tokens = {1};
         m_tokens.insert(m_tokens.end(), tokens->begin(), tokens->end());
@@ -217,8 +223,8 @@ private slots:
         constexpr std::uint64_t kRows = 7;
         constexpr std::uint64_t kCols = 1792;
         const auto given = someImportances(importances.toStdString(), kCols);
-        for (const char* kind : {"gaussian", "heavy-tailed", "constant", "zero", "huge", "subnormal", "tiny", "ties", "outliers",
-                                 "just below powers of two"}) {
+        for (const char* kind : {"gaussian", "heavy-tailed", "constant", "zero", "huge", "subnormal", "tiny", "ties",
+                                 "outliers", "just below powers of two"}) {
             if (importances == "huge" && std::string(kind) == "huge")
                 continue;  // sums overflow: NaN in ggml
             const auto values = someRows(kind, kRows * kCols, dtype != DType::MXFP4);
@@ -269,7 +275,8 @@ private slots:
         decode(book.type, bytes, ours);
         const auto reference = m_llama->toFloat(book.type, bytes, static_cast<std::int64_t>(ours.size()));
         for (std::size_t i = 0; i < ours.size(); ++i) {
-            const bool same = std::memcmp(&ours[i], &reference[i], 4) == 0 || (std::isnan(ours[i]) && std::isnan(reference[i]));
+            const bool same
+                = std::memcmp(&ours[i], &reference[i], 4) == 0 || (std::isnan(ours[i]) && std::isnan(reference[i]));
             if (!same)
                 QFAIL(qPrintable(QString("element %1: %2, ggml has %3").arg(i).arg(ours[i]).arg(reference[i])));
         }
@@ -293,7 +300,8 @@ private slots:
         for (std::size_t i = 0; i < kCodebooks.size(); ++i) {
             const auto view = (*model)->view(i);
             QVERIFY(view);
-            const auto decoded = m_llama->toFloat(kCodebooks[i].type, view->bytes, static_cast<std::int64_t>(view->elements()));
+            const auto decoded
+                = m_llama->toFloat(kCodebooks[i].type, view->bytes, static_cast<std::int64_t>(view->elements()));
             const auto stats = m_backend->statistics(*view, {});
             QVERIFY2(stats, stats ? "" : stats.error().detail.c_str());
             float low = 0;
@@ -364,7 +372,8 @@ private slots:
         writeModel(file, [&](LayerPlan& layer) { layer.grid = grid.toStdString(); });
         const auto written = Checkpoint::open(file);
         QVERIFY(written);
-        QVERIFY(std::ranges::count_if((*written)->tensors(), [&](const TensorInfo& t) { return t.dtype == type; }) >= 28);
+        QVERIFY(std::ranges::count_if((*written)->tensors(), [&](const TensorInfo& t) { return t.dtype == type; })
+                >= 28);
         std::vector<std::int32_t> tokens = m_tokens;
         for (int step = 0; step < 4; ++step) {
             std::string problem;

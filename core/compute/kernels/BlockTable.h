@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-// Encoders of the GGUF types of few or uneven levels, once for every instruction set. As KernelTable.h: plain C types only.
+// Encoders of the GGUF types of few or uneven levels, once for every instruction set. As KernelTable.h: plain C types
+// only.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,11 +14,12 @@ struct BlockRun {
     const float* in;
     size_t count;
     const float* importance;  ///< one weight >= 0 for each value of a row; null: none
-    size_t first;             ///< place of the first block in its row
+    size_t first;  ///< place of the first block in its row
     size_t perRow;
 };
 
-/// Beside EncodeTrouble, a note: importances of some block are all 0, or too large to reckon with. Codes are meaningful.
+/// Beside EncodeTrouble, a note: importances of some block are all 0, or too large to reckon with. Codes are
+/// meaningful.
 constexpr unsigned kNoImportance = 4;
 
 /// One instruction set's versions. Byte for byte what ggml's encoders write of finite values: their order of float

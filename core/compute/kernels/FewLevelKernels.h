@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-// GGUF types whose codes follow from the largest magnitude of a block alone (of Q1_0: from the mean), byte for byte what
-// ggml's reference encoders write.
+// GGUF types whose codes follow from the largest magnitude of a block alone (of Q1_0: from the mean), byte for byte
+// what ggml's reference encoders write.
 
 #include "core/compute/kernels/BlockTable.h"
 #include "core/compute/kernels/HalfBits.h"
@@ -73,8 +73,7 @@ struct E2M1 {
         return code | ((code != 0) & (x < 0.0F) & 8);
     }
     /// 2 n values in n bytes: the first n in the low nibbles.
-    template <size_t n>
-    void pack(const float* in, uint8_t* out) const
+    template <size_t n> void pack(const float* in, uint8_t* out) const
     {
         static_assert(2 * n % kFloats == 0);
         int32_t code[2 * n];
@@ -170,7 +169,8 @@ struct Ternary {
     float inverseScale;
 
     /// Where the reciprocal is infinite all become 0, as the conversion of an infinity or NaN makes them in ggml.
-    explicit Ternary(float largest) : inverseScale(reciprocal(largest))
+    explicit Ternary(float largest)
+        : inverseScale(reciprocal(largest))
     {
         if (isInfinite(inverseScale))
             inverseScale = 0.0F;
@@ -224,8 +224,9 @@ unsigned encodeTq2_0(const BlockRun& blocks, uint8_t* out)
         for (size_t half = 0; half < 2; ++half) {
             const float* from = in + 128 * half;
             for (size_t i = 0; i < 32; ++i) {
-                out[32 * half + i] = static_cast<uint8_t>(ternary.code(from[i]) | ternary.code(from[i + 32]) << 2
-                                                          | ternary.code(from[i + 64]) << 4 | ternary.code(from[i + 96]) << 6);
+                out[32 * half + i]
+                    = static_cast<uint8_t>(ternary.code(from[i]) | ternary.code(from[i + 32]) << 2
+                                           | ternary.code(from[i + 64]) << 4 | ternary.code(from[i + 96]) << 6);
             }
         }
     }

@@ -174,8 +174,7 @@ unsigned settledScale(LaneBlocks& blocks, bool weighted, Floats& scale)
 }
 
 /// Up to kFloats super-blocks of `runs` blocks, one a lane; lanes past `count` hold zeros.
-template <size_t runs>
-struct LaneSupers {
+template <size_t runs> struct LaneSupers {
     alignas(64) float x[runs * kRun][kFloats];
     alignas(64) float importance[runs * kRun][kFloats];
 

@@ -41,8 +41,9 @@ Status nonFinite(std::span<const float> weights, std::uint64_t cols)
 {
     const auto isBad = [](float w) { return !std::isfinite(w); };
     const auto first = static_cast<std::uint64_t>(std::ranges::find_if(weights, isBad) - weights.begin());
-    return fail(ErrorCode::NonFinite, fmt::format("non-finite values: {}, first at row {}, column {}",
-                                                  std::ranges::count_if(weights, isBad), first / cols, first % cols));
+    return fail(ErrorCode::NonFinite,
+                fmt::format("non-finite values: {}, first at row {}, column {}", std::ranges::count_if(weights, isBad),
+                            first / cols, first % cols));
 }
 
 /// Finds the first block whose scale does not fit by coding blocks one at a time.
@@ -52,13 +53,15 @@ Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t
     std::array<std::uint8_t, 256> scratch{};
     std::uint64_t block = 0;
     while ((block + 1) * length < weights.size()
-           && (encode({weights.data() + block * length, 1, nullptr, 0, 1}, scratch.data()) & kernels::kScaleOverflow) == 0)
+           && (encode({weights.data() + block * length, 1, nullptr, 0, 1}, scratch.data()) & kernels::kScaleOverflow)
+               == 0)
         ++block;
     const auto [low, high] = std::ranges::minmax(weights.subspan(block * length, length));
-    return fail(ErrorCode::ScaleOutOfRange,
-                fmt::format("the scale of a {} block is beyond f16's 65504: values from {} to {} at row {}, columns {} to {}",
-                            info(type).name, low, high, block * length / cols, block * length % cols,
-                            block * length % cols + length - 1));
+    return fail(
+        ErrorCode::ScaleOutOfRange,
+        fmt::format("the scale of a {} block is beyond f16's 65504: values from {} to {} at row {}, columns {} to {}",
+                    info(type).name, low, high, block * length / cols, block * length % cols,
+                    block * length % cols + length - 1));
 }
 
 /// Importances that a search can use: runs that say nothing, or nonsense, say the same of all their columns.
@@ -85,10 +88,12 @@ std::string inWords(const Importances& importances, bool overflowed)
 {
     std::string note;
     if (importances.repaired > 0)
-        note = fmt::format("calibration of {} of {} runs of 32 columns is zero or not finite: coded as equally important",
-                           importances.repaired, importances.values.size() / kRun);
+        note = fmt::format(
+            "calibration of {} of {} runs of 32 columns is zero or not finite: coded as equally important",
+            importances.repaired, importances.values.size() / kRun);
     if (overflowed)
-        note += fmt::format("{}blocks whose weighted sums overflow are coded without the calibration", note.empty() ? "" : "; ");
+        note += fmt::format("{}blocks whose weighted sums overflow are coded without the calibration",
+                            note.empty() ? "" : "; ");
     return note;
 }
 
@@ -141,10 +146,11 @@ Result<std::string> encodeLevels(DType type, std::span<const float> weights, std
         if (job.cancelled() || (trouble.load(std::memory_order_relaxed) & kernels::kNonFiniteInput) != 0)
             return;
         const std::uint64_t first = static_cast<std::uint64_t>(task) * taskBlocks;
-        trouble |= encode({weights.data() + first * length, static_cast<std::size_t>(std::min(taskBlocks, blocks - first)),
-                           importances.values.empty() ? nullptr : importances.values.data(),
-                           static_cast<std::size_t>(first % perRow), static_cast<std::size_t>(perRow)},
-                          reinterpret_cast<std::uint8_t*>(out.data() + first * bytes));
+        trouble
+            |= encode({weights.data() + first * length, static_cast<std::size_t>(std::min(taskBlocks, blocks - first)),
+                       importances.values.empty() ? nullptr : importances.values.data(),
+                       static_cast<std::size_t>(first % perRow), static_cast<std::size_t>(perRow)},
+                      reinterpret_cast<std::uint8_t*>(out.data() + first * bytes));
     });
     if (job.cancelled())
         return cancelledError();

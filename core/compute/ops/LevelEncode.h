@@ -21,18 +21,18 @@ namespace sigmascope {
 /// IQ4_NL and IQ4_XS: the others' bytes do not depend on importances.
 [[nodiscard]] bool weighsImportance(DType type);
 
-/// Rows of f32 as GGUF blocks, byte for byte what ggml writes: without importances (empty), or with an importance matrix,
-/// one weight per column for what its errors cost (mean squares of the inputs). Rows run in parallel and the bytes do not
-/// depend on how many threads there are.
+/// Rows of f32 as GGUF blocks, byte for byte what ggml writes: without importances (empty), or with an importance
+/// matrix, one weight per column for what its errors cost (mean squares of the inputs). Rows run in parallel and the
+/// bytes do not depend on how many threads there are.
 ///
-/// Some cases apart. Where a run of 32 columns has no importance above 0, or one that is not finite, ggml makes zeros or
-/// garbage of sound weights: here all of the run count as equally important. So they do where weighted sums overflow.
-/// MXFP4 blocks below 2^-125, for which ggml's exponent wraps round, take the smallest one; NVFP4 values so far beyond its
-/// 2688 that ggml's float differences no longer tell levels apart take the outermost. What was changed of the importances
-/// is returned in words, empty if nothing was.
+/// Some cases apart. Where a run of 32 columns has no importance above 0, or one that is not finite, ggml makes zeros
+/// or garbage of sound weights: here all of the run count as equally important. So they do where weighted sums
+/// overflow. MXFP4 blocks below 2^-125, for which ggml's exponent wraps round, take the smallest one; NVFP4 values so
+/// far beyond its 2688 that ggml's float differences no longer tell levels apart take the outermost. What was changed
+/// of the importances is returned in words, empty if nothing was.
 ///
-/// UnsupportedType; ShapeMismatch if cols is no multiple of the block; NonFinite ("non-finite values: N, first at row R,
-/// column C"); ScaleOutOfRange if a scale does not fit f16; Cancelled. `out` is unspecified on failure.
+/// UnsupportedType; ShapeMismatch if cols is no multiple of the block; NonFinite ("non-finite values: N, first at row
+/// R, column C"); ScaleOutOfRange if a scale does not fit f16; Cancelled. `out` is unspecified on failure.
 /// @pre weights.size() == rows * cols, importance.size() is cols or 0, out.size() == the bytes of rows * cols elements.
 [[nodiscard]] Result<std::string> encodeLevels(DType type, std::span<const float> weights, std::uint64_t rows,
                                                std::uint64_t cols, std::span<const float> importance,

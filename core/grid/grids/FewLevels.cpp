@@ -16,7 +16,8 @@ class FewLevels final : public CodedBlock {
 public:
     /// @param scaleAt  byte of a block where its scale is
     FewLevels(DType type, int bits, std::size_t scaleAt, std::vector<double> levels)
-        : CodedBlock(type, bits, info(type).blockElements, std::move(levels)), m_scaleAt(scaleAt)
+        : CodedBlock(type, bits, info(type).blockElements, std::move(levels))
+        , m_scaleAt(scaleAt)
     {
     }
 

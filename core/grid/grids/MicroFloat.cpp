@@ -19,7 +19,10 @@ std::vector<double> signedE2M1()
 /// Blocks of 32 whose scale is a power of two (OCP Microscaling).
 class Mxfp4 final : public CodedBlock {
 public:
-    Mxfp4() : CodedBlock(DType::MXFP4, 4, 32, signedE2M1()) {}
+    Mxfp4()
+        : CodedBlock(DType::MXFP4, 4, 32, signedE2M1())
+    {
+    }
 
 private:
     /// A block of zeros has no scale, whatever its exponent.
@@ -35,7 +38,10 @@ private:
 /// not in the blocks: 1.)
 class Nvfp4 final : public CodedBlock {
 public:
-    Nvfp4() : CodedBlock(DType::NVFP4, 4, 16, signedE2M1()) {}
+    Nvfp4()
+        : CodedBlock(DType::NVFP4, 4, 16, signedE2M1())
+    {
+    }
 
 private:
     [[nodiscard]] float scaleOf(std::span<const std::byte> block, std::size_t group) const override

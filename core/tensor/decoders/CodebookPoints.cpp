@@ -9,8 +9,8 @@ namespace {
 
 // Which points belong to a codebook, as ggml publishes them (ggml-common.h, llama.cpp, MIT): the constants of its file
 // format. Here as sets: a point is a number whose digits, the first element's the lowest, choose the values, and bit
-// n % 64 of word n / 64 says that point n is a member. A code counts the members below its point. tests/interop compares
-// every code with ggml's own decoder.
+// n % 64 of word n / 64 says that point n is a member. A code counts the members below its point. tests/interop
+// compares every code with ggml's own decoder.
 
 constexpr std::array<std::uint64_t, 103> kIq2Xxs{
     0x4141441055141555, 0x0000100044140400, 0x0040001400400400, 0x1050000004000000, 0x4004140100114140,

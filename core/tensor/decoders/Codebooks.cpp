@@ -34,8 +34,7 @@ unsigned evenSigns(unsigned seven)
 }
 
 /// Bit i of @p signs turns element i round.
-template <std::size_t n>
-void putSigned(const Point<n>& point, float scale, unsigned signs, float* to)
+template <std::size_t n> void putSigned(const Point<n>& point, float scale, unsigned signs, float* to)
 {
     for (std::size_t i = 0; i < n; ++i) {
         const float value = scale * static_cast<float>(point[i]);
