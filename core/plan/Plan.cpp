@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 namespace sigmascope {
@@ -57,6 +58,11 @@ std::string rowFallback(const TensorInfo& tensor, const Grid& grid)
                        block.blockElements, type.name, grid.id(), bits(type) - bits(block));
 }
 
+double bitsOf(const Grid& grid, std::uint64_t cols)
+{
+    return 8.0 * static_cast<double>(grid.rowBytes(cols)) / static_cast<double>(cols);
+}
+
 /// One tensor's plan from what was asked of it; what could not be done is added to @p fallbacks.
 Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorInfo& tensor, const TensorPlace& place,
                          std::vector<Fallback>& fallbacks)
@@ -66,11 +72,19 @@ Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorIn
         fallbacks.push_back({index, "kept as it is: " + *reason});
         return layer;
     }
-    if (!intent.grid->accepts(colsOf(tensor))) {
-        fallbacks.push_back({index, rowFallback(tensor, *intent.grid)});
-        return layer;
+    const Grid* grid = intent.grid;
+    if (!grid->accepts(colsOf(tensor))) {
+        grid = gridForOddRows(*intent.grid, colsOf(tensor));
+        if (grid == nullptr) {
+            fallbacks.push_back({index, rowFallback(tensor, *intent.grid)});
+            return layer;
+        }
+        const DTypeInfo& asked = info(*intent.grid->ggufType());
+        fallbacks.push_back({index, fmt::format("row length {} is no multiple of {}: {} instead of {}, {:+.4g} bits per weight", colsOf(tensor),
+                                                asked.blockElements, grid->id(), intent.grid->id(),
+                                                bitsOf(*grid, colsOf(tensor)) - static_cast<double>(asked.blockBits) / asked.blockElements)});
     }
-    layer = {.keep = false, .preset = intent.preset, .grid = intent.grid->id(), .rank = intent.rank,
+    layer = {.keep = false, .preset = intent.preset, .grid = grid->id(), .rank = intent.rank,
              .factors = intent.factors, .metric = intent.metric, .solver = intent.solver};
     if (layer.rank == 0)
         return layer;
@@ -127,7 +141,8 @@ Result<std::vector<std::size_t>> rulesFor(const Recipe& recipe, const Checkpoint
     return found;
 }
 
-Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+/// @param isMixed  the default names its tensors itself, embedding and output among them
+Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology, bool isMixed)
 {
     auto rules = rulesFor(recipe, checkpoint);
     if (!rules)
@@ -142,11 +157,30 @@ Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, 
     parallelFor((count + kNames - 1) / kNames, [&](std::size_t chunk) {
         for (std::size_t i = chunk * kNames; i < std::min(count, (chunk + 1) * kNames); ++i) {
             const std::string& name = checkpoint.tensors()[i].name;
-            coverage.byDefault[i] = topology.isQuantizable(i) && (!narrowed || defaults->firstMatch(name)) ? 1 : 0;
+            coverage.byDefault[i] = (isMixed || topology.isQuantizable(i)) && (!narrowed || defaults->firstMatch(name)) ? 1 : 0;
         }
     });
     return coverage;
 }
+
+/// Grids of the mixtures that rules ask for, each found once.
+class Mixes {
+public:
+    Mixes(const Checkpoint& checkpoint, const ModelTopology& topology) : m_checkpoint(checkpoint), m_topology(topology) {}
+
+    [[nodiscard]] const Grid* gridOf(GgufMix mix, std::size_t tensor)
+    {
+        auto it = m_grids.find(mix);
+        if (it == m_grids.end())
+            it = m_grids.emplace(mix, mixedGrids(mix, m_checkpoint, m_topology)).first;
+        return it->second[tensor];
+    }
+
+private:
+    const Checkpoint& m_checkpoint;
+    const ModelTopology& m_topology;
+    std::map<GgufMix, std::vector<const Grid*>> m_grids;
+};
 
 }  // namespace
 
@@ -155,11 +189,12 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
     const auto intents = intentsOf(recipe);
     if (!intents)
         return passOn(intents);
-    const auto coverage = coverageOf(recipe, checkpoint, topology);
+    const auto coverage = coverageOf(recipe, checkpoint, topology, intents->back().mix.has_value());
     if (!coverage)
         return passOn(coverage);
 
     ResolvedPlan resolved;
+    Mixes mixes(checkpoint, topology);
     resolved.plan.target = recipe.target;
     resolved.plan.seed = recipe.seed;
     resolved.plan.layers.resize(checkpoint.tensors().size());
@@ -171,10 +206,15 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
         const Intent& intent = ruled ? (*intents)[rule] : intents->back();
         const bool covered = ruled ? !recipe.rules[rule].skip : coverage->byDefault[i] != 0 && !recipe.defaults.skip;
         if (covered && intent.grid != nullptr) {
-            auto layer = fitted(intent, i, tensor, topology.place(i), resolved.fallbacks);
-            if (!layer)
-                return fail(layer.error().code, escaped(checkpoint.path().native()) + ": " + layer.error().detail);
-            resolved.plan.layers[i] = std::move(*layer);
+            Intent own = intent;
+            if (intent.mix)
+                own.grid = mixes.gridOf(*intent.mix, i);
+            if (own.grid != nullptr) {
+                auto layer = fitted(own, i, tensor, topology.place(i), resolved.fallbacks);
+                if (!layer)
+                    return fail(layer.error().code, escaped(checkpoint.path().native()) + ": " + layer.error().detail);
+                resolved.plan.layers[i] = std::move(*layer);
+            }
         }
         resolved.plan.layers[i].pinned = pins.contains(tensor.name);
     }

@@ -7,6 +7,7 @@
 #include "core/checkpoint/ModelTopology.h"
 #include "core/grid/Grid.h"
 #include "core/lowrank/LowRank.h"
+#include "core/plan/GgufMix.h"
 
 #include <cstdint>
 #include <optional>
@@ -77,8 +78,12 @@ struct Preset {
     int bits = 4;
     std::uint32_t rank = 0;
     MetricKind metric = MetricKind::Plain;
+    std::string_view solver = "nearest";
+    /// A GGUF type or mixture for every tensor that llama-quantize would code, embedding and output too; then `bits` are
+    /// those of its base type. Nothing: the target's own grid of the width.
+    std::optional<GgufMix> mix{};
 };
-/// Those that the target carries, all of them for "research".
+/// Those that the target carries; all that name no GGUF type for "research".
 [[nodiscard]] std::span<const Preset> presets(std::string_view target = "gguf");
 [[nodiscard]] const Preset* findPreset(std::string_view id);
 

@@ -19,31 +19,54 @@ constexpr std::uint32_t kLqerRank = 32;
 constexpr std::uint32_t kLqerRank3 = 64;
 constexpr std::uint32_t kLqerRank2 = 256;
 
+constexpr std::string_view kMixSource = "llama-quantize of llama.cpp, its choice tensor by tensor";
+constexpr std::string_view kPlainSource = "llama-quantize --pure of llama.cpp";
+
+/// Uses a calibration where there is one, as llama-quantize does an importance matrix.
+constexpr Preset ggufPreset(std::string_view id, std::string_view title, GgufMix mix, int bits, std::string_view source)
+{
+    return {id, title, source, "", bits, 0, MetricKind::DiagonalRms, "imatrix", mix};
+}
+
 constexpr std::array kPresets{
-    Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
-    Preset{"rtn-w5", "RTN, 5 bit", kRtnSource, "", 5, 0, MetricKind::Plain},
-    Preset{"rtn-w8", "RTN, 8 bit", kRtnSource, "", 8, 0, MetricKind::Plain},
-    Preset{"lqer-w4", "LQER, 4 bit", kLqerSource, "", 4, kLqerRank, MetricKind::Plain},
-    Preset{"lqer-w5", "LQER, 5 bit", kLqerSource, "", 5, kLqerRank, MetricKind::Plain},
-    Preset{"lqer-w8", "LQER, 8 bit", kLqerSource, "", 8, kLqerRank, MetricKind::Plain},
-    Preset{"l2qer-w4", "L²QER, 4 bit", kLqerSource, "calibration", 4, kLqerRank, MetricKind::DiagonalRms},
-    Preset{"l2qer-w5", "L²QER, 5 bit", kLqerSource, "calibration", 5, kLqerRank, MetricKind::DiagonalRms},
-    Preset{"l2qer-w8", "L²QER, 8 bit", kLqerSource, "calibration", 8, kLqerRank, MetricKind::DiagonalRms},
-    // Widths that GGUF lacks in this version.
+    ggufPreset("gguf-q2_k", "GGUF Q2_K mixture", GgufMix::Q2_K, 2, kMixSource),
+    ggufPreset("gguf-q3_k_s", "GGUF Q3_K_S mixture", GgufMix::Q3_K_S, 3, kMixSource),
+    ggufPreset("gguf-q3_k_m", "GGUF Q3_K_M mixture", GgufMix::Q3_K_M, 3, kMixSource),
+    ggufPreset("gguf-q3_k_l", "GGUF Q3_K_L mixture", GgufMix::Q3_K_L, 3, kMixSource),
+    ggufPreset("gguf-q4_k_s", "GGUF Q4_K_S mixture", GgufMix::Q4_K_S, 4, kMixSource),
+    ggufPreset("gguf-q4_k_m", "GGUF Q4_K_M mixture", GgufMix::Q4_K_M, 4, kMixSource),
+    ggufPreset("gguf-q5_k_s", "GGUF Q5_K_S mixture", GgufMix::Q5_K_S, 5, kMixSource),
+    ggufPreset("gguf-q5_k_m", "GGUF Q5_K_M mixture", GgufMix::Q5_K_M, 5, kMixSource),
+    ggufPreset("gguf-q2_k-pure", "GGUF Q2_K everywhere", GgufMix::PlainQ2_K, 2, kPlainSource),
+    ggufPreset("gguf-q3_k", "GGUF Q3_K everywhere", GgufMix::PlainQ3_K, 3, kPlainSource),
+    ggufPreset("gguf-q4_k", "GGUF Q4_K everywhere", GgufMix::PlainQ4_K, 4, kPlainSource),
+    ggufPreset("gguf-q5_k", "GGUF Q5_K everywhere", GgufMix::PlainQ5_K, 5, kPlainSource),
+    ggufPreset("gguf-q6_k", "GGUF Q6_K everywhere", GgufMix::PlainQ6_K, 6, kPlainSource),
     Preset{"rtn-w2", "RTN, 2 bit", kRtnSource, "", 2, 0, MetricKind::Plain},
     Preset{"rtn-w3", "RTN, 3 bit", kRtnSource, "", 3, 0, MetricKind::Plain},
+    Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
+    Preset{"rtn-w5", "RTN, 5 bit", kRtnSource, "", 5, 0, MetricKind::Plain},
     Preset{"rtn-w6", "RTN, 6 bit", kRtnSource, "", 6, 0, MetricKind::Plain},
-    Preset{"rtn-w7", "RTN, 7 bit", kRtnSource, "", 7, 0, MetricKind::Plain},
+    Preset{"rtn-w8", "RTN, 8 bit", kRtnSource, "", 8, 0, MetricKind::Plain},
     Preset{"lqer-w2", "LQER, 2 bit", kLqerSource, "", 2, kLqerRank2, MetricKind::Plain},
     Preset{"lqer-w3", "LQER, 3 bit", kLqerSource, "", 3, kLqerRank3, MetricKind::Plain},
+    Preset{"lqer-w4", "LQER, 4 bit", kLqerSource, "", 4, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w5", "LQER, 5 bit", kLqerSource, "", 5, kLqerRank, MetricKind::Plain},
     Preset{"lqer-w6", "LQER, 6 bit", kLqerSource, "", 6, kLqerRank, MetricKind::Plain},
-    Preset{"lqer-w7", "LQER, 7 bit", kLqerSource, "", 7, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w8", "LQER, 8 bit", kLqerSource, "", 8, kLqerRank, MetricKind::Plain},
     Preset{"l2qer-w2", "L²QER, 2 bit", kLqerSource, "calibration", 2, kLqerRank2, MetricKind::DiagonalRms},
     Preset{"l2qer-w3", "L²QER, 3 bit", kLqerSource, "calibration", 3, kLqerRank3, MetricKind::DiagonalRms},
+    Preset{"l2qer-w4", "L²QER, 4 bit", kLqerSource, "calibration", 4, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w5", "L²QER, 5 bit", kLqerSource, "calibration", 5, kLqerRank, MetricKind::DiagonalRms},
     Preset{"l2qer-w6", "L²QER, 6 bit", kLqerSource, "calibration", 6, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w8", "L²QER, 8 bit", kLqerSource, "calibration", 8, kLqerRank, MetricKind::DiagonalRms},
+    // A width that GGUF lacks.
+    Preset{"rtn-w7", "RTN, 7 bit", kRtnSource, "", 7, 0, MetricKind::Plain},
+    Preset{"lqer-w7", "LQER, 7 bit", kLqerSource, "", 7, kLqerRank, MetricKind::Plain},
     Preset{"l2qer-w7", "L²QER, 7 bit", kLqerSource, "calibration", 7, kLqerRank, MetricKind::DiagonalRms},
 };
-constexpr std::size_t kGgufPresets = 9;  ///< the first ones
+constexpr std::size_t kMixPresets = 13;  ///< the first ones: GGUF only
+constexpr std::size_t kBeyondGguf = 3;   ///< the last ones
 
 struct Method {
     std::string_view id;
@@ -76,7 +99,8 @@ std::optional<std::pair<Method, int>> split(std::string_view presetId)
 
 std::span<const Preset> presets(std::string_view target)
 {
-    return target == "gguf" ? std::span(kPresets).first(kGgufPresets) : std::span(kPresets);
+    const std::span<const Preset> all(kPresets);
+    return target == "gguf" ? all.first(all.size() - kBeyondGguf) : all.subspan(kMixPresets);
 }
 
 const Preset* findPreset(std::string_view id)
@@ -103,8 +127,11 @@ Result<Recipe> recipeFromPreset(std::string_view presetId, std::string_view targ
         return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: {}-w{}",
                                                              presetId, method.nearest, bits));
     }
+    if (findPreset(presetId) != nullptr)
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' chooses GGUF types, target '{}' has none; nearest: rtn-w{}",
+                                                             presetId, target, findPreset(presetId)->bits));
     if (presetId.starts_with("gguf-"))
-        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: rtn-w4 (q4_0)",
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: gguf-q4_k_m",
                                                              escaped(presetId)));
     std::string known;
     for (const Preset& preset : presets(target))

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace sigmascope {
@@ -59,6 +60,13 @@ Result<const Grid*> gridOfWidth(const RecipeRule& rule, const Intent& base, std:
     return ownGrid(target, *rule.bits, methodOf(base));
 }
 
+std::string lowerCase(std::string_view text)
+{
+    std::string lower(text);
+    std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return lower;
+}
+
 Result<Intent> fromPreset(std::string_view presetId, std::string_view target)
 {
     const Preset* preset = findPreset(presetId);
@@ -67,10 +75,14 @@ Result<Intent> fromPreset(std::string_view presetId, std::string_view target)
         const ErrorCode code = known.error().code;
         return fail(code == ErrorCode::InvalidOption ? ErrorCode::InvalidRecipe : code, known.error().detail);
     }
-    const auto grid = ownGrid(target, preset->bits, presetId.substr(0, presetId.rfind('-')));
+    if (preset->mix && target != "gguf")
+        return passOn(recipeFromPreset(presetId, target));
+    const auto grid = preset->mix ? findGrid(lowerCase(info(baseTypeOf(*preset->mix)).name))
+                                  : ownGrid(target, preset->bits, presetId.substr(0, presetId.rfind('-')));
     if (!grid)
         return passOn(grid);
-    return Intent{.grid = *grid, .preset = std::string(presetId), .rank = preset->rank, .metric = preset->metric};
+    return Intent{.grid = *grid, .preset = std::string(presetId), .rank = preset->rank, .metric = preset->metric,
+                  .solver = std::string(preset->solver), .mix = preset->mix};
 }
 
 Status applyGrid(const RecipeRule& rule, Intent& intent, std::string_view target)
@@ -87,9 +99,10 @@ Status applyGrid(const RecipeRule& rule, Intent& intent, std::string_view target
     // A preset fixes the width: what is given another one by hand no longer is that preset, and a rule that names
     // its grid without a preset does not mean the inherited one.
     const Preset* preset = findPreset(intent.preset);
-    if (!rule.preset || preset == nullptr || preset->bits != (*grid)->bits())
+    if (!rule.preset || preset == nullptr || (preset->bits != (*grid)->bits() && !preset->mix))
         intent.preset.clear();
     intent.grid = *grid;
+    intent.mix.reset();
     return {};
 }
 

@@ -16,6 +16,7 @@ struct Intent {
     FactorType factors = FactorType::F16;
     MetricKind metric = MetricKind::DiagonalRms;
     std::string solver = "nearest";
+    std::optional<GgufMix> mix{};   ///< decides the grid of each tensor, and which are left as they are
 };
 
 /// @p base with what @p rule says laid over it; the rule's `skip` and `match` are the caller's. A preset resets

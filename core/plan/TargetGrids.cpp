@@ -16,7 +16,8 @@ struct Width {
     std::string_view grid;
 };
 
-constexpr std::array kGgufWidths{Width{4, "q4_0"}, Width{5, "q5_0"}, Width{8, "q8_0"}};
+constexpr std::array kGgufWidths{Width{2, "q2_k"}, Width{3, "q3_k"}, Width{4, "q4_0"},
+                                 Width{5, "q5_0"}, Width{6, "q6_k"}, Width{8, "q8_0"}};
 /// Containers of our own, and values instead of codes: any grid will do.
 constexpr std::array<std::string_view, 2> kOpenTargets{"research", "bf16"};
 constexpr std::array<std::string_view, 3> kLaterTargets{"compressed-tensors", "gptq", "awq"};

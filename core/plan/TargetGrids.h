@@ -11,7 +11,8 @@ namespace sigmascope {
 /// InvalidRecipe for a word that is no target, NotRepresentable for one that this version does not write.
 [[nodiscard]] Status checkTarget(std::string_view target);
 
-/// The target's own grid of a width (product.md, "Presets and recipes"): gguf 4, 5, 8 bits = q4_0, q5_0, q8_0;
+/// The target's own grid of a width (product.md, "Presets and recipes"): gguf 2…6, 8 bits = q2_k, q3_k,
+/// q4_0, q5_0, q6_k, q8_0;
 /// research and bf16 the paper's: LQER's and L²QER's block_fp (blocks of 16, of 32 at 3 bits), otherwise INT group 128.
 /// NotRepresentable naming the nearest plan for other widths, with @p method in its name ("l2qer-w4") unless empty.
 /// @pre checkTarget(target), 2 <= bits <= 8.

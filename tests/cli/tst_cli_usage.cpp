@@ -120,7 +120,7 @@ void TestCliUsage::unknownPresetNamesTheKnownOnes()
 
 void TestCliUsage::aWidthTheTargetLacksNamesTheNearestPlan()
 {
-    const CliRun run = cli({"plan", sampleFolder(), "--preset", "l2qer-w3", "-o", "/nowhere/r.json"});
+    const CliRun run = cli({"plan", sampleFolder(), "--preset", "l2qer-w7", "-o", "/nowhere/r.json"});
     QCOMPARE(run.exitCode, 1);
     QVERIFY2(run.err.contains("nearest: l2qer-w4 (q4_0)"), run.err.constData());
 }

@@ -185,20 +185,19 @@ void RecipeTest::hungryPatternsEndSoon()
 
 void RecipeTest::presetsThatRunAreListedAndOthersNameTheNearest()
 {
-    QCOMPARE(presets().size(), std::size_t(9));
+    QCOMPARE(presets().size(), std::size_t(13 + 18));  // of GGUF's own types, and three methods at six widths
     for (const Preset& preset : presets()) {
         const auto recipe = recipeFromPreset(preset.id);
         QVERIFY(recipe);
         QCOMPARE(*recipe->defaults.preset, std::string(preset.id));
         QCOMPARE(findPreset(preset.id), &preset);
-        QCOMPARE(preset.needs.empty(), preset.metric == MetricKind::Plain);
+        QCOMPARE(preset.needs.empty(), preset.metric == MetricKind::Plain || preset.mix.has_value());
         QVERIFY(!preset.title.empty() && !preset.source.empty());
     }
     const std::vector<std::pair<const char*, const char*>> refused{
-        {"rtn-w3", "gguf has no 3-bit type in this version; nearest: rtn-w4 (q4_0)"},
-        {"l2qer-w2", "nearest: l2qer-w4 (q4_0)"}, {"lqer-w6", "nearest: lqer-w5 (q5_0)"},
-        {"rtn-w7", "nearest: rtn-w8 (q8_0)"},     {"qera-w4", "nearest: l2qer-w4"},
-        {"gptq-w3", "nearest: rtn-w4 (q4_0)"},    {"gguf-q4_k_m", "nearest: rtn-w4 (q4_0)"},
+        {"rtn-w7", "gguf has no 7-bit type in this version; nearest: rtn-w8 (q8_0)"},
+        {"l2qer-w7", "nearest: l2qer-w8 (q8_0)"}, {"qera-w4", "nearest: l2qer-w4"},
+        {"gptq-w3", "nearest: rtn-w3"},           {"gguf-iq2_m", "nearest: gguf-q4_k_m"},
     };
     for (const auto& [id, nearest] : refused) {
         const auto recipe = recipeFromPreset(id);

@@ -178,18 +178,22 @@ void Session::setBits(const std::vector<std::size_t>& tensors, int bits)
 void Session::setPreset(const std::vector<std::size_t>& tensors, const QString& presetId)
 {
     const Preset* preset = findPreset(presetId.toStdString());
-    if (preset == nullptr)
+    if (preset == nullptr || !isOpen())
         return;
-    const Grid* grid = gridForBits(LayerPlan{}, preset->bits);
-    if (grid == nullptr)
+    const Grid* own = preset->mix ? nullptr : gridForBits(LayerPlan{}, preset->bits);
+    const auto mixed = preset->mix ? mixedGrids(*preset->mix, *m_checkpoint, *m_topology) : std::vector<const Grid*>();
+    if (!preset->mix && own == nullptr)
         return;
     editEach(tensors, tr("Apply %1").arg(QString::fromUtf8(preset->title.data(), static_cast<int>(preset->title.size()))),
-             [this, preset, grid](std::size_t index, LayerPlan& plan) {
+             [this, preset, own, &mixed](std::size_t index, LayerPlan& plan) {
+                 const Grid* grid = preset->mix ? mixed[index] : own;
+                 if (grid == nullptr)
+                     return;  // the mixture leaves this tensor as it is
                  plan.keep = false;
                  plan.grid = grid->id();
                  plan.rank = std::min(preset->rank, static_cast<std::uint32_t>(maxRank(index)));
                  plan.metric = preset->metric;
-                 plan.solver = LayerPlan{}.solver;
+                 plan.solver = solverFor(preset->solver, *grid).id;
                  plan.preset = preset->id;
              });
 }
