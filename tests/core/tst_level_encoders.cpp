@@ -371,8 +371,8 @@ private slots:
         QCOMPARE(differs, weighsImportance(dtype));
     }
 
-    /// Nothing is known of such columns: they count alike, and it is told.
-    void runsWithoutImportanceCountAsEqual()
+    /// Nothing is known of such columns: they count like the others of their run, and it is told.
+    void columnsWithoutImportanceCountLikeTheOthers()
     {
         const std::uint64_t cols = 512;
         std::vector<float> weights(8 * cols);
@@ -383,8 +383,13 @@ private slots:
         given[200] = -1;
         auto equal = given;
         // A factor common to a run moves no scale but for roundings, and a power of two not even those.
-        for (const std::ptrdiff_t first : {64, 128, 192})
-            std::fill_n(equal.begin() + first, 32, 4.0F);
+        std::fill_n(equal.begin() + 64, 32, 4.0F);
+        for (const std::size_t at : {130U, 200U}) {
+            double sum = 0;
+            for (std::size_t i = at / 32 * 32; i < at / 32 * 32 + 32; ++i)
+                sum += i != at ? double{given[i]} : 0.0;
+            equal[at] = static_cast<float>(sum / 31);
+        }
         for (const DType type : {DType::IQ4_NL, DType::IQ4_XS}) {
             std::string note;
             const auto codes = coded(type, weights, cols, given, kernelTable(), &note);

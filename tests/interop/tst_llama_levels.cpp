@@ -375,7 +375,7 @@ private slots:
         QVERIFY(std::ranges::count_if((*written)->tensors(), [&](const TensorInfo& t) { return t.dtype == type; })
                 >= 28);
         std::vector<std::int32_t> tokens = m_tokens;
-        for (int step = 0; step < 4; ++step) {
+        for (int step = 0; step < 2; ++step) {
             std::string problem;
             const auto run = m_llama->evaluate(file, {}, tokens, problem);
             QVERIFY2(run, problem.c_str());
@@ -383,9 +383,8 @@ private slots:
             const auto last = std::span(run->logits).last(run->vocabulary);
             tokens.push_back(static_cast<std::int32_t>(std::ranges::max_element(last) - last.begin()));
         }
-        qInfo("%s: %.2f bits, next tokens %d %d %d %d", qPrintable(grid),
-              static_cast<double>(info(type).blockBits) / info(type).blockElements, tokens.end()[-4], tokens.end()[-3],
-              tokens.end()[-2], tokens.end()[-1]);
+        qInfo("%s: %.2f bits, next tokens %d %d", qPrintable(grid),
+              static_cast<double>(info(type).blockBits) / info(type).blockElements, tokens.end()[-2], tokens.end()[-1]);
     }
 };
 

@@ -2,6 +2,7 @@
 #include "core/compute/ops/LevelEncode.h"
 
 #include "core/base/Parallel.h"
+#include "core/compute/ops/Importances.h"
 
 #include <fmt/format.h>
 
@@ -9,8 +10,6 @@
 #include <array>
 #include <atomic>
 #include <cassert>
-#include <cmath>
-#include <vector>
 
 namespace sigmascope {
 
@@ -37,15 +36,6 @@ Encoder encoderOf(DType type, const BlockTable& table)
     }
 }
 
-Status nonFinite(std::span<const float> weights, std::uint64_t cols)
-{
-    const auto isBad = [](float w) { return !std::isfinite(w); };
-    const auto first = static_cast<std::uint64_t>(std::ranges::find_if(weights, isBad) - weights.begin());
-    return fail(ErrorCode::NonFinite,
-                fmt::format("non-finite values: {}, first at row {}, column {}", std::ranges::count_if(weights, isBad),
-                            first / cols, first % cols));
-}
-
 /// Finds the first block whose scale does not fit by coding blocks one at a time.
 Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t cols, Encoder encode)
 {
@@ -62,39 +52,6 @@ Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t
         fmt::format("the scale of a {} block is beyond f16's 65504: values from {} to {} at row {}, columns {} to {}",
                     info(type).name, low, high, block * length / cols, block * length % cols,
                     block * length % cols + length - 1));
-}
-
-/// Importances that a search can use: runs that say nothing, or nonsense, say the same of all their columns.
-struct Importances {
-    std::vector<float> values;
-    std::uint64_t repaired = 0;  ///< runs of 32 columns
-};
-
-Importances usable(std::span<const float> given)
-{
-    Importances result{.values = {given.begin(), given.end()}};
-    for (std::uint64_t first = 0; first < given.size(); first += kRun) {
-        const auto run = std::span(result.values).subspan(first, kRun);
-        const bool isSound = std::ranges::all_of(run, [](float value) { return std::isfinite(value) && value >= 0; });
-        if (isSound && std::ranges::any_of(run, [](float value) { return value > 0; }))
-            continue;
-        ++result.repaired;
-        std::ranges::fill(run, 1.0F);
-    }
-    return result;
-}
-
-std::string inWords(const Importances& importances, bool overflowed)
-{
-    std::string note;
-    if (importances.repaired > 0)
-        note = fmt::format(
-            "calibration of {} of {} runs of 32 columns is zero or not finite: coded as equally important",
-            importances.repaired, importances.values.size() / kRun);
-    if (overflowed)
-        note += fmt::format("{}blocks whose weighted sums overflow are coded without the calibration",
-                            note.empty() ? "" : "; ");
-    return note;
 }
 
 }  // namespace
@@ -138,7 +95,7 @@ Result<std::string> encodeLevels(DType type, std::span<const float> weights, std
     const std::uint64_t perRow = cols / length;
     assert(out.size() == blocks * bytes);
 
-    const Importances importances = usable(weighsImportance(type) ? importance : std::span<const float>());
+    const Importances importances = usableImportances(weighsImportance(type) ? importance : std::span<const float>(), kRun);
     // Blocks are coded on their own, so tasks need not respect rows: long and short rows cut alike.
     const std::uint64_t taskBlocks = kReductionChunk / length;
     std::atomic<unsigned> trouble{0};
@@ -156,10 +113,14 @@ Result<std::string> encodeLevels(DType type, std::span<const float> weights, std
         return cancelledError();
     // A NaN explains a bad scale, so it is named first; a finite tensor can still have spoilt one.
     if ((trouble & kernels::kNonFiniteInput) != 0)
-        return passOn(nonFinite(weights, cols));
+        return passOn(nonFiniteWeights(weights, cols));
     if ((trouble & kernels::kScaleOverflow) != 0)
         return passOn(scaleOutOfRange(type, weights, cols, encode));
-    return inWords(importances, (trouble & kernels::kNoImportance) != 0);
+    std::string note = importances.inWords(0, blocks);
+    if ((trouble & kernels::kNoImportance) != 0)
+        note += fmt::format("{}blocks whose weighted sums overflow are coded without the calibration",
+                            note.empty() ? "" : "; ");
+    return note;
 }
 
 }  // namespace sigmascope

@@ -25,11 +25,12 @@ namespace sigmascope {
 /// matrix, one weight per column for what its errors cost (mean squares of the inputs). Rows run in parallel and the
 /// bytes do not depend on how many threads there are.
 ///
-/// Some cases apart. Where a run of 32 columns has no importance above 0, or one that is not finite, ggml makes zeros
-/// or garbage of sound weights: here all of the run count as equally important. So they do where weighted sums
-/// overflow. MXFP4 blocks below 2^-125, for which ggml's exponent wraps round, take the smallest one; NVFP4 values so
-/// far beyond its 2688 that ggml's float differences no longer tell levels apart take the outermost. What was changed
-/// of the importances is returned in words, empty if nothing was.
+/// Some cases apart. Where ggml makes zeros or garbage of sound weights, this does not: in each run of 32 columns an
+/// importance that is negative or not finite becomes the mean of the others, runs that are all zero count as equally
+/// important, and blocks whose weighted sums overflow are coded without importances. MXFP4 blocks below 2^-125, for
+/// which ggml's exponent wraps round, take the smallest one; NVFP4 values so far beyond its 2688 that ggml's float
+/// differences no longer tell levels apart take the outermost. What was changed of the importances is returned in
+/// words, empty if nothing was.
 ///
 /// UnsupportedType; ShapeMismatch if cols is no multiple of the block; NonFinite ("non-finite values: N, first at row
 /// R, column C"); ScaleOutOfRange if a scale does not fit f16; Cancelled. `out` is unspecified on failure.
