@@ -270,10 +270,18 @@ Status AtomicFile::write(std::span<const std::byte> data)
 void AtomicFile::skip(Bytes count)
 {
     assert(count <= m_size - m_position);
+    moveTo(m_position + count);
+}
+
+void AtomicFile::moveTo(Bytes offset)
+{
+    assert(offset <= m_size);
+    if (offset == m_position)
+        return;
     if (m_notStarted > 0)
         m_system->startWriteback(m_fd, m_position - m_notStarted, m_notStarted);
     m_notStarted = 0;
-    m_position += count;
+    m_position = offset;
 }
 
 Status AtomicFile::rewrite(Bytes offset, std::span<const std::byte> data)

@@ -53,6 +53,8 @@ public:
     [[nodiscard]] Status writeZeros(Bytes count);
     /// Moves on without writing: what stands there is left as it is.
     void skip(Bytes count);
+    /// Where the next write() goes, forward or back. @pre offset <= the whole size.
+    void moveTo(Bytes offset);
     /// Replaces bytes that are written already. @pre offset + data.size() <= position().
     [[nodiscard]] Status rewrite(Bytes offset, std::span<const std::byte> data);
     [[nodiscard]] Bytes position() const { return m_position; }

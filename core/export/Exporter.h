@@ -4,6 +4,7 @@
 #include "core/base/AtomicFile.h"
 #include "core/base/Job.h"
 #include "core/checkpoint/ModelTopology.h"
+#include "core/export/PlanVerdict.h"
 #include "core/plan/Plan.h"
 
 #include <filesystem>
@@ -69,11 +70,12 @@ struct StoredForm {
     std::optional<double> metricError{};  ///< absent for the plain metric
 };
 
-/// Writes one model for one runtime. Prepared for a plan, then fed layer by layer in order(); nothing stands
-/// at the target path unless finish() succeeded.
+/// Writes one model for one runtime. Prepared for a plan, then fed layer by layer, each once, in any order; nothing
+/// stands at the target path unless finish() succeeded. Where every byte will stand is fixed when the exporter is made,
+/// so a layer's place does not depend on the layers before it: the files are the same in whatever order they come. A
+/// layer that could not be computed, or whose add() failed, leaves its place open: verify() fails until it has come.
 ///
-/// **Taking up a run that was cut short** needs nothing but this interface. Where every byte will stand is fixed when
-/// the exporter is made, so a layer's place does not depend on the layers before it:
+/// **Taking up a run that was cut short** needs nothing but this interface:
 /// - made with ExportRequest::journaled, temporary files have fixed names and outlive the process;
 /// - after each add() the run stores receipt() in its journal (core/project/Journal.h);
 /// - a later exporter, made for the same plan with Journaled::takeUp, is offered each stored receipt by takeUp()
@@ -84,24 +86,21 @@ class Exporter {
 public:
     virtual ~Exporter() = default;
     [[nodiscard]] virtual const SizeEstimate& estimate() const = 0;
-    /// Tensor indices in the order add() wants them.
+    /// Tensor indices as they lie in the files: the order in which they are written fastest.
     [[nodiscard]] virtual const std::vector<std::size_t>& order() const = 0;
-    /// Writes the next layer. Polls the job about once a megabyte.
+    /// Writes a layer to its place. Polls the job about once a megabyte.
     [[nodiscard]] virtual Status add(const QuantizedLayer& layer, const JobContext& job = {}) = 0;
 
     /// Of the layer that add() took last; absent where the file holds the codes and factors themselves.
     [[nodiscard]] virtual std::optional<StoredForm> storedForm() const { return std::nullopt; }
     /// Of the layer that came last.
     [[nodiscard]] virtual LayerReceipt receipt() const = 0;
-    /// Instead of add(): the next layer stands in the files already. VerifyFailed if it does not, whole and with these
-    /// checksums: nothing has moved then, and add() takes it. A receipt comes from a file and may hold anything.
+    /// Instead of add(): the layer stands in the files already. VerifyFailed if it does not, whole and with these
+    /// checksums: add() takes it then. A receipt comes from a file and may hold anything.
     [[nodiscard]] virtual Status takeUp(std::size_t tensor, const LayerReceipt& receipt, const JobContext& job) = 0;
-    /// Instead of add(), or after an add() that failed: passes over the next layer's place, for a layer that could not
-    /// be computed. The others can still be written and journaled; verify() fails.
-    [[nodiscard]] virtual Status leaveOpen() = 0;
     /// Of everything that is fixed before the first layer: names, types, shapes, metadata, places.
     [[nodiscard]] virtual std::uint64_t layoutChecksum() const = 0;
-    /// Writes what stands behind the last layer, reads the files back and compares tensor by tensor. VerifyFailed,
+    /// Writes what no layer stands for, reads the files back and compares tensor by tensor. VerifyFailed,
     /// Cancelled.
     [[nodiscard]] virtual Status verify(const JobContext& job) = 0;
 
@@ -163,15 +162,19 @@ struct ExportRequest {
 /// Exact sizes of the files for a plan. Computed from the same layout that is written; O(tensors), so that
 /// the budget follows a drag.
 [[nodiscard]] Result<SizeEstimate> estimateGguf(const ExportRequest& request);
+/// Part by part, and every tensor that stands against it. Takes a plan exactly where the estimate finds its sizes.
+[[nodiscard]] PlanVerdict acceptsGguf(const ExportRequest& request);
 /// Refuses (OutputIsInput, WouldOverwrite, NotRepresentable, NoSpace, PermissionDenied) before any work.
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request);
 
 /// The weights decoded again, as BF16, labelled as such: a folder that runtimes of safetensors load, or one file.
 [[nodiscard]] Result<SizeEstimate> estimateBf16(const ExportRequest& request);
+[[nodiscard]] PlanVerdict acceptsBf16(const ExportRequest& request);
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeBf16Exporter(ExportRequest request);
 
 /// Codes, scales and factors of any grid (docs/research-container.md): a folder, or one file.
 [[nodiscard]] Result<SizeEstimate> estimateResearch(const ExportRequest& request);
+[[nodiscard]] PlanVerdict acceptsResearch(const ExportRequest& request);
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeResearchExporter(ExportRequest request);
 
 struct ExporterRow {
@@ -181,8 +184,16 @@ struct ExporterRow {
     Result<SizeEstimate> (*estimate)(const ExportRequest&);
     /// The command that loads the files.
     std::string (*loadCommand)(const SizeEstimate&);
+    /// What the target makes of a plan. Reads headers and the tokenizer, no weights; O(tensors).
+    PlanVerdict (*accepts)(const ExportRequest&) = nullptr;
+    /// The files hold the codes themselves, so that a run's errors and bits are those of the plan.
+    bool holdsCodes = true;
+    std::string_view runtime{};    ///< who loads it: "llama.cpp"; a name, not translated
+    std::string_view suffix{};     ///< of a proposed output's name: "-bf16", ".gguf" with the model's stem before it
 };
 [[nodiscard]] std::span<const ExporterRow> exporters();
 [[nodiscard]] const ExporterRow* findExporter(std::string_view id);
+/// A NotRepresentable that an exporter refused with, with all that it has against the plan; any other error as it is.
+[[nodiscard]] Error withAllReasons(Error error, const ExporterRow& exporter, const ExportRequest& request);
 
 }  // namespace sigmascope

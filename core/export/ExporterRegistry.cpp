@@ -76,12 +76,20 @@ std::string inspectCommand(const SizeEstimate& estimate)
 }
 
 constexpr std::array<ExporterRow, 3> kExporters{{
-    {"gguf", "GGUF for llama.cpp", makeGgufExporter, estimateGguf, llamaCommand},
-    {"bf16", "Dequantized BF16 safetensors", makeBf16Exporter, estimateBf16, transformersCommand},
-    {"research", "Research container: codes, scales, factors", makeResearchExporter, estimateResearch, inspectCommand},
+    {"gguf", "GGUF for llama.cpp", makeGgufExporter, estimateGguf, llamaCommand, acceptsGguf, true, "llama.cpp", "-quantized.gguf"},
+    {"bf16", "Dequantized BF16 safetensors", makeBf16Exporter, estimateBf16, transformersCommand, acceptsBf16, false, "transformers", "-bf16"},
+    {"research", "Research container: codes, scales, factors", makeResearchExporter, estimateResearch, inspectCommand, acceptsResearch,
+     true, "Sigmascope", "-research"},
 }};
 
 }  // namespace
+
+Error withAllReasons(Error error, const ExporterRow& exporter, const ExportRequest& request)
+{
+    if (error.code != ErrorCode::NotRepresentable || exporter.accepts == nullptr)
+        return error;
+    return refusalOf(exporter.accepts(request)).value_or(error);
+}
 
 std::span<const ExporterRow> exporters()
 {

@@ -55,6 +55,14 @@ DType commonType(std::span<const GgufTarget> targets, std::span<const GgufTensor
     return static_cast<DType>(std::max_element(elements.begin(), elements.end()) - elements.begin());
 }
 
+/// What the adapter holds: no GGUF type has INT8's two scales, the turned factors of an embedding no blocks of its rows.
+FactorType storedFactors(const GgufTarget& target, const LayerPlan& plan, std::uint64_t cols)
+{
+    if (plan.factors == FactorType::I8 || (plan.factors == FactorType::Q8_0 && target.role == Role::Embedding))
+        return FactorType::F32;
+    return canStore(plan.factors, cols, plan.rank) ? plan.factors : FactorType::F16;
+}
+
 bool usesCalibration(const QuantizationPlan& plan)
 {
     return std::any_of(plan.layers.begin(), plan.layers.end(),
@@ -142,11 +150,7 @@ void GgufPlanner::addAdapter(const ExportRequest& request, GgufDesign& design) c
         const LayerPlan& plan = request.plan.layers[target.tensor];
         if (plan.keep || plan.rank == 0)
             continue;
-        // What no GGUF type or the turned factors of an embedding cannot hold is written wide.
-        const bool isWide = request.dequantized || plan.factors == FactorType::I8
-                            || (plan.factors == FactorType::Q8_0 && target.role == Role::Embedding);
-        const bool fits = canStore(plan.factors, design.tensors[i].shape.back(), plan.rank);
-        const FactorType type = isWide ? FactorType::F32 : fits ? plan.factors : FactorType::F16;
+        const FactorType type = request.dequantized ? FactorType::F32 : storedFactors(target, plan, design.tensors[i].shape.back());
         for (GgufTensorSpec& spec : adapterSpecs(target, design.tensors[i], plan.rank, type))
             design.adapter.push_back(std::move(spec));
     }
@@ -182,26 +186,85 @@ void GgufPlanner::measure(const ExportRequest& request, GgufDesign& design) cons
     estimate.total += adapter;
 }
 
+Status GgufPlanner::checkPlan(const QuantizationPlan& plan) const
+{
+    if (plan.layers.size() == m_checkpoint->tensors().size())
+        return {};
+    return fail(ErrorCode::InvalidRecipe, Where{m_checkpoint->path().string(), {}, {}},
+                fmt::format("the plan is for {} tensors, the model has {}", plan.layers.size(), m_checkpoint->tensors().size()));
+}
+
+Result<GgufTensorSpec> GgufPlanner::checkedSpec(const GgufTarget& target, const ExportRequest& request) const
+{
+    const LayerPlan& plan = request.plan.layers[target.tensor];
+    auto spec = specOf(target, plan, request.dequantized || request.merged);
+    if (!spec)
+        return spec;
+    if (!checkedByteSize(spec->dtype, spec->shape))
+        return refuse(*m_checkpoint, target,
+                      fmt::format("rows of the shape {} are no multiple of {}'s block of {}", toString(spec->shape),
+                                  info(spec->dtype).name, info(spec->dtype).blockElements));
+    if (!plan.keep && plan.rank > 0) {
+        if (auto possible = checkCorrection(target, plan); !possible)
+            return passOn(std::move(possible));
+    }
+    return spec;
+}
+
+PlanVerdict GgufPlanner::verdict(const ExportRequest& request) const
+{
+    PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
+    if (Status possible = checkPlan(request.plan); !possible) {
+        verdict.refusals.push_back(possible.error());
+        return verdict;
+    }
+    carry(verdict, PlanPart::Codes, Carriage::Exact);
+    carry(verdict, PlanPart::Correction, Carriage::Adapter);
+    carry(verdict, PlanPart::Factors, Carriage::Exact);
+    carry(verdict, PlanPart::Kept, Carriage::Exact);
+    carry(verdict, PlanPart::Recipe, Carriage::Inside);
+    if (m_source.keys.contains("tokenizer.ggml.model"))
+        carry(verdict, PlanPart::Tokenizer, Carriage::Inside);
+    else
+        carry(verdict, PlanPart::Tokenizer, Carriage::Left, "the model has no tokenizer that GGUF could hold");
+    const auto note = [&verdict](PlanPart part, Carriage carriage, const std::string& reason) {
+        CarriedPart& found = partIn(verdict, part);
+        ++found.changed;
+        if (found.carriage == Carriage::Refused || (found.changed > 1 && carriage != Carriage::Refused))
+            return;
+        found.carriage = carriage;
+        found.reason = reason;
+    };
+    for (const GgufTarget& target : m_source.targets) {
+        const TensorInfo& tensor = m_checkpoint->tensors()[target.tensor];
+        const LayerPlan& plan = request.plan.layers[target.tensor];
+        if (plan.keep && target.keptType != tensor.dtype)
+            note(PlanPart::Kept, Carriage::Converted, "llama.cpp reads norms and vectors as F32");
+        if (const auto spec = checkedSpec(target, request); !spec) {
+            const bool isCorrection = !plan.keep && specOf(target, plan, false).has_value() && !checkCorrection(target, plan).has_value();
+            note(plan.keep ? PlanPart::Kept : isCorrection ? PlanPart::Correction : PlanPart::Codes, Carriage::Refused, spec.error().detail);
+            verdict.refusals.push_back(spec.error());
+        } else if (!plan.keep && plan.rank > 0) {
+            const FactorType stored = storedFactors(target, plan, spec->shape.back());
+            if (stored != plan.factors)
+                note(PlanPart::Factors, Carriage::Widened,
+                     stored == FactorType::F32 ? "no GGUF type has INT8's scale per row and per column: F32 instead"
+                                               : "Q8_0 needs ranks and row lengths that are multiples of 32: F16 instead");
+        }
+    }
+    return verdict;
+}
+
 Result<GgufDesign> GgufPlanner::design(const ExportRequest& request) const
 {
-    if (request.plan.layers.size() != m_checkpoint->tensors().size())
-        return fail(ErrorCode::InvalidRecipe, Where{m_checkpoint->path().string(), {}, {}},
-                    fmt::format("the plan is for {} tensors, the model has {}", request.plan.layers.size(), m_checkpoint->tensors().size()));
+    if (Status possible = checkPlan(request.plan); !possible)
+        return passOn(std::move(possible));
     GgufDesign design;
     design.tensors.reserve(m_source.targets.size() + m_source.extras.size());
     for (const GgufTarget& target : m_source.targets) {
-        const LayerPlan& plan = request.plan.layers[target.tensor];
-        auto spec = specOf(target, plan, request.dequantized || request.merged);
+        auto spec = checkedSpec(target, request);
         if (!spec)
             return passOn(std::move(spec));
-        if (!checkedByteSize(spec->dtype, spec->shape))
-            return refuse(*m_checkpoint, target,
-                          fmt::format("rows of the shape {} are no multiple of {}'s block of {}", toString(spec->shape),
-                                      info(spec->dtype).name, info(spec->dtype).blockElements));
-        if (!plan.keep && plan.rank > 0) {
-            if (auto possible = checkCorrection(target, plan); !possible)
-                return passOn(std::move(possible));
-        }
         design.tensors.push_back(std::move(*spec));
     }
     for (const GgufExtra& extra : m_source.extras)

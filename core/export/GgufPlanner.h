@@ -35,6 +35,8 @@ public:
     [[nodiscard]] Result<SizeEstimate> estimate(const QuantizationPlan& plan, const Imatrix* calibration,
                                                 const std::filesystem::path& output) const;
     [[nodiscard]] Result<GgufDesign> design(const ExportRequest& request) const;
+    /// Without design(), what stands in its way.
+    [[nodiscard]] PlanVerdict verdict(const ExportRequest& request) const;
 
     [[nodiscard]] const GgufSource& source() const { return m_source; }
     [[nodiscard]] const Checkpoint& checkpoint() const { return *m_checkpoint; }
@@ -49,6 +51,9 @@ private:
     }
     [[nodiscard]] Result<GgufTensorSpec> specOf(const GgufTarget& target, const LayerPlan& plan, bool dequantized) const;
     [[nodiscard]] Status checkCorrection(const GgufTarget& target, const LayerPlan& plan) const;
+    [[nodiscard]] Status checkPlan(const QuantizationPlan& plan) const;
+    /// How a target will stand in the model's file, all of its plan checked.
+    [[nodiscard]] Result<GgufTensorSpec> checkedSpec(const GgufTarget& target, const ExportRequest& request) const;
     [[nodiscard]] GgufKeys planKeysOf(const ExportRequest& request, std::span<const GgufTensorSpec> tensors) const;
     void addAdapter(const ExportRequest& request, GgufDesign& design) const;
     void measure(const ExportRequest& request, GgufDesign& design) const;

@@ -113,7 +113,29 @@ Status SafetensorsExporter::open()
         m_positions.push_back(at);
         at.tensor += item.specs.size();
     }
+    m_itemOf.assign(checkpoint().tensors().size(), SIZE_MAX);
+    for (std::size_t i = 0; i < m_design.order.size(); ++i)
+        m_itemOf[m_design.order[i]] = i;
+    m_hasCome.resize(m_design.order.size());
     return {};
+}
+
+Status SafetensorsExporter::moveTo(std::size_t tensor)
+{
+    const std::size_t item = tensor < m_itemOf.size() ? m_itemOf[tensor] : SIZE_MAX;
+    if (item == SIZE_MAX)
+        return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), {}, {}},
+                    fmt::format("tensor {} is not part of the model", tensor));
+    if (m_hasCome[item])
+        return failAt(tensor, "comes a second time");
+    m_next = item;
+    return m_writers[m_positions[item].file].tensors().seek(m_positions[item].tensor);
+}
+
+void SafetensorsExporter::noteCome()
+{
+    m_last = m_next;
+    m_hasCome[m_next] = true;
 }
 
 Status SafetensorsExporter::openSides(FileSystem& system)
@@ -154,8 +176,8 @@ Status SafetensorsExporter::makeBf16(std::size_t spec)
 
 Status SafetensorsExporter::add(const QuantizedLayer& layer, const JobContext& job)
 {
-    if (m_next >= m_design.order.size() || layer.tensor != m_design.order[m_next])
-        return failAt(layer.tensor, "does not come in the order of the file");
+    if (Status moved = moveTo(layer.tensor); !moved)
+        return moved;
     const bool keep = m_request.plan.layers[layer.tensor].keep;
     if (layer.quantized.has_value() == keep)
         return failAt(layer.tensor, keep ? "was quantized although the plan keeps it" : "was kept although the plan quantizes it");
@@ -170,18 +192,18 @@ Status SafetensorsExporter::add(const QuantizedLayer& layer, const JobContext& j
     const Position& at = m_positions[m_next];
     if (m_writers[at.file].tensors().next() < at.tensor + item.specs.size())
         return failAt(layer.tensor, "fills less than was planned");
-    ++m_next;
+    noteCome();
     return {};
 }
 
 LayerReceipt SafetensorsExporter::receipt() const
 {
     LayerReceipt receipt;
-    if (m_next == 0)
+    if (!m_last)
         return receipt;
-    const Position& at = m_positions[m_next - 1];
+    const Position& at = m_positions[*m_last];
     const TensorFile& file = m_writers[at.file].tensors();
-    for (std::size_t i = at.tensor; i < at.tensor + m_design.items[m_next - 1].specs.size(); ++i) {
+    for (std::size_t i = at.tensor; i < at.tensor + m_design.items[*m_last].specs.size(); ++i) {
         const auto& place = file.places()[i];
         receipt.ranges.push_back({outputOf(at.file), place.begin, place.begin + place.size, file.checksum(i).value_or(0)});
     }
@@ -194,8 +216,8 @@ LayerReceipt SafetensorsExporter::receipt() const
 
 Status SafetensorsExporter::takeUp(std::size_t tensor, const LayerReceipt& receipt, const JobContext& job)
 {
-    if (m_next >= m_design.order.size() || tensor != m_design.order[m_next])
-        return failAt(tensor, "does not come in the order of the file");
+    if (Status moved = moveTo(tensor); !moved)
+        return moved;
     const SafetensorsItem& item = m_design.items[m_next];
     const Position& at = m_positions[m_next];
     TensorFile& file = m_writers[at.file].tensors();
@@ -228,20 +250,7 @@ Status SafetensorsExporter::takeUp(std::size_t tensor, const LayerReceipt& recei
         if (Status typed = m_isBf16[i] ? makeBf16(i) : Status{}; !typed)
             return typed;
     }
-    ++m_next;
-    return {};
-}
-
-Status SafetensorsExporter::leaveOpen()
-{
-    const Position& at = m_positions[m_next];
-    TensorFile& file = m_writers[at.file].tensors();
-    m_isBf16.assign(m_design.items[m_next].specs.size(), false);
-    while (file.next() < at.tensor + m_isBf16.size()) {
-        if (Status left = file.leaveOpen(); !left)
-            return left;
-    }
-    ++m_next;
+    noteCome();
     return {};
 }
 
@@ -291,8 +300,8 @@ Status SafetensorsExporter::writeSide(std::size_t side)
 
 Status SafetensorsExporter::verify(const JobContext& job)
 {
-    if (m_next != m_design.order.size())
-        return failAt(m_design.order[m_next], "is missing: the export ends before it");
+    if (const auto missing = std::ranges::find(m_hasCome, false); missing != m_hasCome.end())
+        return failAt(m_design.order[static_cast<std::size_t>(missing - m_hasCome.begin())], "is missing: the export ends before it");
     for (SafetensorsWriter& writer : m_writers) {
         if (Status verified = writer.verify(job); !verified)
             return verified;

@@ -140,6 +140,48 @@ void addSides(const ExportRequest& request, const SafetensorsContents& contents,
 
 }  // namespace
 
+PlanVerdict verdictOfSafetensors(const ExportRequest& request, const Status& model,
+                                 Result<SafetensorsItem> (*itemOf)(const Checkpoint&, std::size_t, const LayerPlan&),
+                                 Result<SizeEstimate> (*estimate)(const ExportRequest&))
+{
+    PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
+    const Checkpoint& checkpoint = *request.checkpoint;
+    if (!model)
+        verdict.refusals.push_back(model.error());
+    for (const PlanPart part : {PlanPart::Codes, PlanPart::Factors, PlanPart::Kept})
+        carry(verdict, part, Carriage::Exact);
+    for (const PlanPart part : {PlanPart::Correction, PlanPart::Recipe})
+        carry(verdict, part, Carriage::Inside);
+    std::vector<std::string> notes;
+    const std::vector<SideFile> sides = sideFilesOf(checkpoint, notes);
+    const bool hasTokenizer = std::ranges::any_of(sides, [](const SideFile& side) { return side.name.starts_with("tokenizer"); });
+    if (request.output.extension() == ".safetensors")
+        carry(verdict, PlanPart::Tokenizer, Carriage::Left, "one file alone has no place for it: give a folder's name");
+    else if (!hasTokenizer)
+        carry(verdict, PlanPart::Tokenizer, Carriage::Left, "no tokenizer file lies beside the model");
+    else
+        carry(verdict, PlanPart::Tokenizer, Carriage::Copied);
+    const std::size_t count = std::min(request.plan.layers.size(), checkpoint.tensors().size());
+    for (std::size_t i = 0; i < count; ++i) {
+        const LayerPlan& plan = request.plan.layers[i];
+        const auto item = itemOf(checkpoint, i, plan);
+        if (item)
+            continue;
+        LayerPlan bare = plan;
+        bare.rank = 0;
+        const bool isCorrection = !plan.keep && plan.rank > 0 && itemOf(checkpoint, i, bare).has_value();
+        const PlanPart part = plan.keep ? PlanPart::Kept : isCorrection ? PlanPart::Correction : PlanPart::Codes;
+        if (partIn(verdict, part).changed++ == 0)
+            carry(verdict, part, Carriage::Refused, item.error().detail);
+        verdict.refusals.push_back(item.error());
+    }
+    if (verdict.refusals.empty()) {
+        if (const auto sizes = estimate(request); !sizes)
+            verdict.refusals.push_back(sizes.error());
+    }
+    return verdict;
+}
+
 std::span<const std::byte> storedBytes(const Checkpoint& checkpoint, std::size_t tensor)
 {
     const TensorInfo& stored = checkpoint.tensors()[tensor];

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,6 +54,14 @@ struct SafetensorsDesign {
 /// safetensors cannot hold, or for one file that would exceed that size.
 [[nodiscard]] Result<SafetensorsDesign> designSafetensors(const ExportRequest& request, SafetensorsContents contents);
 
+/// What a safetensors model makes of a plan whose codes, factors and kept tensors it stores as they are.
+/// @param model     what the model itself has against it.
+/// @param itemOf    the stored tensors of one layer, or what stands against them.
+/// @param estimate  of the whole; asked where no layer stands against it.
+[[nodiscard]] PlanVerdict verdictOfSafetensors(const ExportRequest& request, const Status& model,
+                                               Result<SafetensorsItem> (*itemOf)(const Checkpoint&, std::size_t, const LayerPlan&),
+                                               Result<SizeEstimate> (*estimate)(const ExportRequest&));
+
 /// Bytes of a tensor as they lie in the checkpoint, also of types that are not known. @pre its state is Ok.
 [[nodiscard]] std::span<const std::byte> storedBytes(const Checkpoint& checkpoint, std::size_t tensor);
 /// The tensor is there and whole, else the error that says what is missing of it.
@@ -66,7 +75,6 @@ public:
     [[nodiscard]] Status add(const QuantizedLayer& layer, const JobContext& job) final;
     [[nodiscard]] LayerReceipt receipt() const final;
     [[nodiscard]] Status takeUp(std::size_t tensor, const LayerReceipt& receipt, const JobContext& job) final;
-    [[nodiscard]] Status leaveOpen() final;
     [[nodiscard]] std::uint64_t layoutChecksum() const final;
     [[nodiscard]] Status verify(const JobContext& job) final;
 
@@ -111,6 +119,9 @@ private:
         bool m_made = false;
     };
     [[nodiscard]] Status openSides(FileSystem& system);
+    /// The layer becomes the one that is written next, at its place.
+    [[nodiscard]] Status moveTo(std::size_t tensor);
+    void noteCome();
     [[nodiscard]] Status writeSide(std::size_t side);
     [[nodiscard]] std::size_t outputOf(std::size_t file) const { return m_design.sides.size() + file; }
 
@@ -120,7 +131,10 @@ private:
     std::vector<std::unique_ptr<AtomicFile>> m_sides;  // parallel to the design's; the index, if any, behind them
     std::vector<SafetensorsWriter> m_writers;
     std::vector<Position> m_positions;  // parallel to the design's items
-    std::size_t m_next = 0;             // item
+    std::vector<std::size_t> m_itemOf;  // by tensor; SIZE_MAX: not in the files
+    std::vector<bool> m_hasCome;        // of each item
+    std::size_t m_next = 0;             // item that is being written
+    std::optional<std::size_t> m_last;  // item that came last
     std::vector<bool> m_isBf16;         // of the layer that came last: specs that became BF16
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -18,6 +19,8 @@ Result<TensorFile> TensorFile::create(const std::filesystem::path& target, std::
     TensorFile tensors;
     tensors.m_file = std::move(*file);
     tensors.m_places = std::move(places);
+    tensors.m_checksums.resize(tensors.m_places.size());
+    tensors.m_missing = tensors.m_places.size();
     tensors.m_total = total;
     Status begun = tensors.m_file->write(header);
     if (begun && (tensors.m_places.empty() ? total : tensors.m_places.front().begin) > header.size())
@@ -36,15 +39,30 @@ Bytes TensorFile::endOf(std::size_t tensor) const
     return tensor + 1 < m_places.size() ? m_places[tensor + 1].begin : m_total;
 }
 
+Status TensorFile::seek(std::size_t tensor)
+{
+    assert(tensor < m_places.size());
+    m_next = tensor;
+    m_inTensor = 0;
+    m_running = {};
+    m_file->moveTo(m_places[tensor].begin);
+    return closeFullTensors();
+}
+
 Status TensorFile::append(std::span<const std::byte> bytes)
 {
     if (bytes.empty())
         return {};
-    if (isFull() || bytes.size() > m_places[m_next].size - m_inTensor)
+    const bool isBehind = m_next == m_places.size();
+    if (isBehind || bytes.size() > m_places[m_next].size - m_inTensor)
         return fail(ErrorCode::VerifyFailed,
-                    Where{m_file->target().string(), isFull() ? std::string{} : m_places[m_next].name, m_file->position()},
+                    Where{m_file->target().string(), isBehind ? std::string{} : m_places[m_next].name, m_file->position()},
                     fmt::format("{} bytes come where {} are expected", bytes.size(),
-                                isFull() ? 0 : m_places[m_next].size - m_inTensor));
+                                isBehind ? 0 : m_places[m_next].size - m_inTensor));
+    if (m_checksums[m_next]) {  // written anew: what stood there counts no more
+        m_checksums[m_next].reset();
+        ++m_missing;
+    }
     if (auto written = m_file->write(bytes); !written)
         return written;
     m_running.add(bytes);
@@ -52,11 +70,12 @@ Status TensorFile::append(std::span<const std::byte> bytes)
     return closeFullTensors();
 }
 
-Status TensorFile::advance(std::optional<std::uint64_t> checksum)
+Status TensorFile::advance(std::uint64_t checksum)
 {
     if (auto padded = m_file->writeZeros(endOf(m_next) - m_file->position()); !padded)
         return padded;
-    m_checksums.push_back(checksum);
+    m_missing -= m_checksums[m_next] ? 0 : 1;
+    m_checksums[m_next] = checksum;
     m_running = {};
     m_inTensor = 0;
     ++m_next;
@@ -65,7 +84,7 @@ Status TensorFile::advance(std::optional<std::uint64_t> checksum)
 
 Status TensorFile::closeFullTensors()
 {
-    while (!isFull() && m_inTensor == m_places[m_next].size) {
+    while (m_next < m_places.size() && m_inTensor == m_places[m_next].size) {
         if (auto moved = advance(m_running.value()); !moved)
             return moved;
     }
@@ -74,7 +93,7 @@ Status TensorFile::closeFullTensors()
 
 Status TensorFile::takeUp(std::uint64_t checksum, const JobContext& job)
 {
-    assert(!isFull() && m_inTensor == 0);
+    assert(m_next < m_places.size() && m_inTensor == 0);
     const FilePlace& place = m_places[m_next];
     const auto found = m_file->checksum(place.begin, place.begin + place.size, job);
     if (!found)
@@ -88,25 +107,19 @@ Status TensorFile::takeUp(std::uint64_t checksum, const JobContext& job)
     return closeFullTensors();
 }
 
-Status TensorFile::leaveOpen()
-{
-    assert(!isFull());
-    m_file->skip(m_places[m_next].size - m_inTensor);
-    if (auto moved = advance(std::nullopt); !moved)
-        return moved;
-    return closeFullTensors();
-}
-
 Status TensorFile::compareWithWritten(const JobContext& job) const
 {
-    if (!isFull())
-        return fail(ErrorCode::VerifyFailed, Where{m_file->target().string(), m_places[m_next].name, m_file->position()},
-                    fmt::format("ends after {} of {} bytes", m_inTensor, m_places[m_next].size));
+    if (!isFull()) {
+        const auto missing = static_cast<std::size_t>(std::ranges::find_if(m_checksums, [](const auto& sum) { return !sum; }) - m_checksums.begin());
+        const Bytes come = missing == m_next ? m_inTensor : 0;
+        return fail(ErrorCode::VerifyFailed,
+                    Where{m_file->target().string(), m_places[missing].name, m_places[missing].begin + come},
+                    come == 0 ? std::string("was never written")
+                              : fmt::format("ends after {} of {} bytes", come, m_places[missing].size));
+    }
     for (std::size_t i = 0; i < m_places.size(); ++i) {
         const FilePlace& place = m_places[i];
         const Where where{m_file->target().string(), place.name, place.begin};
-        if (!m_checksums[i])
-            return fail(ErrorCode::VerifyFailed, where, "was never written");
         job.report(static_cast<double>(place.begin) / static_cast<double>(m_total), place.name);
         const auto found = m_file->checksum(place.begin, place.begin + place.size, {.stop = job.stop});
         if (!found)

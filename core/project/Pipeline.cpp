@@ -3,15 +3,14 @@
 
 #include "core/project/Journal.h"
 #include "core/project/LayerRun.h"
-#include "core/project/WorkModel.h"
+#include "core/project/RunParts.h"
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <map>
 #include <mutex>
-#include <new>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -26,81 +25,6 @@ using Kind = WorkModel::Kind;
 /// Bytes written between two times that everything is put on the disk: what a power cut may cost.
 constexpr Bytes kSyncStep = Bytes{64} << 20;
 
-Kind kindOf(const LayerPlan& plan)
-{
-    return plan.keep ? Kind::Keep : plan.rank > 0 ? Kind::Correct : Kind::Code;
-}
-
-/// Work of one layer in units of its kind: a correction costs some ten products with the matrix.
-double unitsOf(const TensorInfo& tensor, const LayerPlan& plan)
-{
-    const auto elements = static_cast<double>(std::max<std::uint64_t>(1, tensor.elements()));
-    return plan.rank > 0 && !plan.keep ? elements * (6.0 + static_cast<double>(plan.rank) / 8.0) : elements;
-}
-
-using Reasons = std::map<std::size_t, std::string>;
-
-void addReason(std::string& text, const std::string& reason)
-{
-    if (text.find(reason) != std::string::npos)
-        return;
-    text = reason.find(text) != std::string::npos ? reason : text + "; " + reason;
-}
-
-void addReasons(Reasons& reasons, const std::vector<Fallback>& fallbacks)
-{
-    for (const Fallback& fallback : fallbacks)
-        addReason(reasons[fallback.tensor], fallback.detail);
-}
-
-Error refusal(const Checkpoint& checkpoint, const Reasons& reasons)
-{
-    const auto& [tensor, reason] = *reasons.begin();
-    return {ErrorCode::NotRepresentable,
-            fmt::format(
-                "{}: tensor '{}': {} ({} of {} tensors would not become what was planned, and fallbacks are refused)",
-                escaped(checkpoint.path().string()), escaped(checkpoint.tensors()[tensor].name), reason, reasons.size(),
-                checkpoint.tensors().size())};
-}
-
-/// Errors that are not one layer's: the input or the output is gone, or nobody wants the result any more.
-bool endsTheRun(const Error& error)
-{
-    switch (error.code) {
-    case ErrorCode::Cancelled:
-    case ErrorCode::FileChanged:
-    case ErrorCode::FileBroken:
-    case ErrorCode::IoFailed:
-    case ErrorCode::NoSpace:
-    case ErrorCode::WriteFailed:
-    case ErrorCode::PermissionDenied:
-    case ErrorCode::VerifyFailed:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/// A file without codes and factors: what counts is what stands in it.
-void adopt(TensorResult& result, const StoredForm& stored, std::uint64_t elements)
-{
-    if (elements != 0)
-        result.bitsPerWeight = 8.0 * static_cast<double>(stored.bytes) / static_cast<double>(elements);
-    if (result.method == "keep") {
-        result.publishedBits = result.bitsPerWeight;
-        result.grid.assign(info(stored.type).name);
-        std::ranges::transform(result.grid, result.grid.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    }
-    result.weightError = stored.isExact ? std::optional(0.0) : stored.weightError;
-    if (result.metricError)
-        result.metricError = stored.isExact ? std::optional(0.0) : stored.metricError;
-    if (result.method == "keep") {
-        result.weightErrorRank0 = result.weightError;
-        result.metricErrorRank0 = result.metricError;
-    }
-}
-
 /// One run from its journal's lock to the files' names.
 class Run
 {
@@ -113,6 +37,7 @@ public:
         , m_backend(backend)
         , m_options(options)
         , m_job(job)
+        , m_queue(options.queue ? options.queue : std::make_shared<WorkQueue>())
     {
         m_request.stop = job.stop;
     }
@@ -135,7 +60,8 @@ public:
                                             m_journal->layerCount(), m_exporter->order().size());
             return tl::unexpected<Error>(std::move(error));
         }
-        m_run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        m_run.seconds
+            = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() - m_queue->waited().count();
         return std::move(m_run);
     }
 
@@ -148,12 +74,14 @@ private:
     [[nodiscard]] Status runLayers();
     [[nodiscard]] Status runLayer(std::size_t tensor);
     [[nodiscard]] Result<bool> takeUp(std::size_t tensor);
-    [[nodiscard]] Status leaveOpen(std::size_t tensor, const Error& error);
+    void noteFailure(std::size_t tensor, const Error& error);
+    void sortResults();
+    [[nodiscard]] Status standStill();
+    void stage(RunStage stage, std::optional<std::size_t> tensor = {}) const;
     [[nodiscard]] Status writeLayer(std::size_t tensor, LayerOutcome& outcome);
     [[nodiscard]] Status checkpointDisk();
     [[nodiscard]] Status finish();
     [[nodiscard]] Status measureOutputs();
-    [[nodiscard]] Error failedLayers() const;
     [[nodiscard]] JobContext part(std::string subject = {});
     void report(std::string_view subject);
 
@@ -163,6 +91,7 @@ private:
     ComputeBackend& m_backend;
     const RunOptions& m_options;
     const JobContext& m_job;
+    const std::shared_ptr<WorkQueue> m_queue;
     std::optional<Journal> m_journal;
     std::optional<EarlierRun> m_earlier; // to be continued
     std::unique_ptr<Exporter> m_exporter;
@@ -174,8 +103,26 @@ private:
     bool m_begun = false; // the journal is this run's
     std::mutex m_mutex; // progress comes from worker threads
     WorkModel m_model;
+    double m_waited = 0; // seconds that the model knows of
     double m_fraction = 0;
 };
+
+void Run::stage(RunStage stage, std::optional<std::size_t> tensor) const
+{
+    if (m_options.onStage)
+        m_options.onStage(stage, tensor);
+}
+
+/// Between two parts of the work: here a run waits while it is paused.
+Status Run::standStill()
+{
+    const bool goesOn = m_queue->waitWhilePaused(m_job.stop);
+    const double waited = m_queue->waited().count();
+    const std::scoped_lock lock(m_mutex);
+    m_model.exclude(waited - m_waited);
+    m_waited = waited;
+    return goesOn ? Status() : cancelledError();
+}
 
 void Run::report(std::string_view subject)
 {
@@ -198,6 +145,7 @@ JobContext Run::part(std::string subject)
     JobContext inside{.stop = m_job.stop};
     inside.ran = m_job.ran;
     inside.progress = [this, subject = std::move(subject)](double fraction, std::string_view found) {
+        static_cast<void>(standStill()); // a stop is seen by who reports
         {
             const std::scoped_lock lock(m_mutex);
             m_model.advance(fraction);
@@ -223,7 +171,7 @@ Status Run::work()
     if (Status ran = runLayers(); !ran)
         return ran;
     if (!m_failures.empty())
-        return tl::unexpected<Error>(failedLayers());
+        return tl::unexpected<Error>(failedLayers(m_failures, m_exporter->order().size()));
     return finish();
 }
 
@@ -251,7 +199,8 @@ Status Run::look()
     const auto elements = static_cast<double>(m_checkpoint.totalElements());
     m_model.plan(Kind::Look, 2 * elements);
     for (std::size_t i = 0; i < m_request.plan.layers.size(); ++i)
-        m_model.plan(kindOf(m_request.plan.layers[i]), unitsOf(m_checkpoint.tensors()[i], m_request.plan.layers[i]));
+        m_model.plan(workKindOf(m_request.plan.layers[i]), workUnitsOf(m_checkpoint.tensors()[i], m_request.plan.layers[i]));
+    stage(RunStage::Look);
     m_model.begin(Kind::Look, elements);
     auto looked = preflight(m_checkpoint, m_request.plan, m_backend, part());
     m_model.end();
@@ -261,15 +210,15 @@ Status Run::look()
     for (std::size_t i = 0; i < looked->plan.layers.size(); ++i) {
         const LayerPlan& before = m_request.plan.layers[i];
         const LayerPlan& after = looked->plan.layers[i];
-        m_model.plan(kindOf(before), -unitsOf(m_checkpoint.tensors()[i], before));
-        m_model.plan(kindOf(after), unitsOf(m_checkpoint.tensors()[i], after));
+        m_model.plan(workKindOf(before), -workUnitsOf(m_checkpoint.tensors()[i], before));
+        m_model.plan(workKindOf(after), workUnitsOf(m_checkpoint.tensors()[i], after));
     }
     m_request.plan = std::move(looked->plan);
     addReasons(m_reasons, m_options.known);
     addReasons(m_reasons, looked->fallbacks);
     addReasons(m_reasons, metricFallbacks(m_checkpoint, m_request.plan, m_request.calibration));
     if (m_options.refuseFallback && !m_reasons.empty())
-        return tl::unexpected<Error>(refusal(m_checkpoint, m_reasons));
+        return tl::unexpected<Error>(refusedFallbacks(m_checkpoint, m_reasons));
 
     m_model.begin(Kind::Look, elements);
     const auto contents = contentsOf(m_checkpoint, part());
@@ -292,7 +241,7 @@ Status Run::openExporter()
         m_request.journaled->placedInodes = m_earlier->placing;
     auto exporter = m_row.make(m_request);
     if (!exporter)
-        return passOn(std::move(exporter));
+        return tl::unexpected<Error>(withAllReasons(std::move(exporter).error(), m_row, m_request));
     m_exporter = std::move(*exporter);
     return {};
 }
@@ -329,26 +278,41 @@ Status Run::planWork()
     }
     m_begun = true;
     m_model.plan(Kind::Verify, static_cast<double>(m_run.estimate.total));
+    m_queue->begin(m_exporter->order());
+    if (m_options.onLayers)
+        m_options.onLayers(m_exporter->order());
     return {};
 }
 
 Status Run::runLayers()
 {
-    for (const std::size_t tensor : m_exporter->order()) {
-        if (m_job.cancelled())
-            return cancelledError();
-        report(m_checkpoint.tensors()[tensor].name);
-        const auto taken = takeUp(tensor);
+    for (;;) {
+        if (Status goesOn = standStill(); !goesOn)
+            return goesOn;
+        const auto tensor = m_queue->next();
+        if (!tensor)
+            break;
+        report(m_checkpoint.tensors()[*tensor].name);
+        const auto taken = takeUp(*tensor);
         if (!taken)
             return passOn(taken);
         if (*taken)
             continue;
-        Status ran = runLayer(tensor);
-        releasePages(m_checkpoint, tensor);
+        Status ran = runLayer(*tensor);
+        releasePages(m_checkpoint, *tensor);
         if (!ran)
             return ran;
     }
+    sortResults();
     return m_job.cancelled() ? cancelledError() : Status();
+}
+
+void Run::sortResults()
+{
+    std::vector<std::size_t> place(m_checkpoint.tensors().size());
+    for (std::size_t i = 0; i < m_exporter->order().size(); ++i)
+        place[m_exporter->order()[i]] = i;
+    std::ranges::sort(m_run.tensors, {}, [&place](const TensorResult& result) { return place[result.tensor]; });
 }
 
 /// False if there is no such layer, or its bytes are not what the journal says: it is computed again.
@@ -370,7 +334,7 @@ Result<bool> Run::takeUp(std::size_t tensor)
         m_options.onLayer(result);
     m_run.tensors.push_back(std::move(result));
     const LayerPlan& plan = m_request.plan.layers[tensor];
-    m_model.skip(kindOf(plan), unitsOf(m_checkpoint.tensors()[tensor], plan));
+    m_model.skip(workKindOf(plan), workUnitsOf(m_checkpoint.tensors()[tensor], plan));
     return true;
 }
 
@@ -378,14 +342,30 @@ Status Run::runLayer(std::size_t tensor)
 {
     const LayerPlan& plan = m_request.plan.layers[tensor];
     const TensorInfo& source = m_checkpoint.tensors()[tensor];
-    m_model.begin(kindOf(plan), unitsOf(source, plan));
-    auto outcome = quantizeLayer(m_checkpoint, tensor, plan, m_request.calibration, m_request.plan.seed, m_backend,
-                                 part(source.name));
+    std::erase_if(m_failures, [tensor](const auto& failure) { return failure.first == tensor; }); // tried again
+    JobContext job = part(source.name);
+    if (!plan.keep)
+        stage(RunStage::Codes, tensor);
+    if (!plan.keep && plan.rank > 0)
+        job.ran = [this, tensor, before = job.ran, isCoded = false](std::string_view op, std::string_view device,
+                                                                   std::string_view why) mutable {
+            if (before)
+                before(op, device, why);
+            if (!std::exchange(isCoded, true)) // the first op is the solver's
+                stage(RunStage::Factors, tensor);
+        };
+    m_model.begin(workKindOf(plan), workUnitsOf(source, plan));
+    auto outcome = quantizeLayer(m_checkpoint, tensor, plan, m_request.calibration, m_request.plan.seed, m_backend, job);
+    if (outcome)
+        stage(RunStage::Write, tensor);
     Status written = outcome ? writeLayer(tensor, *outcome) : passOn(outcome);
     m_model.end();
     if (written)
         return checkpointDisk();
-    return endsTheRun(written.error()) ? written : leaveOpen(tensor, written.error());
+    if (endsTheRun(written.error()))
+        return written;
+    noteFailure(tensor, written.error());
+    return {};
 }
 
 Status Run::writeLayer(std::size_t tensor, LayerOutcome& outcome)
@@ -423,29 +403,17 @@ Status Run::checkpointDisk()
     return m_journal->sync(m_job.stop);
 }
 
-Status Run::leaveOpen(std::size_t tensor, const Error& error)
+/// The layer's place in the files stays open, for another try.
+void Run::noteFailure(std::size_t tensor, const Error& error)
 {
     m_failures.emplace_back(tensor, error);
     if (m_options.onFailure)
         m_options.onFailure(tensor, error);
-    return m_exporter->leaveOpen();
-}
-
-Error Run::failedLayers() const
-{
-    constexpr std::size_t kNamed = 5;
-    std::string names;
-    for (std::size_t i = 0; i < std::min(kNamed, m_failures.size()); ++i)
-        names += (i == 0 ? "" : "; ") + m_failures[i].second.detail;
-    if (m_failures.size() > kNamed)
-        names += fmt::format("; and {} more", m_failures.size() - kNamed);
-    return {ErrorCode::LayersFailed,
-            fmt::format("{} of {} layers could not be computed: {}", m_failures.size(), m_exporter->order().size(),
-                        names)};
 }
 
 Status Run::finish()
 {
+    stage(RunStage::Compare);
     m_model.begin(Kind::Verify, static_cast<double>(m_run.estimate.total));
     Status verified = m_exporter->verify(part());
     m_model.end();

@@ -4,9 +4,12 @@
 #include "core/base/Job.h"
 #include "core/compute/ComputeBackend.h"
 #include "core/export/Exporter.h"
+#include "core/project/WorkQueue.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,11 +37,11 @@ struct TensorResult {
 };
 
 struct RunResult {
-    std::vector<TensorResult> tensors;
+    std::vector<TensorResult> tensors; ///< as they lie in the file, in whatever order they were computed
     SizeEstimate estimate;
     Bytes writtenBytes = 0;
     std::uint64_t elements = 0;
-    double seconds = 0;
+    double seconds = 0; ///< pauses left out
     std::vector<OutputFile> outputs; ///< sizes as found on disk
 };
 
@@ -74,7 +77,16 @@ enum class Unfinished {
     Discard, ///< begin anew, its finished layers are lost
 };
 
+/// What a run is at: with the whole model (Look, Compare), or with one layer.
+enum class RunStage { Look, Codes, Factors, Write, Compare };
+
 struct RunOptions {
+    /// Steers the order of the layers and lets the run wait, while it runs. Null: as they lie in the file, no pauses.
+    std::shared_ptr<WorkQueue> queue{};
+    /// Called once all is known that the run will do, from the job's thread: its layers as they lie in the file.
+    std::function<void(std::span<const std::size_t> tensors)> onLayers{};
+    /// Called when the run goes on to something else, from the job's thread. @p tensor  absent for the whole model.
+    std::function<void(RunStage stage, std::optional<std::size_t> tensor)> onStage{};
     /// Called after each layer, from the job's thread; also for those that an earlier run had finished.
     std::function<void(const TensorResult&)> onLayer{};
     /// Called for each layer that could not be computed, from the job's thread. The run goes on with the others.

@@ -30,6 +30,11 @@ void WorkModel::begin(Kind kind, double units)
     m_start = Clock::now();
 }
 
+void WorkModel::exclude(double seconds)
+{
+    m_start += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
 void WorkModel::advance(double fraction)
 {
     m_advanced = std::clamp(fraction, m_advanced, 1.0);

@@ -22,6 +22,8 @@ public:
     void skip(Kind kind, double units);
     /// Starts the clock of one part; end() stops it.
     void begin(Kind kind, double units);
+    /// The part that runs stood still for so long: no work.
+    void exclude(double seconds);
     /// How far the part that runs has come, 0 to 1.
     void advance(double fraction);
     void end();

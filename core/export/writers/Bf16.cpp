@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace sigmascope {
@@ -61,20 +63,29 @@ Result<SafetensorsItem> itemOf(const Checkpoint& checkpoint, std::size_t index, 
     return item;
 }
 
+/// What the model itself has against such a copy, whatever the plan.
+Status checkModel(const ExportRequest& request)
+{
+    const Checkpoint& checkpoint = *request.checkpoint;
+    if (checkpoint.format() == CheckpointFormat::Gguf && request.output.extension() != ".safetensors")
+        return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), {}, {}},
+                    "a GGUF has no config.json and no Hugging Face tokenizer, so it cannot become a model folder; the "
+                    "nearest is one file, a name that ends in .safetensors");
+    if (checkpoint.format() != CheckpointFormat::Gguf && checkpoint.config().is_object()
+        && checkpoint.config().contains("quantization_config"))
+        return fail(ErrorCode::NotRepresentable, Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
+                    "the model is quantized already, in a way that a dequantized copy would have to undo first");
+    return {};
+}
+
 Result<SafetensorsContents> contentsOf(const ExportRequest& request)
 {
     const Checkpoint& checkpoint = *request.checkpoint;
     SafetensorsContents contents;
-    if (checkpoint.format() == CheckpointFormat::Gguf) {
-        if (request.output.extension() != ".safetensors")
-            return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), {}, {}},
-                        "a GGUF has no config.json and no Hugging Face tokenizer, so it cannot become a model folder; the "
-                        "nearest is one file, a name that ends in .safetensors");
+    if (Status possible = checkModel(request); !possible)
+        return passOn(std::move(possible));
+    if (checkpoint.format() == CheckpointFormat::Gguf)
         contents.remarks.emplace_back("tensor names and the row order of q and k are those of the GGUF");
-    } else if (checkpoint.config().is_object() && checkpoint.config().contains("quantization_config")) {
-        return fail(ErrorCode::NotRepresentable, Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
-                    "the model is quantized already, in a way that a dequantized copy would have to undo first");
-    }
     for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         auto item = itemOf(checkpoint, i, request.plan.layers[i]);
         if (!item)
@@ -237,6 +248,22 @@ Result<SizeEstimate> estimateBf16(const ExportRequest& request)
     if (!design)
         return passOn(std::move(design));
     return std::move(design->estimate);
+}
+
+PlanVerdict acceptsBf16(const ExportRequest& request)
+{
+    PlanVerdict verdict = verdictOfSafetensors(request, checkModel(request), itemOf, estimateBf16);
+    constexpr std::string_view kWhy = "no safetensors runtime reads these grids: the values that the codes stand for are written as BF16";
+    for (const auto& [part, carriage, why] :
+         {std::tuple{PlanPart::Codes, Carriage::Decoded, kWhy},
+          std::tuple{PlanPart::Correction, Carriage::Folded, std::string_view("L R is added to the weights, then rounded to BF16")},
+          std::tuple{PlanPart::Factors, Carriage::Folded, std::string_view("the weights hold them already")}}) {
+        if (partIn(verdict, part).carriage == Carriage::Refused)
+            continue;
+        carry(verdict, part, carriage, std::string(why));
+        partIn(verdict, part).changed = partIn(verdict, part).layers;
+    }
+    return verdict;
 }
 
 Result<std::unique_ptr<Exporter>> makeBf16Exporter(ExportRequest request)

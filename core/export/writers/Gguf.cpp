@@ -34,8 +34,15 @@ public:
         for (const GgufExtra& extra : m_planner->source().extras)
             layout.add(extra.bytes);
         m_layoutChecksum = layout.value();
-        for (const GgufTarget& target : m_planner->source().targets)
+        m_targetOf.assign(m_planner->checkpoint().tensors().size(), SIZE_MAX);
+        std::size_t factor = 0;
+        for (const GgufTarget& target : m_planner->source().targets) {
+            m_targetOf[target.tensor] = m_order.size();
             m_order.push_back(target.tensor);
+            m_firstFactor.push_back(factor);
+            factor += factorTensorsOf(target.tensor);
+        }
+        m_hasCome.resize(m_order.size());
     }
 
     [[nodiscard]] const SizeEstimate& estimate() const override { return m_design.estimate; }
@@ -43,17 +50,15 @@ public:
 
     [[nodiscard]] Status add(const QuantizedLayer& layer, const JobContext& job) override
     {
-        if (m_next >= m_order.size() || layer.tensor != m_order[m_next])
-            return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(layer.tensor), {}},
-                        "does not come in the order of the file");
+        if (Status moved = moveTo(layer.tensor); !moved)
+            return moved;
         const GgufTarget& target = m_planner->source().targets[m_next];
         const LayerPlan& plan = m_request.plan.layers[layer.tensor];
         if (layer.quantized.has_value() == plan.keep)
             return refuse(target, plan.keep ? "was quantized although the plan keeps it" : "was kept although the plan quantizes it");
-        const std::size_t factor = m_nextFactor;
         Status added = plan.keep ? addKept(target, job) : addQuantized(target, layer, job);
         if (added)
-            m_last = {.target = m_next++, .factor = factor};
+            noteCome();
         return added;
     }
 
@@ -67,8 +72,9 @@ public:
         };
         if (!m_last)
             return receipt;
-        addRange(0, m_model, m_last->target);
-        for (std::size_t i = m_last->factor; i < m_nextFactor; ++i) {
+        addRange(0, m_model, *m_last);
+        const std::size_t factors = factorTensorsOf(m_order[*m_last]);
+        for (std::size_t i = m_firstFactor[*m_last]; i < m_firstFactor[*m_last] + factors; ++i) {
             addRange(1, *m_adapter, i);
             receipt.note = info(m_adapter->layout().tensors[i].dtype).name;
         }
@@ -81,8 +87,8 @@ public:
             return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(tensor), {}},
                         "the journal speaks of other places than this plan's");
         };
-        if (m_next >= m_order.size() || tensor != m_order[m_next])
-            return refused();
+        if (Status moved = moveTo(tensor); !moved)
+            return moved;
         const std::size_t factors = factorTensorsOf(tensor);
         if (receipt.ranges.size() != 1 + factors || !stands(receipt.ranges[0], 0, m_model, m_next))
             return refused();
@@ -103,29 +109,11 @@ public:
             return retyped;
         if (Status taken = m_model.tensors().takeUp(receipt.ranges[0].checksum, {.stop = job.stop}); !taken)
             return taken;
-        m_last = {.target = m_next++, .factor = m_nextFactor};
-        for (std::size_t i = 0; i < factors; ++i, ++m_nextFactor) {
+        for (std::size_t i = 0; i < factors; ++i) {
             if (Status taken = m_adapter->tensors().takeUp(receipt.ranges[1 + i].checksum, {.stop = job.stop}); !taken)
                 return taken;
         }
-        return {};
-    }
-
-    [[nodiscard]] Status leaveOpen() override
-    {
-        const std::size_t pastFactors = m_nextFactor + factorTensorsOf(m_order[m_next]);
-        m_last = {.target = m_next, .factor = m_nextFactor};
-        // An add() that failed may have come as far as the adapter.
-        if (m_model.tensors().next() == m_next) {
-            if (Status left = m_model.tensors().leaveOpen(); !left)
-                return left;
-        }
-        while (m_adapter && m_adapter->tensors().next() < pastFactors) {
-            if (Status left = m_adapter->tensors().leaveOpen(); !left)
-                return left;
-        }
-        ++m_next;
-        m_nextFactor = pastFactors;
+        noteCome();
         return {};
     }
 
@@ -133,9 +121,12 @@ public:
 
     [[nodiscard]] Status verify(const JobContext& job) override
     {
-        if (m_next != m_order.size())
-            return refuse(m_planner->source().targets[m_next], "is missing: the export ends before it");
+        if (const auto missing = std::ranges::find(m_hasCome, false); missing != m_hasCome.end())
+            return refuse(m_planner->source().targets[static_cast<std::size_t>(missing - m_hasCome.begin())],
+                          "is missing: the export ends before it");
         if (!m_model.tensors().isFull()) {
+            if (Status moved = m_model.tensors().seek(m_order.size()); !moved)
+                return moved;
             for (const GgufExtra& extra : m_planner->source().extras) {
                 if (Status status = m_model.append(extra.bytes); !status)
                     return status;
@@ -163,10 +154,32 @@ protected:
     [[nodiscard]] std::vector<fs::path> obsoleteFiles() const override { return m_obsolete; }
 
 private:
-    [[nodiscard]] std::string nameOf(std::size_t tensor) const { return m_planner->checkpoint().tensors()[tensor].name; }
+    [[nodiscard]] std::string nameOf(std::size_t tensor) const
+    {
+        return tensor < m_targetOf.size() ? m_planner->checkpoint().tensors()[tensor].name : std::string();
+    }
     [[nodiscard]] tl::unexpected<Error> refuse(const GgufTarget& target, std::string_view what) const
     {
         return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(target.tensor), {}}, what);
+    }
+
+    /// The tensor becomes the one that is written next, at its place in model and adapter.
+    [[nodiscard]] Status moveTo(std::size_t tensor)
+    {
+        const std::size_t target = tensor < m_targetOf.size() ? m_targetOf[tensor] : SIZE_MAX;
+        if (target == SIZE_MAX || m_hasCome[target])
+            return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(tensor), {}},
+                        target == SIZE_MAX ? "is not part of the file" : "comes a second time");
+        m_next = target;
+        m_nextFactor = m_firstFactor[target];
+        if (Status moved = m_model.tensors().seek(target); !moved)
+            return moved;
+        return factorTensorsOf(tensor) > 0 ? m_adapter->tensors().seek(m_nextFactor) : Status();
+    }
+    void noteCome()
+    {
+        m_last = m_next;
+        m_hasCome[m_next] = true;
     }
 
     /// How many of the adapter's tensors belong to this one.
@@ -268,10 +281,7 @@ private:
                     return status;
             }
         }
-        Status written = writeFactors(*m_adapter, factors, rank, target);
-        if (written)
-            m_nextFactor += 2;
-        return written;
+        return writeFactors(*m_adapter, factors, rank, target);
     }
 
     /// The same values, stored wider.
@@ -293,13 +303,12 @@ private:
     GgufWriter m_model;
     std::optional<GgufWriter> m_adapter;
     std::vector<std::size_t> m_order;
-    std::size_t m_next = 0;        // in the targets
-    std::size_t m_nextFactor = 0;  // in the adapter's tensors
-    struct Last {
-        std::size_t target = 0;
-        std::size_t factor = 0;  // its first one
-    };
-    std::optional<Last> m_last;    // layer that came last
+    std::vector<std::size_t> m_targetOf;     // by tensor; SIZE_MAX: not in the file
+    std::vector<std::size_t> m_firstFactor;  // of each target, in the adapter's tensors
+    std::vector<bool> m_hasCome;             // of each target
+    std::size_t m_next = 0;                  // target that is being written
+    std::size_t m_nextFactor = 0;            // its first one in the adapter
+    std::optional<std::size_t> m_last;       // target that came last
     std::uint64_t m_layoutChecksum = 0;
     std::vector<fs::path> m_obsolete;
 };
@@ -348,6 +357,14 @@ Result<SizeEstimate> estimateGguf(const ExportRequest& request)
     if (!design)
         return passOn(std::move(design));
     return std::move(design->estimate);
+}
+
+PlanVerdict acceptsGguf(const ExportRequest& request)
+{
+    const auto planner = GgufPlanner::create(request.checkpoint, request.templateGguf);
+    if (!planner)
+        return {.parts = partsOf(request.plan), .refusals = {planner.error()}};
+    return (*planner)->verdict(request);
 }
 
 Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request)

@@ -238,6 +238,11 @@ Result<SizeEstimate> estimateResearch(const ExportRequest& request)
     return std::move(design->estimate);
 }
 
+PlanVerdict acceptsResearch(const ExportRequest& request)
+{
+    return verdictOfSafetensors(request, {}, itemOf, estimateResearch);
+}
+
 Result<std::unique_ptr<Exporter>> makeResearchExporter(ExportRequest request)
 {
     auto design = designOf(request);
