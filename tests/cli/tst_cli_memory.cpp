@@ -52,7 +52,8 @@ struct Named {
     }
 };
 
-/// A megabyte of BF16 values as weights have them: repeated it is as good as 3 GB of them for memory and time.
+/// A megabyte of BF16 values as weights have them. Each tensor begins with them and goes on with zeros that take no room on
+/// the disk: a program that reads them has the same pages in its memory.
 std::string someWeights()
 {
     std::vector<std::uint16_t> values(kMega / 2);
@@ -72,7 +73,9 @@ bool writeShard(const fs::path& path, const std::vector<Named>& tensors, const s
 {
     std::string header = "{";
     std::uint64_t at = 0;
+    std::vector<std::uint64_t> begins;
     for (const Named& tensor : tensors) {
+        begins.push_back(at);
         std::string shape;
         for (const std::uint64_t extent : tensor.shape)
             shape += (shape.empty() ? "" : ",") + std::to_string(extent);
@@ -85,9 +88,15 @@ bool writeShard(const fs::path& path, const std::vector<Named>& tensors, const s
     std::ofstream file(path, std::ios::binary);
     file.write(reinterpret_cast<const char*>(&length), sizeof length);
     file << header;
-    for (std::uint64_t done = 0; done < at; done += kMega)
-        file.write(weights.data(), static_cast<std::streamsize>(std::min(kMega, at - done)));
-    return file.good();
+    const std::uint64_t data = sizeof length + header.size();
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        file.seekp(static_cast<std::streamoff>(data + begins[i]));
+        file.write(weights.data(), static_cast<std::streamsize>(std::min(kMega, tensors[i].bytes())));
+    }
+    file.close();
+    std::error_code failed;
+    fs::resize_file(path, data + at, failed);
+    return file.good() && !failed;
 }
 
 std::vector<std::vector<Named>> shards()
@@ -176,8 +185,8 @@ void TestCliMemory::threeGigabytesAreQuantizedInFourTensorsOfMemory()
     struct statvfs disk{};
     QCOMPARE(::statvfs(folder.path().toLocal8Bit().constData(), &disk), 0);
     const double freeBytes = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
-    QVERIFY2(freeBytes > 8e9,
-             qPrintable(QString("this test needs 8 GB on %1, %2 GB are free").arg(folder.path()).arg(freeBytes / 1e9)));
+    QVERIFY2(freeBytes > 3e9,
+             qPrintable(QString("this test needs 3 GB on %1, %2 GB are free").arg(folder.path()).arg(freeBytes / 1e9)));
     QElapsedTimer timer;
     timer.start();
     const fs::path model = folder.filePath("model").toStdString();

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <utility>
 
@@ -50,6 +51,8 @@ private slots:
     void theLimitOfOneFileChangesTheFiles();
     void aModelThatChangesUnderARunEndsIt_data();
     void aModelThatChangesUnderARunEndsIt();
+    void aPlaceThatCannotBeWrittenIsRefusedBeforeAnyWork_data() { targets(); }
+    void aPlaceThatCannotBeWrittenIsRefusedBeforeAnyWork();
     void aRunKeepsTheModelItBeganWith_data() { targets(); }
     void aRunKeepsTheModelItBeganWith();
 
@@ -356,6 +359,30 @@ void TestExporterConformance::aModelThatChangesUnderARunEndsIt()
     m_model = *Checkpoint::open(m_folder);
     const auto again = run(plan(), Unfinished::Resume);
     QVERIFY2(again, again ? "" : again.error().detail.c_str());
+}
+
+/// reliability 82. /proc refuses new files even to root, as a read-only file system does.
+void TestExporterConformance::aPlaceThatCannotBeWrittenIsRefusedBeforeAnyWork()
+{
+    begin();
+    const fs::path locked = m_out / "locked";
+    fs::create_directory(locked);
+    fs::permissions(locked, fs::perms::owner_read | fs::perms::owner_exec);
+    const bool isRoot = std::ofstream(locked / "probe").good();  // whom permissions do not stop
+    for (const fs::path& folder : {fs::path("/proc"), fs::path("/proc/sys"), m_out / "absent", locked}) {
+        if (folder == locked && isRoot)
+            continue;
+        ExportRequest r = plan();
+        r.output = folder / r.output.filename();
+        int layers = 0;
+        const auto result = quantize(r, *m_exporter, *m_backend, {.onLayer = [&](const TensorResult&) { ++layers; }}, {});
+        QVERIFY(!result);
+        const Error& error = result.error();
+        QVERIFY2(error.code == ErrorCode::PermissionDenied || error.code == ErrorCode::NotFound, error.detail.c_str());
+        QVERIFY2(error.detail.find(folder.string()) != std::string::npos, error.detail.c_str());
+        QCOMPARE(layers, 0);
+    }
+    fs::permissions(locked, fs::perms::owner_all);
 }
 
 /// reliability 107: whoever opens another model meanwhile takes nothing from the run.

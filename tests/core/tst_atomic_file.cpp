@@ -237,6 +237,7 @@ private slots:
         QVERIFY(!fs::exists(m_target));
     }
 
+    /// reliability 82.
     void foldersThatCannotTakeTheFileAreRefused()
     {
         const auto absent = AtomicFile::create(m_target.parent_path() / "absent" / "x.gguf", 1, false);

@@ -64,8 +64,8 @@ private:
         clear();
         return overwrite ? writeOldFiles() : Files();
     }
-    /// Nothing that stood there is gone; each name holds what it held, or the new file whole. An index of shards alone is
-    /// set aside while they change: without it there is no model, and so no mixed one.
+    /// Nothing that stood there is gone; each name holds what it held, or the new file whole. An index of shards alone
+    /// is set aside while they change: without it there is no model, and so no mixed one.
     void expectOldOrNew(const Files& old, int call)
     {
         const Files found = finishedFiles();
@@ -73,12 +73,14 @@ private:
         for (const auto& [name, bytes] : old) {
             const auto aside = all.find(name + ".sigmascope-old");
             const bool isAside = name.ends_with(".index.json") && aside != all.end() && aside->second == bytes;
-            QVERIFY2(found.contains(name) || isAside, qPrintable(QString("%1 gone at call %2").arg(name.c_str()).arg(call)));
+            QVERIFY2(found.contains(name) || isAside,
+                     qPrintable(QString("%1 gone at call %2").arg(name.c_str()).arg(call)));
         }
         for (const auto& [name, bytes] : found) {
             const auto before = old.find(name);
             const auto after = m_undisturbed.find(name);
-            QVERIFY2((before != old.end() && bytes == before->second) || (after != m_undisturbed.end() && bytes == after->second),
+            const bool isNew = after != m_undisturbed.end() && bytes == after->second;
+            QVERIFY2(isNew || (before != old.end() && bytes == before->second),
                      qPrintable(QString("%1 wrong at call %2").arg(name.c_str()).arg(call)));
         }
     }
@@ -136,7 +138,7 @@ void TestInterrupted::aProcessThatDiesAtAnyCallIsResumedToTheSameBytes()
     QVERIFY2(deaths > 40, qPrintable(QString::number(deaths)));
 }
 
-/// reliability 88: the old file intact, no target, needed and free space told; and once there is space, the run goes on.
+/// reliability 88: the old file intact, no target, needed and free space told; once there is space, the run goes on.
 void TestInterrupted::aDiskThatFillsAtAnyWriteLeavesNoTarget()
 {
     QFETCH(QString, target);
@@ -173,6 +175,7 @@ void TestInterrupted::aDiskThatFillsAtAnyWriteLeavesNoTarget()
     QVERIFY2(failures > 30, qPrintable(QString::number(failures)));
 }
 
+/// reliability 88: at every flush and every rename too.
 void TestInterrupted::anyCallThatFailsOnceLeavesOldOrNew()
 {
     QFETCH(QString, target);

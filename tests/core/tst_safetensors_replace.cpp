@@ -13,6 +13,7 @@ class TestSafetensorsReplace : public QObject, private SafetensorsFixture {
 private slots:
     void init() { makeFolder(); }
 
+    /// reliability 86: whatever name reaches an input, links or another case of it, is that input.
     void inputsAreNeverWrittenOver_data() { eachTarget(); }
     void inputsAreNeverWrittenOver()
     {

@@ -12,9 +12,8 @@
 #include "core/export/GgufPlanner.h"
 #include "core/export/writers/GgufLora.h"
 #include "core/tensor/Decode.h"
+#include "support/Scratch.h"
 
-#include <QDir>
-#include <QFileInfo>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -163,15 +162,6 @@ inline std::vector<float> valuesOf(const Checkpoint& checkpoint, const std::stri
 /// An empty folder for the output, a model in another; both new for each test.
 class ExporterFixture {
 protected:
-    /// In memory where there is such a place: runs flush each step to the disk, and these tests count the steps.
-    static QString scratch()
-    {
-        const QString memory = QStringLiteral("/dev/shm");
-        std::error_code error;
-        const auto space = fs::space(memory.toStdString(), error);
-        const bool isUsable = !error && space.available > (std::uintmax_t{32} << 20) && QFileInfo(memory).isWritable();
-        return (isUsable ? memory : QDir::tempPath()) + QStringLiteral("/sigmascope-XXXXXX");
-    }
     void makeModel()
     {
         const fs::path root = m_dir.path().toStdString();
