@@ -180,6 +180,13 @@ std::string_view id(Role role)
     return "other";
 }
 
+std::tuple<int, int, int> depthOf(const TensorPlace& place)
+{
+    if (place.block >= 0)
+        return {1, place.block, static_cast<int>(place.role)};
+    return {place.role == Role::Embedding ? 0 : 2, 0, static_cast<int>(place.role)};
+}
+
 TensorPlace placeOf(std::string_view tensorName)
 {
     const Parsed parsed = parse(tensorName);

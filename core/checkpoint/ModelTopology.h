@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace sigmascope {
@@ -49,6 +50,9 @@ private:
     std::vector<bool> m_quantizable;
     std::size_t m_blocks = 0;
 };
+
+/// Sorts places into the order in which a token meets them: embedding, blocks, then the rest; in a block by role.
+[[nodiscard]] std::tuple<int, int, int> depthOf(const TensorPlace& place);
 
 /// Place of one name by itself.
 [[nodiscard]] TensorPlace placeOf(std::string_view tensorName);

@@ -12,14 +12,6 @@ namespace sigmascope::ui {
 
 namespace {
 
-/// Embedding, blocks, then the rest: the order in which a token meets them.
-std::tuple<int, int, int> depthOf(const TensorPlace& place)
-{
-    if (place.block >= 0)
-        return {1, place.block, static_cast<int>(place.role)};
-    return {place.role == Role::Embedding ? 0 : 2, 0, static_cast<int>(place.role)};
-}
-
 int partOf(Role role)
 {
     return role >= Role::FfnNorm ? 1 : 0;
