@@ -29,6 +29,7 @@ public:
 [[nodiscard]] std::unique_ptr<Verb> makePlan(CLI::App& root);
 [[nodiscard]] std::unique_ptr<Verb> makeQuantize(CLI::App& root);
 [[nodiscard]] std::unique_ptr<Verb> makeCompare(CLI::App& root);
+[[nodiscard]] std::unique_ptr<Verb> makeReport(CLI::App& root);
 [[nodiscard]] std::unique_ptr<Verb> makeDevices(CLI::App& root);
 [[nodiscard]] std::unique_ptr<Verb> makeMethods(CLI::App& root);
 

@@ -62,6 +62,7 @@ int runCommandLine(int argc, char** argv)
     verbs.push_back(makePlan(app));
     verbs.push_back(makeQuantize(app));
     verbs.push_back(makeCompare(app));
+    verbs.push_back(makeReport(app));
     verbs.push_back(makeDevices(app));
     verbs.push_back(makeMethods(app));
     try {

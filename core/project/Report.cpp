@@ -61,10 +61,12 @@ std::vector<const TensorResult*> quantizedOf(const RunResult& run)
 std::string head(const ReportInput& input)
 {
     const RunResult& run = input.run;
-    const double bits = run.elements == 0 ? 0 : 8.0 * static_cast<double>(run.writtenBytes) / static_cast<double>(run.elements);
-    std::string out = fmt::format("<h1>{}</h1>\n<p>{} bytes written, {:.4g} bits per weight over all files; {} of {} tensors "
-                                  "quantized.</p>\n",
-                                  markup(input.model), grouped(run.writtenBytes), bits, quantizedOf(run).size(), run.tensors.size());
+    std::string out = fmt::format("<h1>{}</h1>\n<p>", markup(input.model));
+    if (!run.outputs.empty()) {
+        const double bits = run.elements == 0 ? 0 : 8.0 * static_cast<double>(run.writtenBytes) / static_cast<double>(run.elements);
+        out += fmt::format("{} bytes written, {:.4g} bits per weight over all files; ", grouped(run.writtenBytes), bits);
+    }
+    out += fmt::format("{} of {} tensors quantized.</p>\n", quantizedOf(run).size(), run.tensors.size());
     if (input.facts.empty())
         return out;
     out += "<table>";
@@ -75,6 +77,8 @@ std::string head(const ReportInput& input)
 
 std::string filesSection(const ReportInput& input)
 {
+    if (input.run.outputs.empty())
+        return {};
     std::string out = "<h2>Files</h2>\n<table><tr><th>file</th><th>kind</th><th class=\"n\">bytes</th><th>SHA-256</th></tr>\n";
     for (std::size_t i = 0; i < input.run.outputs.size(); ++i) {
         const OutputFile& file = input.run.outputs[i];

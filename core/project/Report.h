@@ -14,7 +14,7 @@ struct ReportInput {
     std::string model;                                        ///< title
     /// "Model", "Calibration", "Device", "Program" … with their values, in the order shown.
     std::vector<std::pair<std::string, std::string>> facts{};
-    RunResult run;
+    RunResult run;                                            ///< without outputs, as of a saved session: nothing is said of files
     std::vector<std::string> sha256{};                        ///< of run.outputs, in their order; empty: not computed
     std::string recipe{};                                     ///< JSON
 };

@@ -72,6 +72,7 @@ void TestCliUsage::wrongUsageEndsWithTwo_data()
     QTest::newRow("no threads") << QStringList{"quantize", model, "--preset",   "rtn-w4",    "--to",
                                                "gguf",     "-o",  "/nowhere/x", "--threads", "0"};
     QTest::newRow("plan without output") << QStringList{"plan", model, "--preset", "rtn-w4"};
+    QTest::newRow("report without output") << QStringList{"report", "session.sgms"};
     QTest::newRow("devices take no file") << QStringList{"devices", model};
 }
 
@@ -88,9 +89,9 @@ void TestCliUsage::wrongUsageEndsWithTwo()
 void TestCliUsage::verbsNotBuiltAreAbsent()
 {
     const QByteArray help = cli({"--help"}).out;
-    for (const char* verb : {"inspect", "plan", "quantize", "compare", "devices", "methods"})
+    for (const char* verb : {"inspect", "plan", "quantize", "compare", "report", "devices", "methods"})
         QVERIFY2(help.contains(verb), verb);
-    for (const char* verb : {"calibrate", "evaluate", "verify", "report"}) {
+    for (const char* verb : {"calibrate", "evaluate", "verify"}) {
         QVERIFY2(!help.contains(verb), verb);
         QCOMPARE(cli({verb, sampleFolder()}).exitCode, 2);
     }
@@ -99,7 +100,7 @@ void TestCliUsage::verbsNotBuiltAreAbsent()
 
 void TestCliUsage::helpAndVersionAreDone()
 {
-    for (const char* verb : {"inspect", "plan", "quantize", "devices", "methods"}) {
+    for (const char* verb : {"inspect", "plan", "quantize", "compare", "report", "devices", "methods"}) {
         const CliRun run = cli({verb, "--help"});
         QCOMPARE(run.exitCode, 0);
         QVERIFY(run.err.isEmpty());
@@ -122,7 +123,7 @@ void TestCliUsage::aWidthTheTargetLacksNamesTheNearestPlan()
 {
     const CliRun run = cli({"plan", sampleFolder(), "--preset", "l2qer-w7", "-o", "/nowhere/r.json"});
     QCOMPARE(run.exitCode, 1);
-    QVERIFY2(run.err.contains("nearest: l2qer-w4 (q4_0)"), run.err.constData());
+    QVERIFY2(run.err.contains("nearest: l2qer-w8 (q8_0)"), run.err.constData());
 }
 
 void TestCliUsage::absentModelFailsNamingIt()
@@ -189,7 +190,7 @@ void TestCliUsage::methodsHaveTheirKeys()
         if (presets.last().startsWith("rtn"))
             QVERIFY(preset[u"needs"].isNull());
     }
-    for (const char* id : {"rtn-w4", "lqer-w4", "l2qer-w4"})
+    for (const char* id : {"rtn-w4", "lqer-w4", "l2qer-w4", "lqer-w7", "gguf-q4_k_m"})
         QVERIFY2(presets.contains(id), id);
     QStringList grids;
     for (const QJsonValue& grid : object[u"grids"].toArray())
