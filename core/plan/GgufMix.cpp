@@ -182,6 +182,12 @@ void readShapes(std::span<const MixTensor> tensors, const Checkpoint& checkpoint
 DType baseTypeOf(GgufMix mix)
 {
     switch (mix) {
+    case GgufMix::PlainIQ4_NL: return DType::IQ4_NL;
+    case GgufMix::PlainIQ4_XS: return DType::IQ4_XS;
+    case GgufMix::PlainMXFP4: return DType::MXFP4;
+    case GgufMix::PlainNVFP4: return DType::NVFP4;
+    case GgufMix::PlainTQ1_0: return DType::TQ1_0;
+    case GgufMix::PlainTQ2_0: return DType::TQ2_0;
     case GgufMix::PlainQ2_K:
     case GgufMix::Q2_K: return DType::Q2_K;
     case GgufMix::PlainQ3_K:
@@ -209,7 +215,7 @@ std::vector<std::optional<DType>> mixedTypes(GgufMix mix, std::span<const MixTen
     std::vector<std::size_t> order(tensors.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::ranges::sort(order, {}, [&](std::size_t i) { return std::tuple(layerOf(tensors[i].name), tensors[i].name); });
-    const bool isPlain = mix <= GgufMix::PlainQ6_K;
+    const bool isPlain = mix <= GgufMix::PlainTQ2_0;
     std::vector<std::optional<DType>> types(tensors.size());
     for (const std::size_t i : order) {
         if (isQuantized(tensors[i]))
@@ -253,10 +259,13 @@ const Grid* gridForOddRows(const Grid& grid, std::uint64_t cols)
     const auto instead = [&]() -> std::string_view {
         switch (grid.ggufType().value_or(DType::F32)) {
         case DType::Q2_K:
-        case DType::Q3_K: return "q4_0";
+        case DType::Q3_K:
+        case DType::TQ1_0:
+        case DType::TQ2_0: return "q4_0";
         case DType::Q4_K: return "q5_0";
         case DType::Q5_K: return "q5_1";
         case DType::Q6_K: return "q8_0";
+        case DType::IQ4_XS: return "iq4_nl";
         default: return {};
         }
     }();

@@ -15,6 +15,7 @@ namespace sigmascope {
 /// Which GGUF type each tensor gets: one everywhere, or llama-quantize's mixtures by their names there.
 enum class GgufMix {
     PlainQ2_K, PlainQ3_K, PlainQ4_K, PlainQ5_K, PlainQ6_K,
+    PlainIQ4_NL, PlainIQ4_XS, PlainMXFP4, PlainNVFP4, PlainTQ1_0, PlainTQ2_0,
     Q2_K, Q3_K_S, Q3_K_M, Q3_K_L, Q4_K_S, Q4_K_M, Q5_K_S, Q5_K_M, Q6_K,
 };
 
@@ -44,8 +45,9 @@ struct MixModel {
 /// The same for the tensors of a checkpoint, HF or GGUF, as grids; null for what is left as it is, or has no GGUF name.
 [[nodiscard]] std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology);
 
-/// What a row that a GGUF type's super-blocks do not divide is stored as instead (formats.md §2.5): Q4_0 for Q2_K and
-/// Q3_K, Q5_0 for Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K. Null where that does not fit either, or there is none.
+/// What a row that a GGUF type's super-blocks do not divide is stored as instead (formats.md §2.5): Q4_0 for Q2_K, Q3_K,
+/// TQ1_0 and TQ2_0, Q5_0 for Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K, IQ4_NL for IQ4_XS. Null where that does not fit either,
+/// or there is none.
 [[nodiscard]] const Grid* gridForOddRows(const Grid& grid, std::uint64_t cols);
 
 }  // namespace sigmascope

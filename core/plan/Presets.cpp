@@ -42,6 +42,12 @@ constexpr std::array kPresets{
     ggufPreset("gguf-q4_k", "GGUF Q4_K everywhere", GgufMix::PlainQ4_K, 4, kPlainSource),
     ggufPreset("gguf-q5_k", "GGUF Q5_K everywhere", GgufMix::PlainQ5_K, 5, kPlainSource),
     ggufPreset("gguf-q6_k", "GGUF Q6_K everywhere", GgufMix::PlainQ6_K, 6, kPlainSource),
+    ggufPreset("gguf-iq4_nl", "GGUF IQ4_NL everywhere", GgufMix::PlainIQ4_NL, 4, kPlainSource),
+    ggufPreset("gguf-iq4_xs", "GGUF IQ4_XS everywhere", GgufMix::PlainIQ4_XS, 4, kPlainSource),
+    ggufPreset("gguf-mxfp4", "GGUF MXFP4 everywhere", GgufMix::PlainMXFP4, 4, kPlainSource),
+    ggufPreset("gguf-nvfp4", "GGUF NVFP4 everywhere", GgufMix::PlainNVFP4, 4, kPlainSource),
+    ggufPreset("gguf-tq1_0", "GGUF TQ1_0 everywhere", GgufMix::PlainTQ1_0, 2, kPlainSource),
+    ggufPreset("gguf-tq2_0", "GGUF TQ2_0 everywhere", GgufMix::PlainTQ2_0, 2, kPlainSource),
     Preset{"rtn-w2", "RTN, 2 bit", kRtnSource, "", 2, 0, MetricKind::Plain},
     Preset{"rtn-w3", "RTN, 3 bit", kRtnSource, "", 3, 0, MetricKind::Plain},
     Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
@@ -65,7 +71,7 @@ constexpr std::array kPresets{
     Preset{"lqer-w7", "LQER, 7 bit", kLqerSource, "", 7, kLqerRank, MetricKind::Plain},
     Preset{"l2qer-w7", "L²QER, 7 bit", kLqerSource, "calibration", 7, kLqerRank, MetricKind::DiagonalRms},
 };
-constexpr std::size_t kMixPresets = 13;  ///< the first ones: GGUF only
+constexpr std::size_t kMixPresets = 19;  ///< the first ones: GGUF only
 constexpr std::size_t kBeyondGguf = 3;   ///< the last ones
 
 struct Method {

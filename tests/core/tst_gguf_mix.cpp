@@ -134,6 +134,21 @@ private slots:
         QCOMPARE(over(chosen(GgufMix::Q3_K_L, fused, {.layers = 2}), "attn_qkv", 2), std::string("5 5"));
     }
 
+    void plainChoicesGiveEveryMatrixOneType()
+    {
+        const std::pair<GgufMix, DType> all[] = {{GgufMix::PlainIQ4_NL, DType::IQ4_NL}, {GgufMix::PlainIQ4_XS, DType::IQ4_XS},
+                                                 {GgufMix::PlainMXFP4, DType::MXFP4},   {GgufMix::PlainNVFP4, DType::NVFP4},
+                                                 {GgufMix::PlainTQ1_0, DType::TQ1_0},   {GgufMix::PlainTQ2_0, DType::TQ2_0},
+                                                 {GgufMix::PlainQ6_K, DType::Q6_K}};
+        for (const auto& [mix, type] : all) {
+            QCOMPARE(baseTypeOf(mix), type);
+            for (const auto& [tensor, name] : chosen(mix, llama(8), {.layers = 8})) {
+                const bool isKept = tensor.find("norm") != std::string::npos || tensor.ends_with(".bias");
+                QCOMPARE(name, isKept ? std::string("kept") : std::string(info(type).name));
+            }
+        }
+    }
+
     void oddRowsFallBackAsInLlamaQuantize_data()
     {
         QTest::addColumn<QString>("grid");
@@ -143,6 +158,9 @@ private slots:
         QTest::newRow("Q4_K") << "q4_k" << "q5_0";
         QTest::newRow("Q5_K") << "q5_k" << "q5_1";
         QTest::newRow("Q6_K") << "q6_k" << "q8_0";
+        QTest::newRow("IQ4_XS") << "iq4_xs" << "iq4_nl";
+        QTest::newRow("TQ1_0") << "tq1_0" << "q4_0";
+        QTest::newRow("TQ2_0") << "tq2_0" << "q4_0";
     }
 
     void oddRowsFallBackAsInLlamaQuantize()
