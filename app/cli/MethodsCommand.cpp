@@ -10,6 +10,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace sigmascope::cli
 {
 
@@ -57,13 +60,26 @@ public:
     [[nodiscard]] Result<std::string> run(const std::stop_token&) override { return m_json ? json() : tables(); }
 
 private:
+    /// Those that GGUF carries, then those that only other targets do.
+    static std::vector<const Preset*> everyPreset()
+    {
+        std::vector<const Preset*> every;
+        for (const std::string_view target : {"gguf", "research"}) {
+            for (const Preset& preset : presets(target)) {
+                if (std::ranges::find(every, &preset) == every.end())
+                    every.push_back(&preset);
+            }
+        }
+        return every;
+    }
+
     static std::string json()
     {
         Json object;
         object["presets"] = Json::array();
-        for (const Preset& preset : presets("research")) {  // which carries all
-            Json row = describedRow(preset);
-            row["needs"] = orNull(preset.needs);
+        for (const Preset* preset : everyPreset()) {
+            Json row = describedRow(*preset);
+            row["needs"] = orNull(preset->needs);
             object["presets"].push_back(std::move(row));
         }
         object["grids"] = Json::array();
@@ -85,9 +101,9 @@ private:
     {
         Table presetTable(
             {{"preset", Align::Left}, {"title", Align::Left}, {"needs", Align::Left}, {"source", Align::Left}});
-        for (const Preset& preset : presets("research"))
-            presetTable.add({std::string(preset.id), std::string(preset.title),
-                             preset.needs.empty() ? "–" : std::string(preset.needs), std::string(preset.source)});
+        for (const Preset* preset : everyPreset())
+            presetTable.add({std::string(preset->id), std::string(preset->title),
+                             preset->needs.empty() ? "–" : std::string(preset->needs), std::string(preset->source)});
         Table gridTable(
             {{"grid", Align::Left}, {"bits", Align::Left}, {"title", Align::Left}, {"source", Align::Left}});
         for (const GridFamily& family : gridFamilies())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Super-block grids apart from llama.cpp (tests/interop compares bytes): scales, instruction sets, and what happens where
-// importances are of no use.
+// Super-block grids apart from llama.cpp (tests/interop compares bytes): scales, instruction sets, and what happens
+// where importances are of no use.
 #include "core/base/Random.h"
 #include "core/compute/ops/RowBlockEncode.h"
 #include "core/compute/ops/SuperBlockEncode.h"
@@ -126,14 +126,16 @@ private slots:
         double whole = 0;
         for (std::size_t i = 0; i < values.size(); ++i) {
             const auto& [scale, offset] = scales[i / grid.groupSize()];
-            QVERIFY(std::ranges::any_of(levels, [&](double level) { return static_cast<float>(level) * scale + offset == values[i]; }));
+            QVERIFY(std::ranges::any_of(
+                levels, [&](double level) { return static_cast<float>(level) * scale + offset == values[i]; }));
             lost += std::pow(static_cast<double>(weights[i]) - values[i], 2);
             whole += std::pow(static_cast<double>(weights[i]), 2);
         }
         // Root mean squares of formats.md §8 on Gaussians, 5 % of leeway for the sample.
         const std::array published{0.290, 0.154, 0.066, 0.0345, 0.0176};
         const double expected = published[static_cast<std::size_t>(grid.bits() - 2)];
-        QVERIFY2(std::abs(std::sqrt(lost / whole) / expected - 1) < 0.05, qPrintable(QString::number(std::sqrt(lost / whole))));
+        QVERIFY2(std::abs(std::sqrt(lost / whole) / expected - 1) < 0.05,
+                 qPrintable(QString::number(std::sqrt(lost / whole))));
     }
 
     void importancesLowerWhatIsLostUnderThem_data() { addTypes(); }
@@ -145,7 +147,8 @@ private slots:
         const auto plain = coded(static_cast<DType>(type), weights, {});
         const auto weighed = coded(static_cast<DType>(type), weights, importances());
         QVERIFY(weighed.note.empty());
-        QVERIFY(weightedLoss(grid, weights, weighed.bytes, importances()) < 0.95 * weightedLoss(grid, weights, plain.bytes, importances()));
+        QVERIFY(weightedLoss(grid, weights, weighed.bytes, importances())
+                < 0.95 * weightedLoss(grid, weights, plain.bytes, importances()));
     }
 
     void columnsWithoutCalibrationAreCodedAsEquallyImportant_data() { addTypes(); }
@@ -208,7 +211,8 @@ private slots:
         weights[kCols + 300] = 3e38F;
         QCOMPARE(refused(DType::Q4_K, 2, kCols), ErrorCode::ScaleOutOfRange);
         const auto overflow = encodeSuperBlocks(DType::Q4_K, weights, 2, kCols, {}, out, {});
-        QVERIFY2(overflow.error().detail.find("row 1, columns 256 to 511") != std::string::npos, overflow.error().detail.c_str());
+        QVERIFY2(overflow.error().detail.find("row 1, columns 256 to 511") != std::string::npos,
+                 overflow.error().detail.c_str());
         weights[kCols + 2] = std::numeric_limits<float>::quiet_NaN();
         QCOMPARE(refused(DType::Q4_K, 2, kCols), ErrorCode::NonFinite);
         std::stop_source stop;
@@ -227,7 +231,8 @@ private slots:
             auto weighed = plain;
             auto note = encodeRowBlocks(type, weights, kRows, kCols, importances(), weighed, {});
             QVERIFY(note && note->empty());
-            QVERIFY(weightedLoss(grid, weights, weighed, importances()) < 0.95 * weightedLoss(grid, weights, plain, importances()));
+            QVERIFY(weightedLoss(grid, weights, weighed, importances())
+                    < 0.95 * weightedLoss(grid, weights, plain, importances()));
             auto given = importances();
             std::fill(given.begin() + 32, given.begin() + 64, 0.0F);
             auto meant = given;
@@ -237,8 +242,11 @@ private slots:
             QVERIFY2(note && note->find("1 of 24 runs of 32 columns") != std::string::npos, note ? note->c_str() : "");
             QVERIFY(plain == weighed);
             const std::vector<float> large(kCols, 3e38F);
-            QCOMPARE(encodeRowBlocks(type, large, 1, kCols, importances(), std::span(plain).first(grid.rowBytes(kCols)), {}).error().code,
-                     ErrorCode::ScaleOutOfRange);
+            QCOMPARE(
+                encodeRowBlocks(type, large, 1, kCols, importances(), std::span(plain).first(grid.rowBytes(kCols)), {})
+                    .error()
+                    .code,
+                ErrorCode::ScaleOutOfRange);
         }
         QVERIFY(gridOfType(DType::Q8_0).importanceSearch() == nullptr);
     }
@@ -254,7 +262,8 @@ private slots:
         Metric metric{.kind = MetricKind::DiagonalRms, .scale = std::vector<float>(kCols, 1.0F)};
         metric.meanSquares = first;
         metric.meanSquares.insert(metric.meanSquares.end(), second.begin(), second.end());
-        const auto solution = findSolver("imatrix")->solve({.weights = weights, .rows = 2, .cols = kCols, .grid = &grid, .metric = &metric}, {});
+        const auto solution = findSolver("imatrix")->solve(
+            {.weights = weights, .rows = 2, .cols = kCols, .grid = &grid, .metric = &metric}, {});
         QVERIFY2(solution, solution ? "" : solution.error().detail.c_str());
         auto expected = coded(DType::Q3_K, {weights.begin(), weights.begin() + kCols}, first).bytes;
         const auto rest = coded(DType::Q3_K, {weights.begin() + kCols, weights.end()}, second).bytes;

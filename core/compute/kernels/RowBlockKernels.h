@@ -11,8 +11,7 @@ namespace {
 constexpr size_t kRowBlock = 32;
 
 /// Codes of a block, low nibbles first, fifth bits before them where there are any.
-template <bool fifthBit>
-void packRowBlock(const uint8_t* code, uint8_t* to)
+template <bool fifthBit> void packRowBlock(const uint8_t* code, uint8_t* to)
 {
     uint32_t fifth = 0;
     for (size_t e = 0; e < kRowBlock; ++e)
@@ -75,18 +74,22 @@ unsigned encodeRowByImportance(const float* in, size_t blocks, const float* impo
         float scale[kTeam];
         float minimum[kTeam];
         if constexpr (hasMinimum) {
-            const Affine fit = fitAffine<kRowBlock, false, true>(team.x, team.w, {static_cast<float>(kTop), -0.9F, 0.05F, 36});
+            const Affine fit
+                = fitAffine<kRowBlock, false, true>(team.x, team.w, {static_cast<float>(kTop), -0.9F, 0.05F, 36});
             Wide codes[kRowBlock];
             affineCodesOf<kRowBlock, true>(team.x, fit, static_cast<float>(kTop), codes);
             for (size_t e = 0; e < kRowBlock; ++e)
-                storeCodes(team.transposed + e * kTeam, {__builtin_convertvector(codes[e].a, Ints), __builtin_convertvector(codes[e].b, Ints)});
+                storeCodes(team.transposed + e * kTeam,
+                           {__builtin_convertvector(codes[e].a, Ints), __builtin_convertvector(codes[e].b, Ints)});
             storeWide(scale, fit.scale);
             storeWide(minimum, -fit.minimum);
         } else {
             const Symmetric fit = fitSymmetric<kRowBlock, kHalf>(team.x, team.w);
             for (size_t e = 0; e < kRowBlock; ++e) {
-                const WideInts found = bounded(nearestInt(fit.inverse * loadWide(team.x + e * kTeam)), -kHalf, kHalf - 1);
-                storeCodes(team.transposed + e * kTeam, chosen(fit.empty, WideInts{}, WideInts{found.a + kHalf, found.b + kHalf}));
+                const WideInts found
+                    = bounded(nearestInt(fit.inverse * loadWide(team.x + e * kTeam)), -kHalf, kHalf - 1);
+                storeCodes(team.transposed + e * kTeam,
+                           chosen(fit.empty, WideInts{}, WideInts{found.a + kHalf, found.b + kHalf}));
             }
             storeWide(scale, fit.scale);
         }

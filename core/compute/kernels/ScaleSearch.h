@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-// How ggml chooses scales (make_qx, make_q3, make_qkx and make_qp of ggml-quants.c, whose results these are): every lane
-// searches for one run of weights, element by element in the order of the scalar code, so that each lane's roundings
-// are the scalar code's. Runs lie transposed: element e of all lanes at e * kTeam.
+// How ggml chooses scales (make_qx, make_q3, make_qkx and make_qp of ggml-quants.c, whose results these are): every
+// lane searches for one run of weights, element by element in the order of the scalar code, so that each lane's
+// roundings are the scalar code's. Runs lie transposed: element e of all lanes at e * kTeam.
 
 #include "core/compute/kernels/WideVectors.h"
 
@@ -25,7 +25,7 @@ inline Wide nearestWithin(Wide x, Wide low, Wide high)
 /// scale * (code - half), code = inverse * x rounded.
 struct Symmetric {
     Wide scale;
-    Wide inverse;    ///< that the codes were found with; 0 where empty
+    Wide inverse;  ///< that the codes were found with; 0 where empty
     WideInts empty;  ///< nothing but zeros: scale 0
 };
 
@@ -34,8 +34,7 @@ struct Extreme {
 };
 
 /// The value of largest magnitude; of a tie the one that comes first.
-template <size_t n>
-Extreme extremeOf(const float* x)
+template <size_t n> Extreme extremeOf(const float* x)
 {
     Wide value = wide(0);
     Wide size = wide(0);
@@ -49,8 +48,7 @@ Extreme extremeOf(const float* x)
 }
 
 /// Codes of -half…half-1 at 19 scales around the one that the extreme asks for; the best of them by least squares.
-template <size_t n, int half>
-Symmetric fitSymmetric(const float* x, const float* w)
+template <size_t n, int half> Symmetric fitSymmetric(const float* x, const float* w)
 {
     const auto [extreme, size] = extremeOf<n>(x);
     const WideInts empty = size < wide(kNothing);
@@ -98,8 +96,7 @@ Symmetric fitSymmetric(const float* x, const float* w)
 
 /// Q3_K without importances: codes -half…half-1 changed one by one, at most five times over, as long as the fit gains.
 /// @param codes  [n x kTeam], half added; 0 where a run is empty
-template <size_t n, int half>
-Wide fitByDescent(const float* x, uint8_t* codes)
+template <size_t n, int half> Wide fitByDescent(const float* x, uint8_t* codes)
 {
     const auto [extreme, size] = extremeOf<n>(x);
     const WideInts empty = size < wide(kNothing);
@@ -127,7 +124,7 @@ Wide fitByDescent(const float* x, uint8_t* codes)
             const Wide lxNext = lxRest + product * next;
             const Wide l2Next = l2Rest + weight * next * next;
             const WideInts take = (lxRest > wide(0)) & (next != code[e]) & (l2Next > wide(0))
-                                  & (lxNext * lxNext * l2 > lx * lx * l2Next);
+                & (lxNext * lxNext * l2 > lx * lx * l2Next);
             code[e] = chosen(take, next, code[e]);
             lx = chosen(take, lxNext, lx);
             l2 = chosen(take, l2Next, l2);
@@ -158,8 +155,7 @@ struct Affine {
 };
 
 /// Codes 0…top of one scale and minimum, into `codes`, where `isSafe` says that rounding needs no care.
-template <size_t n>
-void affineCodes(const float* x, Wide inverse, Wide from, float top, bool isSafe, Wide* codes)
+template <size_t n> void affineCodes(const float* x, Wide inverse, Wide from, float top, bool isSafe, Wide* codes)
 {
     for (size_t e = 0; e < n; ++e) {
         const Wide place = inverse * (loadWide(x + e * kTeam) - from);
@@ -250,16 +246,14 @@ Affine fitAffine(const float* x, const float* w, const AffineSearch& how)
 }
 
 /// The codes that fitAffine() found, once more.
-template <size_t n, bool guarded>
-void affineCodesOf(const float* x, const Affine& fit, float top, Wide* codes)
+template <size_t n, bool guarded> void affineCodesOf(const float* x, const Affine& fit, float top, Wide* codes)
 {
     affineCodes<n>(x, fit.inverse, fit.from, top, guarded, codes);
 }
 
 /// Scales and minima of n runs to codes 0…top under weights: nine scales, then single codes as long as the fit gains.
 /// @param x, w  of run j at [j]   @param codes  eight bits are kept, as in ggml
-template <size_t n>
-Wide fitNonNegative(const Wide* x, const Wide* w, int32_t top, WideInts* codes)
+template <size_t n> Wide fitNonNegative(const Wide* x, const Wide* w, int32_t top, WideInts* codes)
 {
     const auto nearest = [top](Wide value) {
         const WideInts code = nearestInt(value);
@@ -275,7 +269,8 @@ Wide fitNonNegative(const Wide* x, const Wide* w, int32_t top, WideInts* codes)
     Wide loss = wide(0);
     for (int trial = 0; trial < 9; ++trial) {
         const int place = trial == 0 ? 0 : trial <= 4 ? trial - 5 : trial - 4;
-        const Wide tried = trial == 0 ? inverse : wide(0.1F * static_cast<float>(place) + static_cast<float>(top)) / largest;
+        const Wide tried
+            = trial == 0 ? inverse : wide(0.1F * static_cast<float>(place) + static_cast<float>(top)) / largest;
         const Wide scale = wide(1) / tried;
         Wide sum = wide(0);
         for (size_t j = 0; j < n; ++j) {
@@ -305,7 +300,7 @@ Wide fitNonNegative(const Wide* x, const Wide* w, int32_t top, WideInts* codes)
             const Wide lxNext = lxRest + w[j] * x[j] * toFloats(next);
             const Wide l2Next = l2Rest + w[j] * toFloats(next) * toFloats(next);
             const WideInts take = (lxRest > wide(0)) & (l2Rest > wide(0)) & (next != codes[j])
-                                  & (lxNext * lxNext * l2 > lx * lx * l2Next);
+                & (lxNext * lxNext * l2 > lx * lx * l2Next);
             codes[j] = chosen(take, bytes(next), codes[j]);
             lx = chosen(take, lxNext, lx);
             l2 = chosen(take, l2Next, l2);

@@ -13,7 +13,7 @@ struct SuperBlocks {
     const float* in;
     size_t count;
     const float* importance;  ///< one weight >= 0 for each value of a row; null: none
-    size_t first;             ///< place of the first super-block in its row
+    size_t first;  ///< place of the first super-block in its row
     size_t perRow;
 };
 

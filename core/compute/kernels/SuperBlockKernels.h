@@ -2,8 +2,8 @@
 #pragma once
 
 // Q2_K to Q6_K: super-blocks of 256 weights whose 8 or 16 runs have scales (and minima) coded in 4 to 8 bits. As many
-// super-blocks as a vector has lanes are coded at once: first every run's own search, a lane a run; then the codes of the
-// scales, a lane a super-block; then the codes of the weights, with the scales as they are stored.
+// super-blocks as a vector has lanes are coded at once: first every run's own search, a lane a run; then the codes of
+// the scales, a lane a super-block; then the codes of the weights, with the scales as they are stored.
 
 #include "core/compute/kernels/HalfBits.h"
 #include "core/compute/kernels/KernelTable.h"
@@ -17,17 +17,16 @@ constexpr size_t kSuper = 256;
 constexpr size_t kBatch = kFloats;  ///< super-blocks coded at once
 
 /// What the stages hand on. Runs are numbered through the batch, 256 / length of them a super-block.
-template <size_t length>
-struct Batch {
+template <size_t length> struct Batch {
     static constexpr size_t kRuns = kSuper / length;
     static constexpr size_t kTeams = kBatch * kRuns / kTeam;
 
-    float x[kBatch * kSuper];       ///< [team][element][lane]
-    float w[length * kTeam];        ///< [element][lane] of the team at work
-    float energy[kBatch];           ///< sum of squares of a super-block
-    float scale[kBatch * kRuns];    ///< [run]; after coding, as stored
+    float x[kBatch * kSuper];  ///< [team][element][lane]
+    float w[length * kTeam];  ///< [element][lane] of the team at work
+    float energy[kBatch];  ///< sum of squares of a super-block
+    float scale[kBatch * kRuns];  ///< [run]; after coding, as stored
     float minimum[kBatch * kRuns];
-    float total[kBatch * kRuns];    ///< sum of the weights of a run
+    float total[kBatch * kRuns];  ///< sum of the weights of a run
     float inverse[kBatch * kRuns];  ///< how the search's codes were found
     float from[kBatch * kRuns];
     uint8_t kept[kBatch * kSuper];  ///< [team][element][lane]: those codes themselves, where they cannot be found again
@@ -39,8 +38,7 @@ struct Batch {
 };
 
 /// Rows of `length` values become columns.
-template <size_t length>
-void transpose(const float* const* rows, float* out)
+template <size_t length> void transpose(const float* const* rows, float* out)
 {
     for (size_t lane = 0; lane < kTeam; ++lane) {
         const float* row = rows[lane];
@@ -49,8 +47,7 @@ void transpose(const float* const* rows, float* out)
     }
 }
 
-template <size_t length>
-void loadRuns(Batch<length>& batch, const float* in)
+template <size_t length> void loadRuns(Batch<length>& batch, const float* in)
 {
     const float* rows[kTeam];
     for (size_t t = 0; t < Batch<length>::kTeams; ++t) {
@@ -61,8 +58,7 @@ void loadRuns(Batch<length>& batch, const float* in)
 }
 
 /// Sums of squares in the order of the elements; the chains of four super-blocks run side by side.
-template <size_t length>
-void findEnergies(Batch<length>& batch, const float* in)
+template <size_t length> void findEnergies(Batch<length>& batch, const float* in)
 {
     for (size_t s = 0; s < kBatch; s += 4) {
         const float* x = in + s * kSuper;
@@ -78,7 +74,8 @@ void findEnergies(Batch<length>& batch, const float* in)
 
 /// Importances of the runs of a team, times what `weigh` makes of a weight and its super-block's variance.
 template <size_t length, class Weigh>
-void weighByImportance(Batch<length>& batch, const SuperBlocks& blocks, size_t t, float variancePerEnergy, const Weigh& weigh)
+void weighByImportance(Batch<length>& batch, const SuperBlocks& blocks, size_t t, float variancePerEnergy,
+                       const Weigh& weigh)
 {
     constexpr size_t kRuns = Batch<length>::kRuns;
     const float* rows[kTeam];
@@ -109,8 +106,7 @@ inline Wide byRootOfSquares(Wide importance, Wide value, Wide variance)
 }
 
 /// Bytes [element][lane] of every team become [run][element].
-template <size_t length>
-void untranspose(const uint8_t* in, uint8_t* out)
+template <size_t length> void untranspose(const uint8_t* in, uint8_t* out)
 {
     for (size_t t = 0; t < Batch<length>::kTeams; ++t) {
         for (size_t lane = 0; lane < kTeam; ++lane) {
@@ -127,8 +123,7 @@ inline void storeCodes(uint8_t* to, WideInts codes)
 }
 
 /// Codes 0…top of (x + minimum) / scale; runs whose stored scale is 0 keep those of the search.
-template <size_t length, bool guarded>
-void codeAffine(Batch<length>& batch, int32_t top)
+template <size_t length, bool guarded> void codeAffine(Batch<length>& batch, int32_t top)
 {
     uint8_t transposed[kBatch * kSuper];
     for (size_t t = 0; t < Batch<length>::kTeams; ++t) {
@@ -146,8 +141,10 @@ void codeAffine(Batch<length>& batch, int32_t top)
         for (size_t e = 0; e < length; ++e) {
             WideInts codes = bounded(nearestInt((loadWide(x + e * kTeam) + minimum) / scale), 0, top);
             if (someLost)
-                codes = chosen(isLost, WideInts{__builtin_convertvector(searched[e].a, Ints),
-                                                __builtin_convertvector(searched[e].b, Ints)}, codes);
+                codes = chosen(isLost,
+                               WideInts{__builtin_convertvector(searched[e].a, Ints),
+                                        __builtin_convertvector(searched[e].b, Ints)},
+                               codes);
             storeCodes(to + e * kTeam, codes);
         }
     }
@@ -156,8 +153,7 @@ void codeAffine(Batch<length>& batch, int32_t top)
 
 /// Codes of x / scale plus `half`; runs whose stored scale is 0 keep those of the search: from `kept`, or found again,
 /// where an inverse of 0 says that the run is empty and has the codes 0.
-template <size_t length, bool fromKept>
-void codeSymmetric(Batch<length>& batch, int32_t half)
+template <size_t length, bool fromKept> void codeSymmetric(Batch<length>& batch, int32_t half)
 {
     uint8_t transposed[kBatch * kSuper];
     for (size_t t = 0; t < Batch<length>::kTeams; ++t) {
@@ -178,8 +174,10 @@ void codeSymmetric(Batch<length>& batch, int32_t half)
                 codes = chosen(isLost, chosen(isEmpty, WideInts{}, shifted), codes);
             } else if (someLost) {
                 const uint8_t* kept = batch.kept + (t * length + e) * kTeam;
-                codes = chosen(isLost, WideInts{__builtin_convertvector(load<Int8s>(kept), Ints),
-                                                __builtin_convertvector(load<Int8s>(kept + kFloats), Ints)}, codes);
+                codes = chosen(isLost,
+                               WideInts{__builtin_convertvector(load<Int8s>(kept), Ints),
+                                        __builtin_convertvector(load<Int8s>(kept + kFloats), Ints)},
+                               codes);
             }
             storeCodes(to + e * kTeam, codes);
         }
@@ -188,8 +186,7 @@ void codeSymmetric(Batch<length>& batch, int32_t half)
 }
 
 /// The runs of a super-block become lanes' values: value j of super-block s from [s][j] to [j][s].
-template <size_t runs>
-void gather(const float* in, Floats* out)
+template <size_t runs> void gather(const float* in, Floats* out)
 {
     float column[kBatch];
     for (size_t j = 0; j < runs; ++j) {
@@ -200,8 +197,7 @@ void gather(const float* in, Floats* out)
 }
 
 /// Codes of scales and minima under the weights of their runs; their common scales into d and m.
-template <size_t length>
-void codeScalesByWeight(Batch<length>& batch, int32_t top, float* d, float* m)
+template <size_t length> void codeScalesByWeight(Batch<length>& batch, int32_t top, float* d, float* m)
 {
     constexpr size_t kRuns = Batch<length>::kRuns;
     Floats scales[kRuns];
@@ -279,8 +275,7 @@ inline bool hasNonFinite(const float* in, size_t n)
 }
 
 /// Runs a type's stages over all super-blocks, the last batch filled up with zeros.
-template <class Type>
-unsigned encodeSuperBlocks(const SuperBlocks& blocks, uint8_t* out)
+template <class Type> unsigned encodeSuperBlocks(const SuperBlocks& blocks, uint8_t* out)
 {
     unsigned trouble = 0;
     Batch<Type::kLength> batch;
@@ -304,8 +299,7 @@ unsigned encodeSuperBlocks(const SuperBlocks& blocks, uint8_t* out)
 }
 
 /// d and dmin as stored, into what every run is decoded with.
-template <size_t length>
-void restoreScales(Batch<length>& batch, size_t s, float d, float m, unsigned scaleMask)
+template <size_t length> void restoreScales(Batch<length>& batch, size_t s, float d, float m, unsigned scaleMask)
 {
     constexpr size_t kRuns = Batch<length>::kRuns;
     for (size_t j = s * kRuns; j < (s + 1) * kRuns; ++j) {
@@ -320,8 +314,8 @@ inline void packTwoBits(const uint8_t* code, uint8_t* to)
     for (size_t half = 0; half < 2; ++half) {
         const uint8_t* from = code + 128 * half;
         for (size_t l = 0; l < 32; ++l)
-            to[32 * half + l] = static_cast<uint8_t>((from[l] & 3U) | (from[l + 32] & 3U) << 2 | (from[l + 64] & 3U) << 4
-                                                     | (from[l + 96] & 3U) << 6);
+            to[32 * half + l] = static_cast<uint8_t>((from[l] & 3U) | (from[l + 32] & 3U) << 2
+                                                     | (from[l + 64] & 3U) << 4 | (from[l + 96] & 3U) << 6);
     }
 }
 
@@ -402,7 +396,8 @@ inline void packNibbles(const uint8_t* code, uint8_t* to)
 {
     for (size_t pair = 0; pair < 4; ++pair) {
         for (size_t l = 0; l < 32; ++l)
-            to[32 * pair + l] = static_cast<uint8_t>((code[64 * pair + l] & 15U) | (code[64 * pair + l + 32] & 15U) << 4);
+            to[32 * pair + l]
+                = static_cast<uint8_t>((code[64 * pair + l] & 15U) | (code[64 * pair + l + 32] & 15U) << 4);
     }
 }
 
@@ -418,8 +413,7 @@ inline void packFifthBits(const uint8_t* code, uint8_t* to)
 }
 
 /// Q4_K and Q5_K.
-template <bool fifthBit>
-struct SixBitScales {
+template <bool fifthBit> struct SixBitScales {
     static constexpr size_t kLength = 32;
     static constexpr size_t kBytes = fifthBit ? 176 : 144;
     static constexpr int32_t kTop = fifthBit ? 31 : 15;

@@ -9,8 +9,7 @@ namespace sigmascope::kernels {
 namespace {
 
 /// The symmetric search for the runs of a team, by the weights in batch.w.
-template <int half>
-void fitTeam(Batch<16>& batch, size_t t)
+template <int half> void fitTeam(Batch<16>& batch, size_t t)
 {
     const Symmetric fit = fitSymmetric<16, half>(batch.team(t), batch.w);
     storeWide(batch.scale + t * kTeam, fit.scale);

@@ -40,20 +40,62 @@ inline void storeWide(float* to, Wide value)
     store(to + kFloats, value.b);
 }
 
-inline Wide operator+(Wide x, Wide y) { return {x.a + y.a, x.b + y.b}; }
-inline Wide operator-(Wide x, Wide y) { return {x.a - y.a, x.b - y.b}; }
-inline Wide operator*(Wide x, Wide y) { return {x.a * y.a, x.b * y.b}; }
-inline Wide operator/(Wide x, Wide y) { return {x.a / y.a, x.b / y.b}; }
-inline Wide operator-(Wide x) { return {-x.a, -x.b}; }
-inline WideInts operator<(Wide x, Wide y) { return {x.a < y.a, x.b < y.b}; }
-inline WideInts operator>(Wide x, Wide y) { return {x.a > y.a, x.b > y.b}; }
-inline WideInts operator==(Wide x, Wide y) { return {x.a == y.a, x.b == y.b}; }
-inline WideInts operator!=(Wide x, Wide y) { return {x.a != y.a, x.b != y.b}; }
-inline WideInts operator<=(Wide x, Wide y) { return {x.a <= y.a, x.b <= y.b}; }
-inline WideInts operator!=(WideInts x, WideInts y) { return {x.a != y.a, x.b != y.b}; }
-inline WideInts operator&(WideInts x, WideInts y) { return {x.a & y.a, x.b & y.b}; }
-inline WideInts operator|(WideInts x, WideInts y) { return {x.a | y.a, x.b | y.b}; }
-inline WideInts operator~(WideInts x) { return {~x.a, ~x.b}; }
+inline Wide operator+(Wide x, Wide y)
+{
+    return {x.a + y.a, x.b + y.b};
+}
+inline Wide operator-(Wide x, Wide y)
+{
+    return {x.a - y.a, x.b - y.b};
+}
+inline Wide operator*(Wide x, Wide y)
+{
+    return {x.a * y.a, x.b * y.b};
+}
+inline Wide operator/(Wide x, Wide y)
+{
+    return {x.a / y.a, x.b / y.b};
+}
+inline Wide operator-(Wide x)
+{
+    return {-x.a, -x.b};
+}
+inline WideInts operator<(Wide x, Wide y)
+{
+    return {x.a < y.a, x.b < y.b};
+}
+inline WideInts operator>(Wide x, Wide y)
+{
+    return {x.a > y.a, x.b > y.b};
+}
+inline WideInts operator==(Wide x, Wide y)
+{
+    return {x.a == y.a, x.b == y.b};
+}
+inline WideInts operator!=(Wide x, Wide y)
+{
+    return {x.a != y.a, x.b != y.b};
+}
+inline WideInts operator<=(Wide x, Wide y)
+{
+    return {x.a <= y.a, x.b <= y.b};
+}
+inline WideInts operator!=(WideInts x, WideInts y)
+{
+    return {x.a != y.a, x.b != y.b};
+}
+inline WideInts operator&(WideInts x, WideInts y)
+{
+    return {x.a & y.a, x.b & y.b};
+}
+inline WideInts operator|(WideInts x, WideInts y)
+{
+    return {x.a | y.a, x.b | y.b};
+}
+inline WideInts operator~(WideInts x)
+{
+    return {~x.a, ~x.b};
+}
 
 inline Wide chosen(WideInts where, Wide yes, Wide no)
 {
@@ -73,7 +115,8 @@ constexpr __mmask16 kAll = 0xFFFF;
 inline Floats least(Floats x, Floats y)
 {
 #if defined(__AVX512F__) && SIGMASCOPE_VECTOR_BYTES == 64
-    return reinterpret_cast<Floats>(_mm512_maskz_min_ps(kAll, reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(y)));
+    return reinterpret_cast<Floats>(
+        _mm512_maskz_min_ps(kAll, reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(y)));
 #else
     return x < y ? x : y;
 #endif
@@ -82,13 +125,20 @@ inline Floats least(Floats x, Floats y)
 inline Floats most(Floats x, Floats y)
 {
 #if defined(__AVX512F__) && SIGMASCOPE_VECTOR_BYTES == 64
-    return reinterpret_cast<Floats>(_mm512_maskz_max_ps(kAll, reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(y)));
+    return reinterpret_cast<Floats>(
+        _mm512_maskz_max_ps(kAll, reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(y)));
 #else
     return x > y ? x : y;
 #endif
 }
-inline Wide least(Wide x, Wide y) { return {least(x.a, y.a), least(x.b, y.b)}; }
-inline Wide most(Wide x, Wide y) { return {most(x.a, y.a), most(x.b, y.b)}; }
+inline Wide least(Wide x, Wide y)
+{
+    return {least(x.a, y.a), least(x.b, y.b)};
+}
+inline Wide most(Wide x, Wide y)
+{
+    return {most(x.a, y.a), most(x.b, y.b)};
+}
 
 inline Wide magnitude(Wide x)
 {
@@ -111,7 +161,10 @@ inline Floats squareRoot(Floats x)
     return root;
 #endif
 }
-inline Wide squareRoot(Wide x) { return {squareRoot(x.a), squareRoot(x.b)}; }
+inline Wide squareRoot(Wide x)
+{
+    return {squareRoot(x.a), squareRoot(x.b)};
+}
 
 inline bool any(Ints where)
 {
@@ -128,7 +181,10 @@ inline bool any(Ints where)
     return bits != 0;
 #endif
 }
-inline bool any(WideInts where) { return any(where.a | where.b); }
+inline bool any(WideInts where)
+{
+    return any(where.a | where.b);
+}
 
 /// Adding it leaves the nearest integer, ties to even, in the low bits of a float: 1.5 * 2^23.
 constexpr float kRounder = 12582912.0F;
@@ -138,7 +194,10 @@ inline Ints nearestInt(Floats x)
 {
     return (reinterpret_cast<Ints>(x + kRounder) & 0x007FFFFF) - 0x00400000;
 }
-inline WideInts nearestInt(Wide x) { return {nearestInt(x.a), nearestInt(x.b)}; }
+inline WideInts nearestInt(Wide x)
+{
+    return {nearestInt(x.a), nearestInt(x.b)};
+}
 
 inline WideInts bounded(WideInts x, int32_t low, int32_t high)
 {

@@ -21,8 +21,9 @@ std::string Importances::inWords(std::uint64_t unweighed, std::uint64_t blocks) 
 {
     std::string note;
     if (repaired > 0)
-        note = fmt::format("calibration of {} of {} runs of {} columns is zero or not finite: coded as equally important", repaired,
-                           values.size() / run, run);
+        note = fmt::format(
+            "calibration of {} of {} runs of {} columns is zero or not finite: coded as equally important", repaired,
+            values.size() / run, run);
     if (unweighed > 0)
         note += fmt::format("{}{} of {} blocks coded without the calibration: their weighted scales are no f16",
                             note.empty() ? "" : "; ", unweighed, blocks);
@@ -44,7 +45,9 @@ Importances usableImportances(std::span<const float> given, std::uint64_t run)
             continue;
         ++result.repaired;
         if (sum > 0)
-            std::ranges::replace_if(part, [](float value) { return !isUsable(value); }, static_cast<float>(sum / static_cast<double>(good)));
+            std::ranges::replace_if(
+                part, [](float value) { return !isUsable(value); },
+                static_cast<float>(sum / static_cast<double>(good)));
         else
             std::ranges::fill(part, 1.0F);
     }
@@ -55,8 +58,9 @@ Status nonFiniteWeights(std::span<const float> weights, std::uint64_t cols)
 {
     const auto isBad = [](float w) { return !std::isfinite(w); };
     const auto first = static_cast<std::uint64_t>(std::ranges::find_if(weights, isBad) - weights.begin());
-    return fail(ErrorCode::NonFinite, fmt::format("non-finite values: {}, first at row {}, column {}",
-                                                  std::ranges::count_if(weights, isBad), first / cols, first % cols));
+    return fail(ErrorCode::NonFinite,
+                fmt::format("non-finite values: {}, first at row {}, column {}", std::ranges::count_if(weights, isBad),
+                            first / cols, first % cols));
 }
 
 }  // namespace sigmascope

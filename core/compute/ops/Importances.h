@@ -13,7 +13,7 @@ namespace sigmascope {
 /// Importances of columns that a search can use: where ggml would make NaN or zeros of sound weights, they are changed.
 struct Importances {
     std::vector<float> values;
-    std::uint64_t run = 0;       ///< columns of a block
+    std::uint64_t run = 0;  ///< columns of a block
     std::uint64_t repaired = 0;  ///< runs that were changed
 
     /// What was changed, and how many blocks had to be coded without; empty for nothing.

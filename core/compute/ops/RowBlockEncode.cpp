@@ -23,11 +23,16 @@ constexpr std::uint64_t kBlock = 32;
 Encoder encoderOf(DType type, const SearchTable& table)
 {
     switch (type) {
-    case DType::Q4_0: return table.encodeQ4_0;
-    case DType::Q4_1: return table.encodeQ4_1;
-    case DType::Q5_0: return table.encodeQ5_0;
-    case DType::Q5_1: return table.encodeQ5_1;
-    default: return nullptr;
+    case DType::Q4_0:
+        return table.encodeQ4_0;
+    case DType::Q4_1:
+        return table.encodeQ4_1;
+    case DType::Q5_0:
+        return table.encodeQ5_0;
+    case DType::Q5_1:
+        return table.encodeQ5_1;
+    default:
+        return nullptr;
     }
 }
 
@@ -44,9 +49,11 @@ Result<std::string> encodeRowBlocks(DType type, std::span<const float> weights, 
 {
     const Encoder encode = encoderOf(type, searchTableOf(table));
     if (encode == nullptr)
-        return fail(ErrorCode::UnsupportedType, fmt::format("{} has no search weighted by importances", info(type).name));
+        return fail(ErrorCode::UnsupportedType,
+                    fmt::format("{} has no search weighted by importances", info(type).name));
     if (cols % kBlock != 0 || cols == 0)
-        return fail(ErrorCode::ShapeMismatch, fmt::format("rows of {} values do not fill whole {} blocks of 32", cols, info(type).name));
+        return fail(ErrorCode::ShapeMismatch,
+                    fmt::format("rows of {} values do not fill whole {} blocks of 32", cols, info(type).name));
     assert(weights.size() == rows * cols && importance.size() == cols);
     const std::uint64_t blocks = cols / kBlock;
     const std::size_t rowBytes = static_cast<std::size_t>(blocks) * (info(type).blockBits / 8);

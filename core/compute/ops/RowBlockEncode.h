@@ -18,8 +18,9 @@ namespace sigmascope {
 /// Rows of f32 as blocks of 32 with an importance matrix, byte for byte what ggml writes; importances and failures as
 /// encodeSuperBlocks() has them, runs being blocks of 32. A row whose weighted scales leave f16 is coded without.
 /// @pre weights.size() == rows * cols, importance.size() == cols > 0, out.size() == rows * cols / 32 blocks.
-[[nodiscard]] Result<std::string> encodeRowBlocks(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
-                                                  std::span<const float> importance, std::span<std::byte> out, const JobContext& job,
+[[nodiscard]] Result<std::string> encodeRowBlocks(DType type, std::span<const float> weights, std::uint64_t rows,
+                                                  std::uint64_t cols, std::span<const float> importance,
+                                                  std::span<std::byte> out, const JobContext& job,
                                                   const kernels::KernelTable& table = kernelTable());
 
 }  // namespace sigmascope

@@ -24,12 +24,18 @@ constexpr std::uint64_t kSuper = 256;
 Encoder encoderOf(DType type, const SearchTable& table)
 {
     switch (type) {
-    case DType::Q2_K: return table.encodeQ2_K;
-    case DType::Q3_K: return table.encodeQ3_K;
-    case DType::Q4_K: return table.encodeQ4_K;
-    case DType::Q5_K: return table.encodeQ5_K;
-    case DType::Q6_K: return table.encodeQ6_K;
-    default: return nullptr;
+    case DType::Q2_K:
+        return table.encodeQ2_K;
+    case DType::Q3_K:
+        return table.encodeQ3_K;
+    case DType::Q4_K:
+        return table.encodeQ4_K;
+    case DType::Q5_K:
+        return table.encodeQ5_K;
+    case DType::Q6_K:
+        return table.encodeQ6_K;
+    default:
+        return nullptr;
     }
 }
 
@@ -38,8 +44,12 @@ class Encoding {
 public:
     Encoding(DType type, const SearchTable& table, std::span<const float> weights, std::uint64_t cols,
              std::span<const float> importance, std::span<std::byte> out)
-        : m_encode(encoderOf(type, table)), m_weights(weights), m_importance(importance), m_out(out),
-          m_perRow(cols / kSuper), m_bytes(info(type).blockBits / 8)
+        : m_encode(encoderOf(type, table))
+        , m_weights(weights)
+        , m_importance(importance)
+        , m_out(out)
+        , m_perRow(cols / kSuper)
+        , m_bytes(info(type).blockBits / 8)
     {
     }
 
@@ -67,7 +77,8 @@ public:
     {
         std::array<std::uint8_t, 256> scratch{};
         std::uint64_t block = 0;
-        while (block + 1 < count() && m_encode({m_weights.data() + block * kSuper, 1, nullptr, 0, m_perRow}, scratch.data()) == 0)
+        while (block + 1 < count()
+               && m_encode({m_weights.data() + block * kSuper, 1, nullptr, 0, m_perRow}, scratch.data()) == 0)
             ++block;
         return block;
     }
@@ -95,9 +106,9 @@ bool hasSuperBlockEncoder(DType type)
     return encoderOf(type, kernels::kKernelsSearchScalar) != nullptr;
 }
 
-Result<std::string> encodeSuperBlocks(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
-                                      std::span<const float> importance, std::span<std::byte> out, const JobContext& job,
-                                      const SearchTable& table)
+Result<std::string> encodeSuperBlocks(DType type, std::span<const float> weights, std::uint64_t rows,
+                                      std::uint64_t cols, std::span<const float> importance, std::span<std::byte> out,
+                                      const JobContext& job, const SearchTable& table)
 {
     if (!hasSuperBlockEncoder(type))
         return fail(ErrorCode::UnsupportedType, fmt::format("there is no encoder of {}", info(type).name));
@@ -126,10 +137,12 @@ Result<std::string> encodeSuperBlocks(DType type, std::span<const float> weights
     if ((trouble & kernels::kScaleOverflow) != 0) {
         const std::uint64_t block = encoding.firstTroubled();
         const auto [low, high] = std::ranges::minmax(weights.subspan(block * kSuper, kSuper));
-        return fail(ErrorCode::ScaleOutOfRange,
-                    fmt::format("the scale of a {} block is beyond f16's 65504: values from {} to {} at row {}, columns {} to {}",
-                                info(type).name, low, high, block * kSuper / cols, block * kSuper % cols,
-                                block * kSuper % cols + kSuper - 1));
+        return fail(
+            ErrorCode::ScaleOutOfRange,
+            fmt::format(
+                "the scale of a {} block is beyond f16's 65504: values from {} to {} at row {}, columns {} to {}",
+                info(type).name, low, high, block * kSuper / cols, block * kSuper % cols,
+                block * kSuper % cols + kSuper - 1));
     }
     return importances.inWords(encoding.unweighed(), encoding.count());
 }

@@ -22,7 +22,11 @@ class SuperBlock final : public Grid, public ImportanceSearch {
 public:
     /// @param lowest, highest  codes that occur, as multiples of the run's scale
     SuperBlock(DType type, int bits, std::uint64_t run, int lowest, int highest)
-        : m_type(type), m_bits(bits), m_run(run), m_lowest(lowest), m_highest(highest)
+        : m_type(type)
+        , m_bits(bits)
+        , m_run(run)
+        , m_lowest(lowest)
+        , m_highest(highest)
     {
     }
 
@@ -49,14 +53,15 @@ public:
         return coded ? Status() : passOn(coded);
     }
     [[nodiscard]] const ImportanceSearch* importanceSearch() const override { return this; }
-    [[nodiscard]] Result<std::string> encodeWeighted(std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
-                                                     std::span<const float> importance, std::span<std::byte> out,
-                                                     const JobContext& job) const override
+    [[nodiscard]] Result<std::string> encodeWeighted(std::span<const float> weights, std::uint64_t rows,
+                                                     std::uint64_t cols, std::span<const float> importance,
+                                                     std::span<std::byte> out, const JobContext& job) const override
     {
         return encodeSuperBlocks(m_type, weights, rows, cols, importance, out, job);
     }
 
-    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols, std::span<float> out) const override
+    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
+                std::span<float> out) const override
     {
         assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);
         sigmascope::decode(m_type, codes, out);
@@ -92,14 +97,17 @@ private:
         const auto byte = [&](std::size_t at) { return std::to_integer<unsigned>(block[at]); };
         const auto scaled = [](float common, unsigned code) { return common * static_cast<float>(code); };
         switch (m_type) {
-        case DType::Q2_K: return {scaled(halfAt(block, 80), byte(run) & 15U), -scaled(halfAt(block, 82), byte(run) >> 4)};
+        case DType::Q2_K:
+            return {scaled(halfAt(block, 80), byte(run) & 15U), -scaled(halfAt(block, 82), byte(run) >> 4)};
         case DType::Q3_K: {
             const unsigned low = run < 8 ? byte(96 + run) & 15U : byte(88 + run) >> 4;
             const unsigned high = (byte(104 + run % 4) >> (2 * (run / 4))) & 3U;
             return {halfAt(block, 108) * static_cast<float>(static_cast<int>(low | high << 4) - 32), 0};
         }
-        case DType::Q6_K: return {halfAt(block, 208) * static_cast<float>(static_cast<std::int8_t>(block[192 + run])), 0};
-        default: break;
+        case DType::Q6_K:
+            return {halfAt(block, 208) * static_cast<float>(static_cast<std::int8_t>(block[192 + run])), 0};
+        default:
+            break;
         }
         unsigned scale = byte(4 + run) & 63U;
         unsigned minimum = byte(8 + run) & 63U;
@@ -127,8 +135,9 @@ private:
 const Grid& superBlockGrid(DType type)
 {
     static const std::array grids{
-        SuperBlock(DType::Q2_K, 2, 16, 0, 3),  SuperBlock(DType::Q3_K, 3, 16, -4, 3), SuperBlock(DType::Q4_K, 4, 32, 0, 15),
-        SuperBlock(DType::Q5_K, 5, 32, 0, 31), SuperBlock(DType::Q6_K, 6, 16, -32, 31),
+        SuperBlock(DType::Q2_K, 2, 16, 0, 3),    SuperBlock(DType::Q3_K, 3, 16, -4, 3),
+        SuperBlock(DType::Q4_K, 4, 32, 0, 15),   SuperBlock(DType::Q5_K, 5, 32, 0, 31),
+        SuperBlock(DType::Q6_K, 6, 16, -32, 31),
     };
     for (const SuperBlock& grid : grids) {
         if (grid.ggufType() == type)

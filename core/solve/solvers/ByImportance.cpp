@@ -40,11 +40,13 @@ Result<Solution> solveByImportance(const SolveProblem& problem, const JobContext
     const Grid& grid = *problem.grid;
     const ImportanceSearch* search = grid.importanceSearch();
     if (!canWeigh(grid))
-        return fail(ErrorCode::NotRepresentable, fmt::format("grid {} has no search weighted by importances; nearest: solver nearest", grid.id()));
+        return fail(ErrorCode::NotRepresentable,
+                    fmt::format("grid {} has no search weighted by importances; nearest: solver nearest", grid.id()));
     if (search == nullptr || problem.metric == nullptr || problem.metric->isPlain())
         return solveNearest(problem, job);
     if (!grid.accepts(problem.cols))
-        return fail(ErrorCode::NotRepresentable, fmt::format("rows of {} elements do not fit grid {}", problem.cols, grid.id()));
+        return fail(ErrorCode::NotRepresentable,
+                    fmt::format("rows of {} elements do not fit grid {}", problem.cols, grid.id()));
     if (Status finite = checkFinite(problem.weights, problem.cols); !finite)
         return passOn(finite);
 
@@ -56,11 +58,14 @@ Result<Solution> solveByImportance(const SolveProblem& problem, const JobContext
         matrices = 1;
     const std::uint64_t rows = problem.rows / matrices;
     Solution solution{.device = "cpu"};
-    solution.quantized = {&grid, problem.rows, problem.cols, std::vector<std::byte>(problem.rows * grid.rowBytes(problem.cols))};
+    solution.quantized
+        = {&grid, problem.rows, problem.cols, std::vector<std::byte>(problem.rows * grid.rowBytes(problem.cols))};
     for (std::uint64_t m = 0; m < matrices; ++m) {
-        const auto codes = std::span(solution.quantized.codes).subspan(m * rows * grid.rowBytes(problem.cols), rows * grid.rowBytes(problem.cols));
-        auto note = search->encodeWeighted(problem.weights.subspan(m * rows * problem.cols, rows * problem.cols), rows, problem.cols,
-                                           std::span(importances).subspan(m * problem.cols, problem.cols), codes, job);
+        const auto codes = std::span(solution.quantized.codes)
+                               .subspan(m * rows * grid.rowBytes(problem.cols), rows * grid.rowBytes(problem.cols));
+        auto note = search->encodeWeighted(problem.weights.subspan(m * rows * problem.cols, rows * problem.cols), rows,
+                                           problem.cols, std::span(importances).subspan(m * problem.cols, problem.cols),
+                                           codes, job);
         if (!note)
             return passOn(note);
         if (solution.note.empty() && !note->empty())
@@ -68,7 +73,8 @@ Result<Solution> solveByImportance(const SolveProblem& problem, const JobContext
     }
     const bool isElsewhere = problem.backend != nullptr && problem.backend->device().kind != "cpu";
     job.reportRan(id(Op::Encode), solution.device,
-                  isElsewhere ? fmt::format("{} has no search weighted by importances", problem.backend->device().id) : std::string());
+                  isElsewhere ? fmt::format("{} has no search weighted by importances", problem.backend->device().id)
+                              : std::string());
     return solution;
 }
 
