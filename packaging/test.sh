@@ -27,9 +27,9 @@ stage_asan() {
         cmake --workflow --preset asan
 }
 
-# Each reader one minute (SIGMASCOPE_FUZZ_SECONDS), two at a time; a finding leaves its input in build/fuzz.
+# Each reader one minute (SIGMASCOPE_FUZZ_SECONDS), two at a time; a finding leaves its input in build/asan/findings.
 stage_fuzz() {
-    cmake --preset fuzz && cmake --build --preset fuzz --target fuzzers && sh tests/fuzz/run.sh build/fuzz "${SIGMASCOPE_FUZZ_SECONDS:-60}"
+    cmake --preset asan && cmake --build --preset asan --target fuzzers && sh tests/fuzz/run.sh build/asan "${SIGMASCOPE_FUZZ_SECONDS:-60}"
 }
 
 stage_bench() {

@@ -59,7 +59,8 @@ function(sigmascope_library name)
 endfunction()
 
 # sigmascope_test(NAME SOURCES files… DEPS libs… [LABELS labels…] [TIMEOUT s])
-# One Qt Test executable NAME registered with ctest. QCoreApplication only, unless it links Qt6::Widgets.
+# One Qt Test executable NAME registered with ctest. QCoreApplication only, unless it links Qt6::Widgets. A target
+# tests-LABEL builds all of a label: presets that run some labels only need not build the rest.
 function(sigmascope_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -76,6 +77,12 @@ function(sigmascope_test name)
   else()
     sigmascope_use_pch(${name} sigmascope_test_pch)
   endif()
+  foreach(label IN LISTS ARG_LABELS)
+    if(NOT TARGET tests-${label})
+      add_custom_target(tests-${label})
+    endif()
+    add_dependencies(tests-${label} ${name})
+  endforeach()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
     ENVIRONMENT "QT_QPA_PLATFORM=offscreen;OPENBLAS_NUM_THREADS=1")
