@@ -2,6 +2,7 @@
 // The desktop studio.
 
 #include "app/Composition.h"
+#include "core/base/Parallel.h"
 #include "core/tensor/Blas.h"
 #include "ui/Language.h"
 #include "ui/MainWindow.h"
@@ -14,6 +15,8 @@
 #include <QDir>
 #include <QFileInfo>
 #include <QTimer>
+
+#include <cstdlib>
 
 namespace {
 
@@ -50,6 +53,7 @@ void takePicture(sigmascope::ui::Session& session, QWidget& window, const QStrin
 int main(int argc, char** argv)
 {
     sigmascope::blas::correctKernelChoice(argv);
+    sigmascope::computeInBackground();
     QApplication application(argc, argv);
     QCoreApplication::setOrganizationName(QStringLiteral("sigmascope"));
     QCoreApplication::setApplicationName(QStringLiteral("sigmascope"));
@@ -77,15 +81,22 @@ int main(int argc, char** argv)
     ui::applyTheme(application, appearance == ui::Settings::Appearance::Dark ? ui::Appearance::Dark
                                     : appearance == ui::Settings::Appearance::Light ? ui::Appearance::Light
                                                                                     : ui::Appearance::System);
-    ui::Session session([](std::string_view device) { return makeBackend(device); }, listDevices());
-    session.setDevice(ui::Settings::device());
-    ui::MainWindow window(session, samplePath());
-    window.show();
-    if (!parser.positionalArguments().isEmpty())
-        window.openPath(parser.positionalArguments().front());
-    else if (parser.isSet(sample))
-        window.openSample();
-    if (parser.isSet(screenshot))
-        takePicture(session, window, parser.value(screenshot));
-    return QApplication::exec();
+    int code = 0;
+    {
+        ui::Session session([](std::string_view device) { return makeBackend(device); }, listDevices());
+        session.setDevice(ui::Settings::device());
+        ui::MainWindow window(session, samplePath());
+        window.show();
+        if (!parser.positionalArguments().isEmpty())
+            window.openPath(parser.positionalArguments().front());
+        else if (parser.isSet(sample))
+            window.openSample();
+        if (parser.isSet(screenshot))
+            takePicture(session, window, parser.value(screenshot));
+        code = QApplication::exec();
+    }
+    // What a stopped run left behind cannot be interrupted, and nobody waits for it.
+    if (hasAbandonedWork())
+        std::_Exit(code);
+    return code;
 }

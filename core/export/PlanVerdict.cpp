@@ -20,7 +20,8 @@ std::optional<Error> refusalOf(const PlanVerdict& verdict)
 std::vector<CarriedPart> partsOf(const QuantizationPlan& plan)
 {
     std::vector<CarriedPart> parts;
-    for (const PlanPart part : {PlanPart::Codes, PlanPart::Correction, PlanPart::Factors, PlanPart::Kept, PlanPart::Tokenizer, PlanPart::Recipe})
+    for (const PlanPart part : {PlanPart::Codes, PlanPart::Correction, PlanPart::Factors, PlanPart::Kept,
+                                PlanPart::Tokenizer, PlanPart::Recipe})
         parts.push_back({.part = part});
     const auto count = [&parts](PlanPart part) -> std::size_t& { return parts[static_cast<std::size_t>(part)].layers; };
     for (const LayerPlan& layer : plan.layers) {

@@ -16,31 +16,31 @@ enum class PlanPart { Codes, Correction, Factors, Kept, Tokenizer, Recipe };
 
 /// How a target carries it.
 enum class Carriage {
-    None,       ///< there is none of it in the plan
-    Exact,      ///< as planned, or as stored in the model
-    Adapter,    ///< in a file of its own beside the model
-    Inside,     ///< in the model's file or its metadata
-    Copied,     ///< files beside the model, unchanged
+    None,  ///< there is none of it in the plan
+    Exact,  ///< as planned, or as stored in the model
+    Adapter,  ///< in a file of its own beside the model
+    Inside,  ///< in the model's file or its metadata
+    Copied,  ///< files beside the model, unchanged
     Converted,  ///< in another type of the same values, as its runtime reads them
-    Widened,    ///< in a larger type than was planned
-    Decoded,    ///< as the values that the codes stand for
-    Folded,     ///< added to the weights
-    Left,       ///< not written
-    Refused,    ///< the target cannot carry it: there is no export of this plan
+    Widened,  ///< in a larger type than was planned
+    Decoded,  ///< as the values that the codes stand for
+    Folded,  ///< added to the weights
+    Left,  ///< not written
+    Refused,  ///< the target cannot carry it: there is no export of this plan
 };
 
 struct CarriedPart {
     PlanPart part{};
     Carriage carriage = Carriage::None;
-    std::size_t layers = 0;   ///< of the plan that have this part; 0 where it is one thing of the whole model
+    std::size_t layers = 0;  ///< of the plan that have this part; 0 where it is one thing of the whole model
     std::size_t changed = 0;  ///< of these, not as planned
-    std::string reason{};     ///< why it is not as planned, in English; empty if it is
+    std::string reason{};  ///< why it is not as planned, in English; empty if it is
 };
 
 /// What a target makes of a plan, known before anything is written.
 struct PlanVerdict {
     std::vector<CarriedPart> parts;  ///< in the order of PlanPart, each once
-    std::vector<Error> refusals;     ///< empty: the target takes the plan. Each names its tensor
+    std::vector<Error> refusals;  ///< empty: the target takes the plan. Each names its tensor
 };
 
 /// The first refusal, with the number of further ones; absent if the target takes the plan. The one sentence that the

@@ -6,8 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace sigmascope
-{
+namespace sigmascope {
 
 WorkModel::Kind workKindOf(const LayerPlan& plan)
 {
@@ -89,8 +88,7 @@ Error failedLayers(std::span<const std::pair<std::size_t, Error>> failures, std:
     if (failures.size() > kNamed)
         names += fmt::format("; and {} more", failures.size() - kNamed);
     return {ErrorCode::LayersFailed,
-            fmt::format("{} of {} layers could not be computed: {}", failures.size(), planned,
-                        names)};
+            fmt::format("{} of {} layers could not be computed: {}", failures.size(), planned, names)};
 }
 
-} // namespace sigmascope
+}  // namespace sigmascope

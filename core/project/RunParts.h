@@ -13,8 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace sigmascope
-{
+namespace sigmascope {
 
 [[nodiscard]] WorkModel::Kind workKindOf(const LayerPlan& plan);
 /// Work of one layer in units of its kind: a correction costs some ten products with the matrix.
@@ -34,4 +33,4 @@ void adopt(TensorResult& result, const StoredForm& stored, std::uint64_t element
 /// LayersFailed, naming the first few. @param planned  layers of the run.
 [[nodiscard]] Error failedLayers(std::span<const std::pair<std::size_t, Error>> failures, std::size_t planned);
 
-} // namespace sigmascope
+}  // namespace sigmascope

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace sigmascope
-{
+namespace sigmascope {
 
 void WorkQueue::pause()
 {
@@ -32,7 +31,7 @@ void WorkQueue::setOrder(std::vector<std::size_t> tensors)
 {
     auto wish = std::make_shared<const Tensors>(std::move(tensors));
     const std::scoped_lock lock(m_mutex);
-    m_wish.swap(wish); // the old one is freed after the lock
+    m_wish.swap(wish);  // the old one is freed after the lock
 }
 
 void WorkQueue::retry(std::size_t tensor)
@@ -80,7 +79,8 @@ std::optional<std::size_t> WorkQueue::next()
     }
     for (const std::size_t tensor : retries) {
         // Only what has been given out can have failed; anything else is still to come, or was never part of the run.
-        if (tensor < m_isWaiting.size() && !m_isWaiting[tensor] && std::ranges::find(m_order, tensor) != m_order.end()) {
+        if (tensor < m_isWaiting.size() && !m_isWaiting[tensor]
+            && std::ranges::find(m_order, tensor) != m_order.end()) {
             m_isWaiting[tensor] = true;
             m_again.push_back(tensor);
         }
@@ -115,4 +115,4 @@ bool WorkQueue::waitWhilePaused(const std::stop_token& stop)
     return !stop.stop_requested();
 }
 
-} // namespace sigmascope
+}  // namespace sigmascope

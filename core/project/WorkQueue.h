@@ -12,16 +12,14 @@
 #include <stop_token>
 #include <vector>
 
-namespace sigmascope
-{
+namespace sigmascope {
 
 /// Which layer of a run comes next, and whether the run waits. One object for one run, shared by the run and by who
 /// steers it. Files do not depend on either: every byte's place is fixed before the first layer, and a layer's random
 /// stream is its own.
 ///
 /// Thread-safe. Whoever steers never waits for the run: locks are held for a few assignments only.
-class WorkQueue
-{
+class WorkQueue {
 public:
     // For who steers; any thread, at any time, also before the run begins.
 
@@ -69,4 +67,4 @@ private:
     std::vector<bool> m_isWaiting;  // by tensor
 };
 
-} // namespace sigmascope
+}  // namespace sigmascope

@@ -271,6 +271,147 @@
         <source>about %1 h left</source>
         <translation>noch etwa %1 h</translation>
     </message>
+    <message>
+        <source>Quantized layers</source>
+        <translation>Quantisierte Schichten</translation>
+    </message>
+    <message>
+        <source>Low-rank correction</source>
+        <translation>Niedrigrang-Korrektur</translation>
+    </message>
+    <message>
+        <source>Factors</source>
+        <translation>Faktoren</translation>
+    </message>
+    <message>
+        <source>Kept tensors</source>
+        <translation>Unveränderte Tensoren</translation>
+    </message>
+    <message>
+        <source>Tokenizer</source>
+        <translation>Tokenizer</translation>
+    </message>
+    <message>
+        <source>Recipe and seed</source>
+        <translation>Rezept und Startwert</translation>
+    </message>
+    <message>
+        <source>None in this plan</source>
+        <translation>Keine in diesem Plan</translation>
+    </message>
+    <message>
+        <source>As stored</source>
+        <translation>Wie gespeichert</translation>
+    </message>
+    <message>
+        <source>Exact codes</source>
+        <translation>Genaue Codes</translation>
+    </message>
+    <message>
+        <source>As planned</source>
+        <translation>Wie geplant</translation>
+    </message>
+    <message>
+        <source>Adapter, scale 1</source>
+        <translation>Adapter, Faktor 1</translation>
+    </message>
+    <message>
+        <source>Stored beside the codes</source>
+        <translation>Neben den Codes</translation>
+    </message>
+    <message>
+        <source>Inside the file</source>
+        <translation>In der Datei</translation>
+    </message>
+    <message>
+        <source>Copied beside</source>
+        <translation>Daneben kopiert</translation>
+    </message>
+    <message>
+        <source>Norms as F32</source>
+        <translation>Normen als F32</translation>
+    </message>
+    <message>
+        <source>1 layer widened</source>
+        <translation>1 Schicht verbreitert</translation>
+    </message>
+    <message>
+        <source>%1 layers widened</source>
+        <translation>%1 Schichten verbreitert</translation>
+    </message>
+    <message>
+        <source>Decoded to BF16</source>
+        <translation>Als BF16 dekodiert</translation>
+    </message>
+    <message>
+        <source>Not needed</source>
+        <translation>Nicht nötig</translation>
+    </message>
+    <message>
+        <source>Added to the weights</source>
+        <translation>Den Gewichten zugeschlagen</translation>
+    </message>
+    <message>
+        <source>Not written</source>
+        <translation>Nicht geschrieben</translation>
+    </message>
+    <message>
+        <source>1 layer not possible</source>
+        <translation>1 Schicht unmöglich</translation>
+    </message>
+    <message>
+        <source>%1 layers not possible</source>
+        <translation>%1 Schichten unmöglich</translation>
+    </message>
+    <message>
+        <source>%1 × %2</source>
+        <comment>grid or type, how many</comment>
+        <translation>%1 × %2</translation>
+    </message>
+    <message>
+        <source>Research</source>
+        <translation>Forschung</translation>
+    </message>
+    <message>
+        <source>GGUF + LoRA adapter</source>
+        <translation>GGUF + LoRA-Adapter</translation>
+    </message>
+    <message>
+        <source>GGUF</source>
+        <translation>GGUF</translation>
+    </message>
+    <message>
+        <source>Safetensors container</source>
+        <translation>Safetensors-Container</translation>
+    </message>
+    <message>
+        <source>BF16 safetensors, dequantized</source>
+        <translation>BF16-Safetensors, dequantisiert</translation>
+    </message>
+    <message>
+        <source>cannot carry this plan</source>
+        <translation>kann diesen Plan nicht tragen</translation>
+    </message>
+    <message>
+        <source>decoded again, as large as BF16</source>
+        <translation>wieder dekodiert, so groß wie BF16</translation>
+    </message>
+    <message>
+        <source>1 change</source>
+        <translation>1 Änderung</translation>
+    </message>
+    <message>
+        <source>%1 changes</source>
+        <translation>%1 Änderungen</translation>
+    </message>
+    <message>
+        <source>carries all, no runtime reads it</source>
+        <translation>trägt alles, keine Laufzeit liest es</translation>
+    </message>
+    <message>
+        <source>carries the whole plan</source>
+        <translation>trägt den ganzen Plan</translation>
+    </message>
 </context>
 <context>
     <name>sigmascope::ui::BudgetStrip</name>
@@ -323,10 +464,6 @@
         <translation>Ausgabefehler, Mittel</translation>
     </message>
     <message>
-        <source>Memory at %1 tokens</source>
-        <translation>Speicher bei %1 Token</translation>
-    </message>
-    <message>
         <source>Fallbacks</source>
         <translation>Ersatz</translation>
     </message>
@@ -373,6 +510,31 @@
     <message>
         <source>%1 bits per weight, all overhead</source>
         <translation>%1 Bit pro Gewicht, alles gezählt</translation>
+    </message>
+    <message>
+        <source>Context length, tokens</source>
+        <translation>Kontextlänge, Token</translation>
+    </message>
+    <message>
+        <source>Memory at this many tokens: the weights as planned and F16 keys and values, without a runtime&apos;s own buffers</source>
+        <translation>Speicher bei so vielen Token: die Gewichte wie geplant und F16-Schlüssel und -Werte, ohne eigene Puffer einer Laufzeit</translation>
+    </message>
+    <message>
+        <source>Memory at</source>
+        <comment>so many tokens</comment>
+        <translation>Speicher bei</translation>
+    </message>
+    <message>
+        <source>tokens</source>
+        <translation>Token</translation>
+    </message>
+    <message>
+        <source>Over target %1</source>
+        <translation>%1 über dem Ziel</translation>
+    </message>
+    <message>
+        <source>Under target %1</source>
+        <translation>%1 unter dem Ziel</translation>
     </message>
 </context>
 <context>
@@ -575,6 +737,465 @@
     <message>
         <source>Root of the mean square of E·S, the error weighted by the calibrated size of each input.</source>
         <translation>Quadratisches Mittel von E·S, dem mit der kalibrierten Größe jeder Eingabe gewichteten Fehler.</translation>
+    </message>
+    <message>
+        <source>This layer has no channels</source>
+        <translation>Diese Schicht hat keine Kanäle</translation>
+    </message>
+    <message>
+        <source>No weight is finite and other than 0: nothing to draw</source>
+        <translation>Kein Gewicht ist endlich und von 0 verschieden: nichts zu zeichnen</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::CompareModel</name>
+    <message>
+        <source>only in B</source>
+        <translation>nur in B</translation>
+    </message>
+    <message>
+        <source>only in A</source>
+        <translation>nur in A</translation>
+    </message>
+    <message>
+        <source>not compared</source>
+        <translation>nicht verglichen</translation>
+    </message>
+    <message>
+        <source>same bytes</source>
+        <translation>gleiche Bytes</translation>
+    </message>
+    <message>
+        <source>same values</source>
+        <translation>gleiche Werte</translation>
+    </message>
+    <message>
+        <source>differs</source>
+        <translation>verschieden</translation>
+    </message>
+    <message>
+        <source>better</source>
+        <comment>error of B</comment>
+        <translation>besser</translation>
+    </message>
+    <message>
+        <source>no difference</source>
+        <translation>kein Unterschied</translation>
+    </message>
+    <message>
+        <source>changed</source>
+        <comment>planned otherwise, same error</comment>
+        <translation>geändert</translation>
+    </message>
+    <message>
+        <source>worse</source>
+        <comment>error of B</comment>
+        <translation>schlechter</translation>
+    </message>
+    <message>
+        <source>%1
+Show in Inspect</source>
+        <translation>%1
+In „Ansehen“ zeigen</translation>
+    </message>
+    <message>
+        <source>Error of B over that of A, less 1: above 0, B is worse</source>
+        <translation>Fehler von B durch den von A, weniger 1: über 0 ist B schlechter</translation>
+    </message>
+    <message>
+        <source>‖A − B‖ / ‖A‖ over the decoded weights</source>
+        <translation>‖A − B‖ / ‖A‖ über die dekodierten Gewichte</translation>
+    </message>
+    <message>
+        <source>Largest difference of any weight, in weight units</source>
+        <translation>Größter Unterschied eines Gewichts, in Gewichtseinheiten</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>Urteil</translation>
+    </message>
+    <message>
+        <source>Layer</source>
+        <translation>Schicht</translation>
+    </message>
+    <message>
+        <source>Error A %</source>
+        <translation>Fehler A %</translation>
+    </message>
+    <message>
+        <source>Error B %</source>
+        <translation>Fehler B %</translation>
+    </message>
+    <message>
+        <source>B to A %</source>
+        <translation>B zu A %</translation>
+    </message>
+    <message>
+        <source>Difference %</source>
+        <translation>Unterschied %</translation>
+    </message>
+    <message>
+        <source>Largest</source>
+        <translation>Größter</translation>
+    </message>
+    <message>
+        <source>Grid A</source>
+        <translation>Raster A</translation>
+    </message>
+    <message>
+        <source>Type A</source>
+        <translation>Typ A</translation>
+    </message>
+    <message>
+        <source>Grid B</source>
+        <translation>Raster B</translation>
+    </message>
+    <message>
+        <source>Type B</source>
+        <translation>Typ B</translation>
+    </message>
+    <message>
+        <source>Bits A</source>
+        <translation>Bit A</translation>
+    </message>
+    <message>
+        <source>Bits B</source>
+        <translation>Bit B</translation>
+    </message>
+    <message>
+        <source>Rank A</source>
+        <translation>Rang A</translation>
+    </message>
+    <message>
+        <source>Rank B</source>
+        <translation>Rang B</translation>
+    </message>
+    <message>
+        <source>MiB A</source>
+        <translation>MiB A</translation>
+    </message>
+    <message>
+        <source>MiB B</source>
+        <translation>MiB B</translation>
+    </message>
+    <message>
+        <source>Note</source>
+        <translation>Anmerkung</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::ComparePage</name>
+    <message>
+        <source>A, looked at</source>
+        <translation>A, betrachtet</translation>
+    </message>
+    <message>
+        <source>B, compared with A</source>
+        <translation>B, mit A verglichen</translation>
+    </message>
+    <message>
+        <source>Choose a run or a model</source>
+        <translation>Einen Lauf oder ein Modell wählen</translation>
+    </message>
+    <message>
+        <source>Swap A and B</source>
+        <translation>A und B tauschen</translation>
+    </message>
+    <message>
+        <source>Error that runs are compared by</source>
+        <translation>Fehler, nach dem Läufe verglichen werden</translation>
+    </message>
+    <message>
+        <source>Layers of A and B, worst first</source>
+        <translation>Schichten von A und B, die schlechtesten zuerst</translation>
+    </message>
+    <message>
+        <source>%1 could not be written</source>
+        <translation>%1 konnte nicht geschrieben werden</translation>
+    </message>
+    <message>
+        <source>Saved %1</source>
+        <translation>%1 gespeichert</translation>
+    </message>
+    <message>
+        <source>Session file…</source>
+        <translation>Sitzungsdatei…</translation>
+    </message>
+    <message>
+        <source>Model file…</source>
+        <translation>Modelldatei…</translation>
+    </message>
+    <message>
+        <source>Model folder…</source>
+        <translation>Modellordner…</translation>
+    </message>
+    <message>
+        <source>Compare with a session</source>
+        <translation>Mit einer Sitzung vergleichen</translation>
+    </message>
+    <message>
+        <source>Compare with a model</source>
+        <translation>Mit einem Modell vergleichen</translation>
+    </message>
+    <message>
+        <source>Compare with a model folder</source>
+        <translation>Mit einem Modellordner vergleichen</translation>
+    </message>
+    <message>
+        <source>Sessions (*.sgms)</source>
+        <translation>Sitzungen (*.sgms)</translation>
+    </message>
+    <message>
+        <source>Models (*.safetensors *.index.json *.gguf)</source>
+        <translation>Modelle (*.safetensors *.index.json *.gguf)</translation>
+    </message>
+    <message>
+        <source>All files (*)</source>
+        <translation>Alle Dateien (*)</translation>
+    </message>
+    <message>
+        <source>One run has finished. Run another plan, or choose a session file to compare it with</source>
+        <translation>Ein Lauf ist fertig. Einen anderen Plan laufen lassen oder eine Sitzungsdatei zum Vergleich wählen</translation>
+    </message>
+    <message>
+        <source>Choose two runs, or two models, to see where they differ</source>
+        <translation>Zwei Läufe oder zwei Modelle wählen, um zu sehen, worin sie sich unterscheiden</translation>
+    </message>
+    <message>
+        <source>Choose another run or session file to compare it with</source>
+        <translation>Einen anderen Lauf oder eine Sitzungsdatei zum Vergleich wählen</translation>
+    </message>
+    <message>
+        <source>Choose another model to compare it with</source>
+        <translation>Ein anderes Modell zum Vergleich wählen</translation>
+    </message>
+    <message>
+        <source>A run&apos;s measurements and a model&apos;s weights have no figure in common: choose two runs, or two models</source>
+        <translation>Messungen eines Laufs und Gewichte eines Modells haben keine Zahl gemeinsam: zwei Läufe oder zwei Modelle wählen</translation>
+    </message>
+    <message>
+        <source>Comparing</source>
+        <translation>Vergleichen</translation>
+    </message>
+    <message>
+        <source>Stopped. Choose A or B again to compare them</source>
+        <translation>Angehalten. A oder B erneut wählen, um sie zu vergleichen</translation>
+    </message>
+    <message>
+        <source>Output error</source>
+        <translation>Ausgabefehler</translation>
+    </message>
+    <message>
+        <source>Both runs must have had a calibration</source>
+        <translation>Beide Läufe müssen eine Kalibrierung gehabt haben</translation>
+    </message>
+    <message>
+        <source>Weight error</source>
+        <translation>Gewichtsfehler</translation>
+    </message>
+    <message>
+        <source>Neither run measured a weight error</source>
+        <translation>Kein Lauf hat einen Gewichtsfehler gemessen</translation>
+    </message>
+    <message>
+        <source>‖A − B‖ / ‖A‖, %</source>
+        <translation>‖A − B‖ / ‖A‖, %</translation>
+    </message>
+    <message>
+        <source>Output error, %</source>
+        <translation>Ausgabefehler, %</translation>
+    </message>
+    <message>
+        <source>Weight error, %</source>
+        <translation>Gewichtsfehler, %</translation>
+    </message>
+    <message>
+        <source>exact, every weight</source>
+        <translation>exakt, jedes Gewicht</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::ComparePlot</name>
+    <message>
+        <source>Error of A and B, layer by layer</source>
+        <translation>Fehler von A und B, Schicht für Schicht</translation>
+    </message>
+    <message>
+        <source>Choose two runs, or two models, to see where they differ</source>
+        <translation>Zwei Läufe oder zwei Modelle wählen, um zu sehen, worin sie sich unterscheiden</translation>
+    </message>
+    <message>
+        <source>‖A − B‖ / ‖A‖ of every tensor that both models hold.</source>
+        <translation>‖A − B‖ / ‖A‖ jedes Tensors, den beide Modelle haben.</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>Log</translation>
+    </message>
+    <message>
+        <source>Linear</source>
+        <translation>Linear</translation>
+    </message>
+    <message>
+        <source>Scale of the error</source>
+        <translation>Skala des Fehlers</translation>
+    </message>
+    <message>
+        <source>Log shows ratios, linear shows layers without error too. L</source>
+        <translation>Log zeigt Verhältnisse, linear auch Schichten ohne Fehler. L</translation>
+    </message>
+    <message>
+        <source>← → next layer, click selects it</source>
+        <translation>← → nächste Schicht, ein Klick wählt sie</translation>
+    </message>
+    <message>
+        <source>A and B have no layer in common</source>
+        <translation>A und B haben keine Schicht gemeinsam</translation>
+    </message>
+    <message>
+        <source>No layer has an error that both measured</source>
+        <translation>Keine Schicht hat einen Fehler, den beide gemessen haben</translation>
+    </message>
+    <message>
+        <source>No layer of A or B has any error: both keep every weight</source>
+        <translation>Keine Schicht von A oder B hat einen Fehler: beide lassen jedes Gewicht unverändert</translation>
+    </message>
+    <message>
+        <source>A and B hold the same weights: nothing to draw</source>
+        <translation>A und B enthalten die gleichen Gewichte: nichts zu zeichnen</translation>
+    </message>
+    <message>
+        <source>B against A, %</source>
+        <translation>B gegen A, %</translation>
+    </message>
+    <message>
+        <source>Block, layers in depth order</source>
+        <translation>Block, Schichten nach Tiefe</translation>
+    </message>
+    <message>
+        <source>A − B %1</source>
+        <translation>A − B %1</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::CompareTotals</name>
+    <message>
+        <source>%1 only in A</source>
+        <translation>%1 nur in A</translation>
+    </message>
+    <message>
+        <source>%1 only in B</source>
+        <translation>%1 nur in B</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>Urteil</translation>
+    </message>
+    <message>
+        <source>Error of the layers</source>
+        <translation>Fehler der Schichten</translation>
+    </message>
+    <message>
+        <source>Bits per weight</source>
+        <translation>Bit pro Gewicht</translation>
+    </message>
+    <message>
+        <source>Size of the tensors</source>
+        <translation>Größe der Tensoren</translation>
+    </message>
+    <message>
+        <source>Totals of the comparison</source>
+        <translation>Summen des Vergleichs</translation>
+    </message>
+    <message>
+        <source>The same weights in all tensors</source>
+        <translation>In allen Tensoren die gleichen Gewichte</translation>
+    </message>
+    <message>
+        <source>%1 of %2 tensors differ</source>
+        <translation>%1 von %2 Tensoren sind verschieden</translation>
+    </message>
+    <message>
+        <source>Tensors pair by name; a Hugging Face name meets its GGUF twin</source>
+        <translation>Tensoren finden sich nach Namen; ein Name von Hugging Face trifft seinen GGUF-Zwilling</translation>
+    </message>
+    <message>
+        <source>Too few layers</source>
+        <translation>Zu wenige Schichten</translation>
+    </message>
+    <message>
+        <source>A verdict takes four layers with an error above zero in both</source>
+        <translation>Ein Urteil braucht vier Schichten mit einem Fehler über null in beiden</translation>
+    </message>
+    <message>
+        <source>error ×%1 (%2 to %3)</source>
+        <translation>Fehler ×%1 (%2 bis %3)</translation>
+    </message>
+    <message>
+        <source>Verdict over %1 layers</source>
+        <translation>Urteil über %1 Schichten</translation>
+    </message>
+    <message>
+        <source>B is better</source>
+        <translation>B ist besser</translation>
+    </message>
+    <message>
+        <source>B is worse</source>
+        <translation>B ist schlechter</translation>
+    </message>
+    <message>
+        <source>No difference shown</source>
+        <translation>Kein Unterschied gezeigt</translation>
+    </message>
+    <message>
+        <source>Geometric mean of B&apos;s error over A&apos;s, with its 95 % interval over the layers.
+Better or worse is said only where the interval leaves 1 out.
+%1</source>
+        <translation>Geometrisches Mittel des Fehlers von B durch den von A, mit seinem 95-%-Intervall über die Schichten.
+Besser oder schlechter heißt es nur, wo das Intervall die 1 auslässt.
+%1</translation>
+    </message>
+    <message>
+        <source>‖A − B‖ / ‖A‖, all tensors</source>
+        <translation>‖A − B‖ / ‖A‖, alle Tensoren</translation>
+    </message>
+    <message>
+        <source>Over all compared tensors together, decoded</source>
+        <translation>Über alle verglichenen Tensoren zusammen, dekodiert</translation>
+    </message>
+    <message>
+        <source>Root mean square over the layers that either run quantized, by their weights</source>
+        <translation>Quadratisches Mittel über die Schichten, die einer der Läufe quantisiert hat, nach ihren Gewichten</translation>
+    </message>
+    <message>
+        <source>other calibrations</source>
+        <translation>andere Kalibrierungen</translation>
+    </message>
+    <message>
+        <source>The runs weighted their errors by different calibrations: take the weight error to compare them.
+%1</source>
+        <translation>Die Läufe haben ihre Fehler mit verschiedenen Kalibrierungen gewichtet: zum Vergleich den Gewichtsfehler nehmen.
+%1</translation>
+    </message>
+    <message>
+        <source>Output error, mean</source>
+        <translation>Ausgabefehler, Mittel</translation>
+    </message>
+    <message>
+        <source>Weight error, mean</source>
+        <translation>Gewichtsfehler, Mittel</translation>
+    </message>
+    <message>
+        <source>The model of a session is not where it was: sizes are not known</source>
+        <translation>Das Modell einer Sitzung liegt nicht mehr dort: Größen sind nicht bekannt</translation>
+    </message>
+    <message>
+        <source>Codes, scales and stored factors of all tensors over all weights, without headers</source>
+        <translation>Codes, Skalen und gespeicherte Faktoren aller Tensoren durch alle Gewichte, ohne Köpfe</translation>
+    </message>
+    <message>
+        <source>Bytes of all tensors as stored, without headers and padding</source>
+        <translation>Bytes aller Tensoren wie gespeichert, ohne Köpfe und Füllbytes</translation>
     </message>
 </context>
 <context>
@@ -787,6 +1408,10 @@ darüber</translation>
         <source>code</source>
         <translation>Code</translation>
     </message>
+    <message>
+        <source>No finite value to show</source>
+        <translation>Kein endlicher Wert zu zeigen</translation>
+    </message>
 </context>
 <context>
     <name>sigmascope::ui::DropZone</name>
@@ -857,10 +1482,6 @@ darüber</translation>
         <translation>Ein Modell öffnen, um seine Schichten zu planen</translation>
     </message>
     <message>
-        <source>Save plot</source>
-        <translation>Bild speichern</translation>
-    </message>
-    <message>
         <source>Copy image</source>
         <translation>Bild kopieren</translation>
     </message>
@@ -890,6 +1511,268 @@ darüber</translation>
     </message>
 </context>
 <context>
+    <name>sigmascope::ui::ExportChoice</name>
+    <message>
+        <source>The folder %1 does not exist</source>
+        <translation>Den Ordner %1 gibt es nicht</translation>
+    </message>
+    <message>
+        <source>The folder %1 cannot be written</source>
+        <translation>In den Ordner %1 kann nicht geschrieben werden</translation>
+    </message>
+    <message>
+        <source>%1 needed, %2 free</source>
+        <translation>%1 nötig, %2 frei</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::ExportMatrixModel</name>
+    <message>
+        <source>none</source>
+        <translation>keine</translation>
+    </message>
+    <message>
+        <source>1 layer, rank %2</source>
+        <translation>1 Schicht, Rang %2</translation>
+    </message>
+    <message>
+        <source>%1 layers, rank %2</source>
+        <translation>%1 Schichten, Rang %2</translation>
+    </message>
+    <message>
+        <source>%1 layers, rank %2 to %3</source>
+        <translation>%1 Schichten, Rang %2 bis %3</translation>
+    </message>
+    <message>
+        <source>1 tensor</source>
+        <translation>1 Tensor</translation>
+    </message>
+    <message>
+        <source>%1 tensors: embeddings, norms</source>
+        <translation>%1 Tensoren: Einbettungen, Normen</translation>
+    </message>
+    <message>
+        <source>from the model</source>
+        <translation>aus dem Modell</translation>
+    </message>
+    <message>
+        <source>repeats this export</source>
+        <translation>wiederholt diesen Export</translation>
+    </message>
+    <message>
+        <source>In the plan</source>
+        <translation>Im Plan</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::ExportPage</name>
+    <message>
+        <source>low-rank correction</source>
+        <translation>Niedrigrang-Korrektur</translation>
+    </message>
+    <message>
+        <source>model</source>
+        <translation>Modell</translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation>Export</translation>
+    </message>
+    <message>
+        <source>✓ as planned   ▲ changed   ✕ lost</source>
+        <translation>✓ wie geplant   ▲ geändert   ✕ verloren</translation>
+    </message>
+    <message>
+        <source>What each runtime can carry</source>
+        <translation>Was jede Laufzeit tragen kann</translation>
+    </message>
+    <message>
+        <source>Parts of the plan and what each runtime makes of them</source>
+        <translation>Teile des Plans und was jede Laufzeit daraus macht</translation>
+    </message>
+    <message>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <source>Copy the command</source>
+        <translation>Den Befehl kopieren</translation>
+    </message>
+    <message>
+        <source>Load it</source>
+        <translation>Laden</translation>
+    </message>
+    <message>
+        <source>Command that loads the files</source>
+        <translation>Befehl, der die Dateien lädt</translation>
+    </message>
+    <message>
+        <source>Files</source>
+        <translation>Dateien</translation>
+    </message>
+    <message>
+        <source>Output</source>
+        <translation>Ausgabe</translation>
+    </message>
+    <message>
+        <source>Browse…</source>
+        <translation>Wählen…</translation>
+    </message>
+    <message>
+        <source>Checks before writing</source>
+        <translation>Vor dem Schreiben geprüft</translation>
+    </message>
+    <message>
+        <source>Plan</source>
+        <translation>Plan</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>Ordner</translation>
+    </message>
+    <message>
+        <source>Free space</source>
+        <translation>Freier Platz</translation>
+    </message>
+    <message>
+        <source>Existing files</source>
+        <translation>Vorhandene Dateien</translation>
+    </message>
+    <message>
+        <source>Unfinished run</source>
+        <translation>Unvollendeter Lauf</translation>
+    </message>
+    <message>
+        <source>After writing</source>
+        <translation>Nach dem Schreiben</translation>
+    </message>
+    <message>
+        <source>Re-read and compare</source>
+        <translation>Neu lesen und vergleichen</translation>
+    </message>
+    <message>
+        <source>Sizes as announced</source>
+        <translation>Größen wie angekündigt</translation>
+    </message>
+    <message>
+        <source>Rename into place</source>
+        <translation>An den Platz umbenennen</translation>
+    </message>
+    <message>
+        <source>%1 bits per weight, all files</source>
+        <translation>%1 Bit je Gewicht, alle Dateien</translation>
+    </message>
+    <message>
+        <source>Open a model first</source>
+        <translation>Zuerst ein Modell öffnen</translation>
+    </message>
+    <message>
+        <source>%1: %2</source>
+        <comment>runtime, reasons</comment>
+        <translation>%1: %2</translation>
+    </message>
+    <message>
+        <source>No command: nothing can be written</source>
+        <translation>Kein Befehl: nichts kann geschrieben werden</translation>
+    </message>
+    <message>
+        <source>and %1 more</source>
+        <translation>und %1 weitere</translation>
+    </message>
+    <message>
+        <source>%1 bytes, exact</source>
+        <translation>%1 Bytes, genau</translation>
+    </message>
+    <message>
+        <source>Write files</source>
+        <translation>Dateien schreiben</translation>
+    </message>
+    <message>
+        <source>every layer can be written</source>
+        <translation>jede Schicht ist schreibbar</translation>
+    </message>
+    <message>
+        <source>not for this runtime</source>
+        <translation>nicht für diese Laufzeit</translation>
+    </message>
+    <message>
+        <source>does not exist</source>
+        <translation>gibt es nicht</translation>
+    </message>
+    <message>
+        <source>cannot be written</source>
+        <translation>nicht beschreibbar</translation>
+    </message>
+    <message>
+        <source>%1, needs %2</source>
+        <translation>%1, nötig %2</translation>
+    </message>
+    <message>
+        <source>nothing is replaced</source>
+        <translation>nichts wird ersetzt</translation>
+    </message>
+    <message>
+        <source>1 replaced at the end, after asking</source>
+        <translation>1 am Ende ersetzt, nach Rückfrage</translation>
+    </message>
+    <message>
+        <source>%1 replaced at the end, after asking</source>
+        <translation>%1 am Ende ersetzt, nach Rückfrage</translation>
+    </message>
+    <message>
+        <source>%1 of %2 layers are done</source>
+        <translation>%1 von %2 Schichten sind fertig</translation>
+    </message>
+    <message>
+        <source>every tensor of every file</source>
+        <translation>jeder Tensor jeder Datei</translation>
+    </message>
+    <message>
+        <source>to the byte</source>
+        <translation>aufs Byte</translation>
+    </message>
+    <message>
+        <source>only if both pass</source>
+        <translation>nur wenn beides gelingt</translation>
+    </message>
+    <message>
+        <source>Write 1 file</source>
+        <translation>1 Datei schreiben</translation>
+    </message>
+    <message>
+        <source>Write %1 files</source>
+        <translation>%1 Dateien schreiben</translation>
+    </message>
+    <message>
+        <source>A run is under way; see Quantize</source>
+        <translation>Ein Lauf ist im Gange; siehe Quantisieren</translation>
+    </message>
+    <message>
+        <source>Write the model to</source>
+        <translation>Das Modell schreiben nach</translation>
+    </message>
+    <message>
+        <source>GGUF model (*.gguf)</source>
+        <translation>GGUF-Modell (*.gguf)</translation>
+    </message>
+    <message>
+        <source>parts of the model</source>
+        <translation>Teile des Modells</translation>
+    </message>
+    <message>
+        <source>1 file beside it</source>
+        <translation>1 Datei daneben</translation>
+    </message>
+    <message>
+        <source>%1 files beside them</source>
+        <translation>%1 Dateien daneben</translation>
+    </message>
+    <message>
+        <source>configuration, tokenizer, index of the parts</source>
+        <translation>Konfiguration, Tokenizer, Index der Teile</translation>
+    </message>
+</context>
+<context>
     <name>sigmascope::ui::FallbackModel</name>
     <message>
         <source>Layer</source>
@@ -898,6 +1781,14 @@ darüber</translation>
     <message>
         <source>What happens instead</source>
         <translation>Was stattdessen geschieht</translation>
+    </message>
+    <message>
+        <source>Bytes more, or less, than what was asked would take. Exact</source>
+        <translation>Bytes mehr oder weniger, als das Verlangte brauchte. Exakt</translation>
+    </message>
+    <message>
+        <source>Cost</source>
+        <translation>Kosten</translation>
     </message>
 </context>
 <context>
@@ -1075,6 +1966,14 @@ darüber</translation>
     <message>
         <source>Output channel, row of W</source>
         <translation>Ausgabekanal, Zeile von W</translation>
+    </message>
+    <message>
+        <source>Every value is 0</source>
+        <translation>Jeder Wert ist 0</translation>
+    </message>
+    <message>
+        <source>No finite value to show</source>
+        <translation>Kein endlicher Wert zu zeigen</translation>
     </message>
 </context>
 <context>
@@ -1678,16 +2577,8 @@ darüber</translation>
         <translation>Den Plan als Rezept schreiben, das ihn wiedergibt</translation>
     </message>
     <message>
-        <source>Export…</source>
-        <translation>Exportieren…</translation>
-    </message>
-    <message>
         <source>Ctrl+E</source>
         <translation>Ctrl+E</translation>
-    </message>
-    <message>
-        <source>Choose where to write the quantized model</source>
-        <translation>Wählen, wohin das quantisierte Modell geschrieben wird</translation>
     </message>
     <message>
         <source>Close model</source>
@@ -1978,10 +2869,6 @@ darüber</translation>
         <translation>Shift+F5</translation>
     </message>
     <message>
-        <source>Stop the run; nothing is left behind</source>
-        <translation>Den Lauf anhalten; nichts bleibt zurück</translation>
-    </message>
-    <message>
         <source>Save report…</source>
         <translation>Bericht speichern…</translation>
     </message>
@@ -2124,6 +3011,107 @@ darüber</translation>
     <message>
         <source>Sigmascope did not end as it should; a copy of the session of %1 was kept</source>
         <translation>Sigmascope wurde nicht ordentlich beendet; eine Kopie der Sitzung von %1 ist erhalten</translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation>Export</translation>
+    </message>
+    <message>
+        <source>Alt+6</source>
+        <translation>Alt+6</translation>
+    </message>
+    <message>
+        <source>Compare</source>
+        <translation>Vergleichen</translation>
+    </message>
+    <message>
+        <source>Alt+7</source>
+        <translation>Alt+7</translation>
+    </message>
+    <message>
+        <source>… and %1 more. A click lists them all</source>
+        <translation>… und %1 weitere. Ein Klick listet alle</translation>
+    </message>
+    <message>
+        <source>Choose for which runtime and where the model is written; once more writes it</source>
+        <translation>Wählen, für welche Laufzeit und wohin das Modell geschrieben wird; noch einmal schreibt es</translation>
+    </message>
+    <message>
+        <source>Pause</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <source>Ctrl+F5</source>
+        <translation>Ctrl+F5</translation>
+    </message>
+    <message>
+        <source>Wait once the present layer is done, or go on</source>
+        <translation>Nach der jetzigen Schicht warten, oder weitermachen</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <source>Stop the run; finished layers are kept for it to be continued</source>
+        <translation>Den Lauf stoppen; fertige Schichten bleiben, damit er fortgesetzt werden kann</translation>
+    </message>
+    <message>
+        <source>%1 (%2)</source>
+        <comment>action, its key</comment>
+        <translation>%1 (%2)</translation>
+    </message>
+    <message>
+        <source>Open next of the dropped</source>
+        <translation>Nächste der abgelegten öffnen</translation>
+    </message>
+    <message>
+        <source>Of several files dropped at once, the one whose turn it is</source>
+        <translation>Von mehreren auf einmal abgelegten Dateien die, die an der Reihe ist</translation>
+    </message>
+    <message>
+        <source>Open next</source>
+        <translation>Nächste öffnen</translation>
+    </message>
+    <message>
+        <source>None of the %1 files is a model or a session: expected safetensors, an index of shards, GGUF, or a folder</source>
+        <translation>Keine der %1 Dateien ist ein Modell oder eine Sitzung: erwartet werden safetensors, ein Index von Teildateien, GGUF oder ein Ordner</translation>
+    </message>
+    <message>
+        <source>One more was dropped and waits: %1</source>
+        <translation>Eine weitere wurde abgelegt und wartet: %1</translation>
+    </message>
+    <message>
+        <source>%1 more were dropped and wait, next %2</source>
+        <translation>%1 weitere wurden abgelegt und warten, als Nächste %2</translation>
+    </message>
+    <message>
+        <source>Quantizing · paused</source>
+        <translation>Quantisiert · angehalten</translation>
+    </message>
+    <message>
+        <source>Close Sigmascope</source>
+        <translation>Sigmascope schließen</translation>
+    </message>
+    <message>
+        <source>Stop the run and close?</source>
+        <translation>Den Lauf stoppen und schließen?</translation>
+    </message>
+    <message>
+        <source>No model is written. Finished layers are kept beside the output, and the run can be continued.</source>
+        <translation>Es wird kein Modell geschrieben. Fertige Schichten bleiben neben der Ausgabe, und der Lauf kann fortgesetzt werden.</translation>
+    </message>
+    <message>
+        <source>Stop and close</source>
+        <translation>Stoppen und schließen</translation>
+    </message>
+    <message>
+        <source>Keep running</source>
+        <translation>Weiterlaufen lassen</translation>
+    </message>
+    <message>
+        <source>The open model has no layer %1</source>
+        <translation>Das offene Modell hat keine Schicht %1</translation>
     </message>
 </context>
 <context>
@@ -2570,6 +3558,45 @@ ist %3</translation>
     </message>
 </context>
 <context>
+    <name>sigmascope::ui::QueueTable</name>
+    <message>
+        <source>Move up</source>
+        <translation>Nach oben</translation>
+    </message>
+    <message>
+        <source>Alt+Up</source>
+        <translation>Alt+Up</translation>
+    </message>
+    <message>
+        <source>The selected layers run one place earlier</source>
+        <translation>Die gewählten Schichten laufen einen Platz früher</translation>
+    </message>
+    <message>
+        <source>Move down</source>
+        <translation>Nach unten</translation>
+    </message>
+    <message>
+        <source>Alt+Down</source>
+        <translation>Alt+Down</translation>
+    </message>
+    <message>
+        <source>The selected layers run one place later</source>
+        <translation>Die gewählten Schichten laufen einen Platz später</translation>
+    </message>
+    <message>
+        <source>Move to the top</source>
+        <translation>Ganz nach oben</translation>
+    </message>
+    <message>
+        <source>Alt+Home</source>
+        <translation>Alt+Home</translation>
+    </message>
+    <message>
+        <source>The selected layers run next</source>
+        <translation>Die gewählten Schichten laufen als nächste</translation>
+    </message>
+</context>
+<context>
     <name>sigmascope::ui::RankSlider</name>
     <message>
         <source>Rank</source>
@@ -2737,14 +3764,33 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     </message>
 </context>
 <context>
+    <name>sigmascope::ui::RunHistory</name>
+    <message>
+        <source>kept</source>
+        <translation>unverändert</translation>
+    </message>
+    <message>
+        <source>Run %1 · %2 · %3 bpw · %4</source>
+        <translation>Lauf %1 · %2 · %3 bpw · %4</translation>
+    </message>
+    <message>
+        <source>%1, written by run %2</source>
+        <translation>%1, geschrieben von Lauf %2</translation>
+    </message>
+    <message>
+        <source>Measured layers of this session</source>
+        <translation>Gemessene Schichten dieser Sitzung</translation>
+    </message>
+    <message>
+        <source>%1, the open model</source>
+        <translation>%1, das offene Modell</translation>
+    </message>
+</context>
+<context>
     <name>sigmascope::ui::RunPage</name>
     <message>
         <source>Stop</source>
         <translation>Anhalten</translation>
-    </message>
-    <message>
-        <source>Looking at the values…</source>
-        <translation>Die Werte werden angesehen…</translation>
     </message>
     <message>
         <source>%1 Nothing was written.</source>
@@ -2759,40 +3805,8 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
         <translation>Angehalten. Nichts wurde geschrieben.</translation>
     </message>
     <message>
-        <source>Quantize and export</source>
-        <translation>Quantisieren und exportieren</translation>
-    </message>
-    <message>
-        <source>GGUF for llama.cpp: the quantized model, and its low-rank correction as a LoRA adapter beside it</source>
-        <translation>GGUF für llama.cpp: das quantisierte Modell und daneben seine Niedrigrang-Korrektur als LoRA-Adapter</translation>
-    </message>
-    <message>
-        <source>Output file</source>
-        <translation>Ausgabedatei</translation>
-    </message>
-    <message>
-        <source>Choose…</source>
-        <translation>Wählen…</translation>
-    </message>
-    <message>
-        <source>Replace existing files</source>
-        <translation>Vorhandene Dateien ersetzen</translation>
-    </message>
-    <message>
         <source>Finished layers lie beside the output. Without the tick they are thrown away and the run begins anew</source>
         <translation>Fertige Schichten liegen neben der Ausgabe. Ohne Haken werden sie verworfen und der Lauf beginnt neu</translation>
-    </message>
-    <message>
-        <source>Output</source>
-        <translation>Ausgabe</translation>
-    </message>
-    <message>
-        <source>Files</source>
-        <translation>Dateien</translation>
-    </message>
-    <message>
-        <source>Checks</source>
-        <translation>Prüfungen</translation>
     </message>
     <message>
         <source>Progress of the run</source>
@@ -2815,73 +3829,141 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
         <translation>Laden mit</translation>
     </message>
     <message>
-        <source>Results of the run</source>
-        <translation>Ergebnisse des Laufs</translation>
-    </message>
-    <message>
-        <source>The error of every layer appears here as it finishes</source>
-        <translation>Der Fehler jeder Schicht erscheint hier, sobald sie fertig ist</translation>
-    </message>
-    <message>
-        <source>Write the model to</source>
-        <translation>Modell schreiben nach</translation>
-    </message>
-    <message>
-        <source>GGUF model (*.gguf)</source>
-        <translation>GGUF-Modell (*.gguf)</translation>
-    </message>
-    <message>
-        <source>low-rank correction</source>
-        <translation>Niedrigrang-Korrektur</translation>
-    </message>
-    <message>
-        <source>model</source>
-        <translation>Modell</translation>
-    </message>
-    <message>
         <source>Continue the unfinished run: %1 of %2 layers are done</source>
         <translation>Den unvollendeten Lauf fortsetzen: %1 von %2 Schichten sind fertig</translation>
     </message>
     <message>
-        <source>Written by the last run. Tick “Replace existing files” to write it again</source>
-        <translation>Vom letzten Lauf geschrieben. „Vorhandene Dateien ersetzen“ ankreuzen, um sie neu zu schreiben</translation>
-    </message>
-    <message>
-        <source>✓ Free space, names and plan are in order</source>
-        <translation>✓ Freier Platz, Namen und Plan sind in Ordnung</translation>
-    </message>
-    <message>
-        <source>Open a model first</source>
-        <translation>Zuerst ein Modell öffnen</translation>
-    </message>
-    <message>
-        <source>Choose where to write the model</source>
-        <translation>Wählen, wohin das Modell geschrieben wird</translation>
-    </message>
-    <message>
-        <source>%1 exists: tick “Replace existing files” or choose another name</source>
-        <translation>%1 existiert: „Vorhandene Dateien ersetzen“ ankreuzen oder einen anderen Namen wählen</translation>
-    </message>
-    <message>
-        <source>The folder %1 does not exist</source>
-        <translation>Der Ordner %1 existiert nicht</translation>
-    </message>
-    <message>
-        <source>The folder %1 cannot be written</source>
-        <translation>In den Ordner %1 kann nicht geschrieben werden</translation>
-    </message>
-    <message>
-        <source>%1 needed, %2 free</source>
-        <translation>%1 nötig, %2 frei</translation>
-    </message>
-    <message>
-        <source>%1 · %2</source>
-        <comment>layer · time left</comment>
-        <translation>%1 · %2</translation>
-    </message>
-    <message>
         <source>%1 written, read back and compared in %2 s · %3 bits per weight, all files</source>
         <translation>%1 geschrieben, zurückgelesen und verglichen in %2 s · %3 Bit pro Gewicht, alle Dateien</translation>
+    </message>
+    <message>
+        <source>Queue of layers</source>
+        <translation>Warteschlange der Schichten</translation>
+    </message>
+    <message>
+        <source>looking at the values</source>
+        <translation>sieht die Werte durch</translation>
+    </message>
+    <message>
+        <source>reading the files back and comparing</source>
+        <translation>liest die Dateien zurück und vergleicht</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <source>Pause</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <source>Quantize</source>
+        <translation>Quantisieren</translation>
+    </message>
+    <message>
+        <source>Change</source>
+        <translation>Ändern</translation>
+    </message>
+    <message>
+        <source>Choose what is written, and where, on the Export page</source>
+        <translation>Auf der Seite Export wählen, was geschrieben wird und wohin</translation>
+    </message>
+    <message>
+        <source>The run waits once the present layer is done; the files will be the same</source>
+        <translation>Der Lauf wartet nach der jetzigen Schicht; die Dateien werden dieselben</translation>
+    </message>
+    <message>
+        <source>Try again</source>
+        <translation>Erneut versuchen</translation>
+    </message>
+    <message>
+        <source>for %1</source>
+        <translation>für %1</translation>
+    </message>
+    <message>
+        <source>1 file, %2</source>
+        <translation>1 Datei, %2</translation>
+    </message>
+    <message>
+        <source>%1 files, %2</source>
+        <translation>%1 Dateien, %2</translation>
+    </message>
+    <message>
+        <source>%1 of %2 layers</source>
+        <translation>%1 von %2 Schichten</translation>
+    </message>
+    <message>
+        <source>1 layer queued</source>
+        <translation>1 Schicht wartet</translation>
+    </message>
+    <message>
+        <source>%1 layers queued</source>
+        <translation>%1 Schichten warten</translation>
+    </message>
+    <message>
+        <source>%1, %2 failed</source>
+        <comment>12 of 39 layers, 1</comment>
+        <translation>%1, %2 misslungen</translation>
+    </message>
+    <message>
+        <source>Paused after %1</source>
+        <translation>Angehalten nach %1</translation>
+    </message>
+    <message>
+        <source>%1 s elapsed</source>
+        <translation>%1 s vergangen</translation>
+    </message>
+    <message>
+        <source>%1 min %2 s elapsed</source>
+        <translation>%1 min %2 s vergangen</translation>
+    </message>
+    <message>
+        <source>drag rows to choose which come first</source>
+        <translation>Zeilen ziehen, um zu wählen, welche zuerst kommen</translation>
+    </message>
+    <message>
+        <source>The layer waits again, behind all others</source>
+        <translation>Die Schicht wartet wieder, hinter allen anderen</translation>
+    </message>
+    <message>
+        <source>Continues the run: finished layers are kept, those that failed are tried again</source>
+        <translation>Setzt den Lauf fort: fertige Schichten bleiben, misslungene werden erneut versucht</translation>
+    </message>
+    <message>
+        <source>Replace files</source>
+        <translation>Dateien ersetzen</translation>
+    </message>
+    <message>
+        <source>Replace the file?</source>
+        <translation>Die Datei ersetzen?</translation>
+    </message>
+    <message>
+        <source>Replace %1 files?</source>
+        <translation>%1 Dateien ersetzen?</translation>
+    </message>
+    <message>
+        <source>%1 in %2. The old files stay until the new ones are complete and compared.</source>
+        <translation>%1 in %2. Die alten Dateien bleiben, bis die neuen vollständig und verglichen sind.</translation>
+    </message>
+    <message>
+        <source>Replace</source>
+        <translation>Ersetzen</translation>
+    </message>
+    <message>
+        <source>Keep both</source>
+        <translation>Beide behalten</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <source>1 layer failed. No model was written; finished layers are kept beside the output.</source>
+        <translation>1 Schicht ist misslungen. Kein Modell wurde geschrieben; fertige Schichten bleiben neben der Ausgabe.</translation>
+    </message>
+    <message>
+        <source>%1 layers failed. No model was written; finished layers are kept beside the output.</source>
+        <translation>%1 Schichten sind misslungen. Kein Modell wurde geschrieben; fertige Schichten bleiben neben der Ausgabe.</translation>
     </message>
 </context>
 <context>
@@ -2893,18 +3975,6 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>Layer</source>
         <translation>Schicht</translation>
-    </message>
-    <message>
-        <source>Method</source>
-        <translation>Methode</translation>
-    </message>
-    <message>
-        <source>Grid</source>
-        <translation>Raster</translation>
-    </message>
-    <message>
-        <source>Rank</source>
-        <translation>Rang</translation>
     </message>
     <message>
         <source>Output error %</source>
@@ -2929,6 +3999,60 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>Note</source>
         <translation>Hinweis</translation>
+    </message>
+    <message>
+        <source>%1 + r %2</source>
+        <comment>grid, rank</comment>
+        <translation>%1 + r %2</translation>
+    </message>
+    <message>
+        <source>queued</source>
+        <translation>wartet</translation>
+    </message>
+    <message>
+        <source>factors</source>
+        <translation>Faktoren</translation>
+    </message>
+    <message>
+        <source>writing</source>
+        <translation>schreibt</translation>
+    </message>
+    <message>
+        <source>codes</source>
+        <translation>Codes</translation>
+    </message>
+    <message>
+        <source>done before</source>
+        <translation>schon fertig</translation>
+    </message>
+    <message>
+        <source>done</source>
+        <translation>fertig</translation>
+    </message>
+    <message>
+        <source>done otherwise</source>
+        <translation>anders fertig</translation>
+    </message>
+    <message>
+        <source>failed</source>
+        <translation>misslungen</translation>
+    </message>
+    <message>
+        <source>How far the measured error lies above or below what the plan estimated</source>
+        <translation>Wie weit der gemessene Fehler über oder unter der Schätzung des Plans liegt</translation>
+    </message>
+    <message>
+        <source>Plan</source>
+        <translation>Plan</translation>
+    </message>
+    <message>
+        <source>State</source>
+        <translation>Zustand</translation>
+    </message>
+    <message>
+        <source>vs est. %</source>
+        <comment>against the estimate</comment>
+        <translation>zur Schätzung %</translation>
     </message>
 </context>
 <context>
@@ -3310,6 +4434,14 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>Rank, %1, %2</source>
         <translation>Rang, %1, %2</translation>
+    </message>
+    <message>
+        <source>No singular value is known</source>
+        <translation>Kein Singulärwert ist bekannt</translation>
+    </message>
+    <message>
+        <source>Every singular value is 0: the weights are all zero</source>
+        <translation>Jeder Singulärwert ist 0: alle Gewichte sind null</translation>
     </message>
 </context>
 <context>

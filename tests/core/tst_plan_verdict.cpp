@@ -7,8 +7,7 @@
 using namespace sigmascope;
 using namespace sigmascope::test;
 
-class TestPlanVerdict : public QObject, private ExporterFixture
-{
+class TestPlanVerdict : public QObject, private ExporterFixture {
     Q_OBJECT
 
 private slots:
@@ -72,7 +71,8 @@ void TestPlanVerdict::aPlanIsTakenExactlyWhereItsSizesAreKnown()
         if (!sizes)
             QCOMPARE(verdict.refusals.front().detail, sizes.error().detail);
         // A part is refused exactly where a tensor is named.
-        const bool isRefused = std::ranges::any_of(verdict.parts, [](const CarriedPart& p) { return p.carriage == Carriage::Refused; });
+        const bool isRefused
+            = std::ranges::any_of(verdict.parts, [](const CarriedPart& p) { return p.carriage == Carriage::Refused; });
         QVERIFY2(isRefused == !verdict.refusals.empty(), row.id.data());
     }
 }
@@ -81,7 +81,7 @@ void TestPlanVerdict::everyLayerThatStandsAgainstItIsCounted()
 {
     const ExporterRow& gguf = *findExporter("gguf");
     const PlanVerdict verdict = gguf.accepts(requestFor(gguf, planOf("int4")));
-    QCOMPARE(verdict.refusals.size(), std::size_t(7)); // q k v o gate up down
+    QCOMPARE(verdict.refusals.size(), std::size_t(7));  // q k v o gate up down
     QCOMPARE(partIn(verdict, PlanPart::Codes).layers, std::size_t(7));
     QCOMPARE(partIn(verdict, PlanPart::Codes).changed, std::size_t(7));
     const auto refusal = sigmascope::refusalOf(verdict);
@@ -118,9 +118,10 @@ void TestPlanVerdict::partsAreCountedAndTold()
         const char* target;
         Carriage codes, correction, factors, kept, recipe;
     };
-    for (const Row& row : {Row{"gguf", Carriage::Exact, Carriage::Adapter, Carriage::Exact, Carriage::Exact, Carriage::Inside},
-                           Row{"bf16", Carriage::Decoded, Carriage::Folded, Carriage::Folded, Carriage::Exact, Carriage::Inside},
-                           Row{"research", Carriage::Exact, Carriage::Inside, Carriage::Exact, Carriage::Exact, Carriage::Inside}}) {
+    for (const Row& row :
+         {Row{"gguf", Carriage::Exact, Carriage::Adapter, Carriage::Exact, Carriage::Exact, Carriage::Inside},
+          Row{"bf16", Carriage::Decoded, Carriage::Folded, Carriage::Folded, Carriage::Exact, Carriage::Inside},
+          Row{"research", Carriage::Exact, Carriage::Inside, Carriage::Exact, Carriage::Exact, Carriage::Inside}}) {
         const ExporterRow& exporter = *findExporter(row.target);
         const PlanVerdict verdict = exporter.accepts(requestFor(exporter, plan));
         QCOMPARE(partIn(verdict, PlanPart::Codes).carriage, row.codes);

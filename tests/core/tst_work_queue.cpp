@@ -17,8 +17,7 @@ using namespace sigmascope;
 using namespace sigmascope::test;
 using namespace std::chrono_literals;
 
-namespace
-{
+namespace {
 
 using Tensors = std::vector<std::size_t>;
 
@@ -31,8 +30,7 @@ Tensors drained(WorkQueue& queue)
 }
 
 /// The reference, but the first encode of matrices with so many rows fails for want of memory.
-class ForgetfulOnce final : public ComputeBackend
-{
+class ForgetfulOnce final : public ComputeBackend {
 public:
     explicit ForgetfulOnce(std::uint64_t rows)
         : m_rows(rows)
@@ -59,10 +57,9 @@ private:
     std::unique_ptr<ComputeBackend> m_cpu = makeCpuBackend();
 };
 
-} // namespace
+}  // namespace
 
-class TestWorkQueue : public QObject, private ResumeFixture
-{
+class TestWorkQueue : public QObject, private ResumeFixture {
     Q_OBJECT
 
 private slots:
@@ -107,7 +104,7 @@ void TestWorkQueue::aWishMayChangeAtAnyTime()
     WorkQueue queue;
     queue.begin(Tensors{0, 1, 2, 3, 4});
     QCOMPARE(queue.next(), std::optional<std::size_t>(0));
-    queue.setOrder({0, 4, 3}); // 0 is given out already
+    queue.setOrder({0, 4, 3});  // 0 is given out already
     QCOMPARE(queue.next(), std::optional<std::size_t>(4));
     queue.setOrder({2});
     QCOMPARE(drained(queue), (Tensors{2, 1, 3}));
@@ -120,7 +117,7 @@ void TestWorkQueue::whatIsNotOfTheRunIsPassedOver()
     queue.begin(Tensors{0, 1});
     queue.retry(99);
     queue.retry(SIZE_MAX);
-    queue.retry(0); // still waits: not twice
+    queue.retry(0);  // still waits: not twice
     QCOMPARE(drained(queue), (Tensors{1, 0}));
     queue.begin(Tensors{});
     QVERIFY(!queue.next());
@@ -205,7 +202,7 @@ void TestWorkQueue::bytesDoNotDependOnTheOrder()
     const auto turned = runOf("turned", Tensors(plain.first.rbegin(), plain.first.rend()));
     QVERIFY2(!plain.first.empty(), plain.second.c_str());
     QVERIFY2(!turned.first.empty(), turned.second.c_str());
-    QCOMPARE(turned.first, plain.first); // told as they lie in the file
+    QCOMPARE(turned.first, plain.first);  // told as they lie in the file
     QVERIFY(turned.second == plain.second);
 }
 
@@ -260,7 +257,7 @@ void TestWorkQueue::aPausedRunStandsStillAndDoesNotCountTheTime()
     QCOMPARE(layers.load(), static_cast<int>(m_model->tensors().size()));
     QVERIFY(options.queue->waited().count() >= 0.9);
     QVERIFY2(seconds >= 0 && seconds < options.queue->waited().count(), qPrintable(QString::number(seconds)));
-    QVERIFY2(left < 0.9, qPrintable(QString::number(left))); // a pause does not make what is left longer
+    QVERIFY2(left < 0.9, qPrintable(QString::number(left)));  // a pause does not make what is left longer
     QVERIFY(files() == m_undisturbed);
 }
 
@@ -302,7 +299,7 @@ void TestWorkQueue::aPausedRunStopsAtOnceAndIsTakenUpInAnotherOrder()
 
 void TestWorkQueue::aFailedLayerIsTriedAgainWithinTheRun()
 {
-    ForgetfulOnce backend(kFeedForward); // gate_proj comes first of those with so many rows
+    ForgetfulOnce backend(kFeedForward);  // gate_proj comes first of those with so many rows
     RunOptions options{.queue = std::make_shared<WorkQueue>()};
     Tensors failed;
     Tensors came;

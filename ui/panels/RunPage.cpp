@@ -2,276 +2,150 @@
 #include "ui/panels/RunPage.h"
 
 #include "ui/Theme.h"
-#include "ui/models/LayerRoles.h"
 #include "ui/models/RunTableModel.h"
+#include "ui/panels/QueueTable.h"
+#include "ui/session/ExportChoice.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/text/Counted.h"
+#include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
-#include "ui/widgets/SourceBadge.h"
+#include "ui/widgets/ProgressLine.h"
 
 #include <QCheckBox>
-#include <QClipboard>
-#include <QDir>
-#include <QFileDialog>
 #include <QFileInfo>
-#include <QFormLayout>
-#include <QGridLayout>
-#include <QGuiApplication>
-#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
-#include <QLocale>
-#include <QProgressBar>
+#include <QMessageBox>
 #include <QPushButton>
-#include <QSortFilterProxyModel>
-#include <QStandardPaths>
-#include <QStorageInfo>
-#include <QTableView>
 #include <QVBoxLayout>
+
+#include <algorithm>
+#include <cmath>
 
 namespace sigmascope::ui {
 
-namespace {
-
-constexpr int kLabelGap = 8;  // between the words of a row and its field
-
-QLabel* formLabel(const QString& words)
-{
-    auto* made = new QLabel(words);
-    setTextLevel(made, TextLevel::Label);
-    made->setMinimumWidth(px(86));
-    return made;
-}
-
-void clearLayout(QLayout* layout)
-{
-    while (QLayoutItem* item = layout->takeAt(0)) {
-        delete item->widget();
-        delete item;
-    }
-}
-
-}  // namespace
-
-RunPage::RunPage(Session& session, RunController& run, QWidget* parent)
+RunPage::RunPage(Session& session, RunController& run, ExportChoice& choice, QWidget* parent)
     : QWidget(parent)
     , m_session(session)
     , m_run(run)
+    , m_choice(choice)
     , m_model(new RunTableModel(session, this))
+    , m_table(new QueueTable(*m_model))
 {
     auto* head = new QVBoxLayout;
     head->setContentsMargins(px(24), px(16), px(24), px(12));
     head->setSpacing(px(8));
     buildTitle(head);
-    buildForm(head);
     buildAction(head);
     buildCommand(head);
-    buildTable();
+    m_table->setAccessibleName(tr("Queue of layers"));
+    new TableExport(
+        m_table, [this] { return m_session.name() + QStringLiteral("-run"); }, [this] { return m_model->asCsv(); });
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
     layout->addLayout(head);
     layout->addWidget(hairline(this));
     layout->addWidget(m_table, 1);
-    layout->addWidget(m_empty, 1);
+    layout->addWidget(buildFailure());
     setBackgroundRole(QPalette::Base);
     setAutoFillBackground(true);
+    m_second.setInterval(1000);
+    connect(&m_second, &QTimer::timeout, this, &RunPage::refreshSummary);
+    connect(m_model, &RunTableModel::orderChanged, &m_run, &RunController::setOrder);
     connectSession();
     connectRun();
-    refreshFiles();
+    setRunning(false);
+    refreshIdle();
 }
 
 void RunPage::connectSession()
 {
-    connect(&m_session, &Session::opened, this, [this] {
-        m_isSuggested = true;
+    const auto forget = [this] {
         m_model->clear();
         m_commandRow->hide();
+        m_hasRun = false;
         showMessage({}, {});
-        suggestOutput();
-    });
-    connect(&m_session, &Session::planChanged, this, &RunPage::refreshFiles);
-    connect(&m_session, &Session::calibrationChanged, this, &RunPage::refreshFiles);
+        refreshIdle();
+    };
+    connect(&m_session, &Session::opened, this, forget);
+    connect(&m_session, &Session::closed, this, forget);
+    connect(&m_session, &Session::planChanged, this, &RunPage::refreshIdle);
+    connect(&m_choice, &ExportChoice::changed, this, &RunPage::refreshIdle);
+    connect(&m_choice, &ExportChoice::offersChanged, this, &RunPage::refreshTarget);
 }
 
 void RunPage::connectRun()
 {
+    m_summarySoon.setSingleShot(true);
+    m_summarySoon.setInterval(16);
+    connect(&m_summarySoon, &QTimer::timeout, this, &RunPage::refreshSummary);
     connect(&m_run, &RunController::started, this, [this] {
-        m_model->clear();
+        m_model->beginRun();
+        m_table->follow();
         m_commandRow->hide();
-        m_start->setText(tr("Stop"));
-        m_progress->setValue(0);
-        m_progress->show();
-        showMessage({}, tr("Looking at the values…"));
-        refreshFiles();
+        m_subject = tr("looking at the values");
+        m_hasRun = true;
+        setRunning(true);
+        showMessage({}, {});
+        refreshIdle();
     });
-    connect(&m_run, &RunController::progressed, this, &RunPage::showProgress);
+    connect(&m_run, &RunController::progressed, this, &RunPage::refreshSummary);
+    connect(&m_run, &RunController::layersKnown, m_model, &RunTableModel::setLayers);
+    connect(&m_run, &RunController::stageChanged, this, [this](RunStage stage, std::optional<std::size_t> tensor) {
+        if (!tensor) {
+            m_subject
+                = stage == RunStage::Compare ? tr("reading the files back and comparing") : tr("looking at the values");
+            summarySoon();
+            return;
+        }
+        m_subject.clear();
+        m_model->setStage(*tensor, stage);
+        if (const auto row = m_model->rowOf(*tensor))
+            m_table->showProgress(*row);
+    });
     connect(&m_run, &RunController::layerFinished, this, [this](const TensorResult& result) {
-        m_model->append(result);
-        m_empty->hide();
-        m_table->show();
+        m_model->finish(result);
+        summarySoon();
+    });
+    connect(&m_run, &RunController::layerFailed, this, [this](std::size_t tensor, const QString& why) {
+        m_model->fail(tensor, why);
+        summarySoon();
+        refreshFailure();
+    });
+    connect(&m_run, &RunController::pausedChanged, this, [this](bool isPaused) {
+        m_pause->setText(isPaused ? tr("Resume") : tr("Pause"));
+        refreshSummary();
     });
     connect(&m_run, &RunController::finished, this, &RunPage::showFinished);
-    connect(&m_run, &RunController::failed, this, [this](const QString& text) {
-        m_progress->hide();
-        showMessage(QStringLiteral("✕"), tr("%1 Nothing was written.").arg(text));
-        refreshFiles();
-    });
+    connect(&m_run, &RunController::failed, this, &RunPage::showFailed);
     connect(&m_run, &RunController::cancelled, this, [this] {
-        m_progress->hide();
-        refreshFiles();
-        showMessage({}, m_resume->isVisible() ? tr("Stopped. No model was written; finished layers are kept beside the output.")
-                                              : tr("Stopped. Nothing was written."));
+        setRunning(false);
+        refreshIdle();
+        showMessage({},
+                    m_resume->isVisibleTo(this)
+                        ? tr("Stopped. No model was written; finished layers are kept beside the output.")
+                        : tr("Stopped. Nothing was written."));
     });
+    connect(m_table->selectionModel(), &QItemSelectionModel::selectionChanged, this, &RunPage::refreshFailure);
 }
 
-void RunPage::buildTitle(QVBoxLayout* head)
+QTableView* RunPage::table() const
 {
-    auto* title = new QLabel(tr("Quantize and export"));
-    title->setFont(ui::font(FontRole::PageTitle));
-    auto* target = new QLabel(tr("GGUF for llama.cpp: the quantized model, and its low-rank correction as a LoRA adapter beside it"));
-    target->setWordWrap(true);
-    setTextLevel(target, TextLevel::Label);
-    head->addWidget(title);
-    head->addWidget(target);
-    head->addSpacing(px(4));
-}
-
-void RunPage::buildForm(QVBoxLayout* head)
-{
-    m_output = new QLineEdit;
-    m_output->setObjectName(QStringLiteral("output"));
-    m_output->setFont(ui::font(FontRole::Mono));
-    m_output->setAccessibleName(tr("Output file"));
-    auto* browse = new QPushButton(tr("Choose…"));
-    browse->setObjectName(QStringLiteral("chooseOutput"));
-    auto* outputRow = new QHBoxLayout;
-    outputRow->setSpacing(px(6));
-    outputRow->addWidget(m_output, 1);
-    outputRow->addWidget(browse);
-    m_replace = new QCheckBox(tr("Replace existing files"));
-    m_replace->setObjectName(QStringLiteral("replace"));
-    m_resume = new QCheckBox;
-    m_resume->setObjectName(QStringLiteral("resume"));
-    m_resume->setToolTip(tr("Finished layers lie beside the output. Without the tick they are thrown away and the run begins anew"));
-    m_resume->setChecked(true);
-    m_resume->hide();
-    auto* files = new QWidget;
-    m_files = new QGridLayout(files);
-    m_files->setContentsMargins(0, 0, 0, 0);
-    m_files->setHorizontalSpacing(px(16));
-    m_files->setVerticalSpacing(px(4));
-    m_check = new QLabel;
-    m_check->setWordWrap(true);
-
-    auto* form = new QFormLayout;
-    form->setContentsMargins(0, 0, 0, 0);
-    form->setHorizontalSpacing(px(kLabelGap));
-    form->setVerticalSpacing(px(8));
-    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
-    form->addRow(formLabel(tr("Output")), outputRow);
-    form->addRow(formLabel(tr("Files")), files);
-    form->addRow(formLabel(QString()), m_replace);
-    form->addRow(formLabel(QString()), m_resume);
-    form->addRow(formLabel(tr("Checks")), m_check);
-    head->addLayout(form);
-    head->addSpacing(px(4));
-    connect(m_output, &QLineEdit::textEdited, this, [this] { m_isSuggested = false; });
-    connect(m_output, &QLineEdit::textChanged, this, &RunPage::refreshFiles);
-    connect(m_replace, &QCheckBox::toggled, this, &RunPage::refreshFiles);
-    connect(browse, &QPushButton::clicked, this, &RunPage::chooseOutput);
-}
-
-void RunPage::buildAction(QVBoxLayout* head)
-{
-    m_start = new QPushButton(tr("Quantize and export"));
-    m_start->setObjectName(QStringLiteral("start"));
-    makePrimary(m_start);
-    m_progress = new QProgressBar;
-    m_progress->setRange(0, 1000);
-    m_progress->setTextVisible(false);
-    m_progress->setFixedWidth(px(180));
-    m_progress->setAccessibleName(tr("Progress of the run"));
-    m_progress->hide();
-    m_message = new QLabel;
-    m_message->setWordWrap(true);
-    m_message->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    auto* action = new QHBoxLayout;
-    action->setSpacing(px(12));
-    action->addWidget(m_start);
-    action->addWidget(m_progress);
-    action->addWidget(m_message, 1);
-    head->addLayout(action);
-    connect(m_start, &QPushButton::clicked, this, [this] {
-        if (m_run.isRunning())
-            m_run.cancel();
-        else
-            startOrExplain();
-    });
-}
-
-void RunPage::buildCommand(QVBoxLayout* head)
-{
-    m_commandRow = new QWidget;
-    m_command = new QLineEdit;
-    m_command->setReadOnly(true);
-    m_command->setFont(ui::font(FontRole::Mono));
-    m_command->setAccessibleName(tr("Command that loads the files"));
-    auto* copy = new QPushButton(tr("Copy"));
-    copy->setAccessibleName(tr("Copy the command"));
-    auto* commandLayout = new QHBoxLayout(m_commandRow);
-    commandLayout->setContentsMargins(0, 0, 0, 0);
-    commandLayout->setSpacing(0);
-    commandLayout->addWidget(formLabel(tr("Load with")));
-    commandLayout->addSpacing(px(kLabelGap));
-    commandLayout->addWidget(m_command, 1);
-    commandLayout->addSpacing(px(6));
-    commandLayout->addWidget(copy);
-    m_commandRow->hide();
-    head->addWidget(m_commandRow);
-    connect(copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_command->text()); });
-}
-
-void RunPage::buildTable()
-{
-    auto* sorted = new QSortFilterProxyModel(this);
-    sorted->setSourceModel(m_model);
-    sorted->setSortRole(SortRole);
-    m_table = new QTableView;
-    m_table->setModel(sorted);
-    m_table->setSortingEnabled(true);
-    m_table->sortByColumn(-1, Qt::AscendingOrder);
-    m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
-    m_table->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_table->setShowGrid(false);
-    m_table->setFrameShape(QFrame::NoFrame);
-    m_table->verticalHeader()->hide();
-    m_table->verticalHeader()->setDefaultSectionSize(px(22));
-    m_table->setFont(ui::font(FontRole::Mono));
-    m_table->horizontalHeader()->setHighlightSections(false);
-    m_table->setAccessibleName(tr("Results of the run"));
-    new TableExport(m_table, [this] { return m_session.name() + QStringLiteral("-run"); }, [this] { return m_model->asCsv(); });
-    const std::array<int, RunTableModel::ColumnCount> widths{210, 76, 100, 60, 124, 124, 72, 84, 96, 160};
-    for (int column = 0; column < RunTableModel::ColumnCount; ++column)
-        m_table->setColumnWidth(column, px(widths[static_cast<std::size_t>(column)]));
-    m_table->horizontalHeader()->setStretchLastSection(true);
-    m_table->hide();
-    m_empty = new QLabel(tr("The error of every layer appears here as it finishes"));
-    setTextLevel(m_empty, TextLevel::Hint);
-    m_empty->setAlignment(Qt::AlignCenter);
+    return m_table;
 }
 
 void RunPage::setOutput(const QString& path)
 {
-    m_isSuggested = false;
-    m_output->setText(path);
+    m_choice.setOutput(path);
 }
 
 QString RunPage::output() const
 {
-    return m_output->text();
+    return m_choice.output();
 }
 
 QString RunPage::message() const
@@ -279,171 +153,233 @@ QString RunPage::message() const
     return m_message->text();
 }
 
+QString RunPage::summary() const
+{
+    return m_summary->text();
+}
+
 QString RunPage::loadCommand() const
 {
     return m_command->text();
 }
 
-void RunPage::focusOutput()
-{
-    m_output->setFocus(Qt::ShortcutFocusReason);
-}
-
-void RunPage::suggestOutput()
-{
-    if (!m_session.isOpen() || !m_isSuggested)
-        return;
-    const QString folder = QStandardPaths::writableLocation(QStandardPaths::DocumentsLocation);
-    const QString stem = QFileInfo(m_session.name()).completeBaseName();
-    m_output->setText(QDir(folder.isEmpty() ? QDir::homePath() : folder).filePath(stem + QStringLiteral("-quantized.gguf")));
-    refreshFiles();
-}
-
-void RunPage::chooseOutput()
-{
-    auto* dialog = new QFileDialog(this, tr("Write the model to"), m_output->text(), tr("GGUF model (*.gguf)"));
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    dialog->setAcceptMode(QFileDialog::AcceptSave);
-    dialog->setDefaultSuffix(QStringLiteral("gguf"));
-    dialog->setOption(QFileDialog::DontConfirmOverwrite);  // "Replace existing files" asks for both files at once
-    connect(dialog, &QFileDialog::fileSelected, this, &RunPage::setOutput);
-    dialog->open();
-}
-
 void RunPage::showEvent(QShowEvent* event)
 {
     QWidget::showEvent(event);
-    refreshFiles();
+    refreshIdle();
 }
 
-bool RunPage::listFiles()
+void RunPage::setRunning(bool isRunning)
 {
-    clearLayout(m_files);
-    if (!m_session.isOpen() || m_output->text().isEmpty())
-        return false;
-    const auto estimate = m_session.estimateFor(m_output->text());
-    if (!estimate)
-        return false;
-    bool anyExists = false;
-    int row = 0;
-    for (const OutputFile& file : estimate->outputs) {
-        const QString name = fromPath(file.path);
-        anyExists = anyExists || QFileInfo::exists(name);
-        auto* nameLabel = new QLabel(QFileInfo(name).fileName());
-        nameLabel->setFont(ui::font(FontRole::Mono));
-        auto* kind = new QLabel(file.kind == "adapter" ? tr("low-rank correction") : tr("model"));
-        setTextLevel(kind, TextLevel::Label);
-        auto* size = new QLabel(fileSize(file.bytes));
-        size->setFont(ui::font(FontRole::Mono));
-        size->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-        auto* badge = new SourceBadge;
-        badge->setSource(Source::Exact);
-        m_files->addWidget(nameLabel, row, 0);
-        m_files->addWidget(kind, row, 1);
-        m_files->addWidget(size, row, 2);
-        m_files->addWidget(badge, row, 3);
-        m_files->setColumnStretch(4, 1);
-        ++row;
+    m_pause->setText(tr("Pause"));
+    m_pause->setVisible(isRunning);
+    m_start->setText(isRunning ? tr("Stop") : tr("Quantize"));
+    setPrimary(m_start, !isRunning);
+    if (isRunning)
+        m_progress->setValueSoon(0);
+    else
+        m_model->endRun();
+    isRunning ? m_second.start() : m_second.stop();
+    refreshSummary();
+    refreshFailure();
+}
+
+void RunPage::refreshIdle()
+{
+    if (!isVisible())
+        return;  // a rank is dragged elsewhere, frame by frame; this page catches up when it is shown
+    m_start->setEnabled(m_session.isOpen());
+    if (!m_run.isRunning() && !m_hasRun)
+        m_model->showPlan();
+    m_choice.refresh();
+    refreshTarget();
+    offerResume();
+    refreshSummary();
+}
+
+void RunPage::refreshTarget()
+{
+    if (!m_session.isOpen()) {
+        m_target->setText({});
+        return;
     }
-    return anyExists;
+    const std::string_view runtime = m_choice.exporter().runtime;
+    QStringList facts{tr("for %1").arg(QString::fromUtf8(runtime.data(), static_cast<qsizetype>(runtime.size()))),
+                      m_choice.output()};
+    if (const ExportOffer* offer = m_choice.offer(); offer != nullptr && offer->sizes)
+        facts << counted(offer->sizes->outputs.size(), tr("1 file, %2"), tr("%1 files, %2"))
+                     .arg(fileSize(offer->sizes->total));
+    m_target->setText(facts.join(QStringLiteral(" · ")));
+}
+
+void RunPage::refreshSummary()
+{
+    const int all = m_model->rowCount();
+    const auto count = static_cast<std::uint64_t>(all);
+    const QString of
+        = tr("%1 of %2 layers").arg(wholeNumber(static_cast<std::uint64_t>(m_model->doneCount())), wholeNumber(count));
+    const bool isIdle = !m_run.isRunning() && !m_hasRun;
+    QString summary
+        = isIdle ? (all > 0 ? counted(count, tr("1 layer queued"), tr("%1 layers queued")) : QString()) : of;
+    if (m_model->failedCount() > 0)
+        summary = tr("%1, %2 failed", "12 of 39 layers, 1")
+                      .arg(summary, wholeNumber(static_cast<std::uint64_t>(m_model->failedCount())));
+    if (m_run.isPaused())
+        summary = tr("Paused after %1").arg(summary);
+    m_summary->setText(summary);
+    QStringList detail;
+    if (m_run.isRunning()) {
+        const auto seconds = static_cast<int>(std::lround(m_run.elapsed()));
+        detail << (seconds < 60 ? tr("%1 s elapsed").arg(seconds)
+                                : tr("%1 min %2 s elapsed").arg(seconds / 60).arg(seconds % 60));
+        const QString left = m_run.timeLeftText();
+        if (!left.isEmpty() && !m_run.isPaused())
+            detail << left;
+        if (!m_subject.isEmpty() && !m_run.isPaused())
+            detail << m_subject;
+    } else if (isIdle && all > 1) {
+        detail << tr("drag rows to choose which come first");
+    }
+    m_detail->setText(detail.join(QStringLiteral(" · ")));
+    m_progress->setValueSoon(m_run.isRunning()        ? static_cast<int>(1000 * m_run.fraction())
+                                 : m_run.lastResult() ? 1000
+                                                      : 0);
+}
+
+void RunPage::refreshFailure()
+{
+    auto shown = m_model->firstFailed();
+    for (const int row : m_table->selectedModelRows()) {
+        if (m_model->index(row, 0).data(QueueStateRole).toInt() == static_cast<int>(QueueState::Failed))
+            shown = row;
+    }
+    m_failure->setVisible(shown.has_value());
+    if (!shown)
+        return;
+    const QModelIndex index = m_model->index(*shown, RunTableModel::Layer);
+    m_failedLayer->setText(QStringLiteral("✕ ") + index.data().toString().trimmed());
+    m_failedWhy->setText(index.data(QueueReasonRole).toString());
+    m_retry->setToolTip(m_run.isRunning()
+                            ? tr("The layer waits again, behind all others")
+                            : tr("Continues the run: finished layers are kept, those that failed are tried again"));
+    m_retry->setProperty("row", *shown);
+}
+
+void RunPage::tryAgain()
+{
+    const int row = m_retry->property("row").toInt();
+    if (!m_run.isRunning()) {
+        m_resume->setChecked(true);
+        startOrExplain();
+        return;
+    }
+    const std::size_t tensor = m_model->tensorAt(row);
+    m_run.retry(tensor);
+    m_model->requeue(tensor);
+    refreshSummary();
+    refreshFailure();
 }
 
 void RunPage::offerResume()
 {
-    const auto earlier = m_run.isRunning() || m_output->text().isEmpty() ? Result<std::optional<UnfinishedRun>>(std::nullopt)
-                                                                         : unfinishedRunAt(toPath(m_output->text()));
-    const bool isThere = earlier && *earlier && (*earlier)->finished > 0;
-    m_resume->setVisible(isThere);
-    if (isThere)
+    const auto earlier = m_run.isRunning() ? std::optional<UnfinishedRun>() : m_choice.unfinishedNow();
+    m_resume->setVisible(earlier.has_value());
+    if (earlier)
         m_resume->setText(tr("Continue the unfinished run: %1 of %2 layers are done")
-                              .arg(wholeNumber((*earlier)->finished), wholeNumber((*earlier)->planned)));
-}
-
-void RunPage::refreshFiles()
-{
-    if (!isVisible())
-        return;  // a rank is dragged elsewhere, frame by frame; this page catches up when it is shown
-    m_replace->setVisible(listFiles());
-    offerResume();
-    const QString wrong = obstacle();
-    const bool isWritten = !m_run.isRunning() && m_run.lastResult() && !m_run.lastResult()->outputs.empty()
-        && m_run.lastResult()->outputs.front().path == toPath(m_output->text());
-    if (isWritten && !m_replace->isChecked())
-        m_check->setText(tr("Written by the last run. Tick “Replace existing files” to write it again"));
-    else
-        m_check->setText(wrong.isEmpty() ? tr("✓ Free space, names and plan are in order") : QStringLiteral("▲ ") + wrong);
-    m_start->setEnabled(m_session.isOpen() && (m_run.isRunning() || wrong.isEmpty()));
-    m_start->setToolTip(m_start->isEnabled() ? QString() : wrong);  // reasons, not refusals
-    if (!m_run.isRunning())
-        m_start->setText(tr("Quantize and export"));
-}
-
-QString RunPage::obstacle() const
-{
-    if (!m_session.isOpen())
-        return tr("Open a model first");
-    if (m_output->text().isEmpty())
-        return tr("Choose where to write the model");
-    const auto estimate = m_session.estimateFor(m_output->text());
-    if (!estimate)
-        return textOf(estimate.error());
-    for (const OutputFile& file : estimate->outputs) {
-        if (!m_replace->isChecked() && QFileInfo::exists(fromPath(file.path)))
-            return tr("%1 exists: tick “Replace existing files” or choose another name").arg(QFileInfo(fromPath(file.path)).fileName());
-    }
-    const QFileInfo folder(QFileInfo(m_output->text()).absolutePath());
-    if (!folder.isDir())
-        return tr("The folder %1 does not exist").arg(folder.absoluteFilePath());
-    if (!folder.isWritable())
-        return tr("The folder %1 cannot be written").arg(folder.absoluteFilePath());
-    const QStorageInfo disk(folder.absoluteFilePath());
-    if (disk.isValid() && disk.bytesAvailable() >= 0 && static_cast<Bytes>(disk.bytesAvailable()) < estimate->total)
-        return tr("%1 needed, %2 free").arg(fileSize(estimate->total), fileSize(static_cast<Bytes>(disk.bytesAvailable())));
-    return {};
+                              .arg(wholeNumber(earlier->finished), wholeNumber(earlier->planned)));
 }
 
 void RunPage::startOrExplain()
 {
-    const QString wrong = obstacle();
-    if (!wrong.isEmpty()) {
-        showMessage(QStringLiteral("▲"), wrong);
-        focusOutput();
+    if (!m_session.isOpen() || m_run.isRunning())
         return;
-    }
-    // Where nothing lies beside the output both mean the same: begin.
-    m_run.start(m_output->text(), m_replace->isChecked(), m_resume->isChecked() ? Unfinished::Resume : Unfinished::Discard);
+    const ExportOffer offer = m_choice.offerNow();
+    if (const QString wrong = ExportChoice::obstacle(offer); !wrong.isEmpty())
+        showMessage(QStringLiteral("▲"), wrong);
+    else if (!offer.existing.empty())
+        askToReplace(offer);
+    else
+        begin(false);
 }
 
-void RunPage::showProgress(double fraction, const QString& subject)
+/// What undo cannot restore is confirmed, also where the output was chosen by a dialog that asked already.
+void RunPage::askToReplace(const ExportOffer& offer)
 {
-    m_progress->setValue(static_cast<int>(1000 * fraction));
-    const QString left = m_run.timeLeftText();
-    showMessage({}, left.isEmpty() ? subject : tr("%1 · %2", "layer · time left").arg(subject, left));
+    QStringList names;
+    for (const auto& path : offer.existing)
+        names << QFileInfo(fromPath(path)).fileName();
+    auto* box = new QMessageBox(
+        QMessageBox::NoIcon, tr("Replace files"),
+        counted(static_cast<std::uint64_t>(names.size()), tr("Replace the file?"), tr("Replace %1 files?")),
+        QMessageBox::NoButton, window());
+    box->setObjectName(QStringLiteral("confirmReplace"));
+    box->setAttribute(Qt::WA_DeleteOnClose);
+    box->setInformativeText(tr("%1 in %2. The old files stay until the new ones are complete and compared.")
+                                .arg(names.join(QStringLiteral(", ")), offer.folderName));
+    QPushButton* replace = box->addButton(tr("Replace"), QMessageBox::AcceptRole);
+    QPushButton* keep = box->addButton(tr("Keep both"), QMessageBox::ActionRole);
+    QPushButton* cancel = box->addButton(tr("Cancel"), QMessageBox::RejectRole);
+    replace->setObjectName(QStringLiteral("replace"));
+    keep->setObjectName(QStringLiteral("keepBoth"));
+    cancel->setObjectName(QStringLiteral("cancelReplace"));
+    box->setDefaultButton(cancel);
+    box->setEscapeButton(cancel);
+    connect(box, &QMessageBox::buttonClicked, this, [this, replace, keep](QAbstractButton* button) {
+        if (!m_session.isOpen() || m_run.isRunning() || (button != replace && button != keep))
+            return;
+        if (button == keep)
+            m_choice.setOutput(m_choice.freeName());
+        begin(button == replace);
+    });
+    box->open();
+}
+
+void RunPage::begin(bool overwrite)
+{
+    // Where nothing lies beside the output both mean the same: begin.
+    const Unfinished unfinished = m_resume->isChecked() ? Unfinished::Resume : Unfinished::Discard;
+    m_run.start(m_choice.request(overwrite), unfinished, m_model->wishedOrder());
 }
 
 void RunPage::showFinished()
 {
     const RunResult& result = *m_run.lastResult();
-    m_progress->hide();
-    m_model->setAll(result.tensors);
-    m_empty->hide();
-    m_table->show();
-    const double bits = result.elements == 0 ? 0 : 8.0 * static_cast<double>(result.writtenBytes) / static_cast<double>(result.elements);
-    showMessage(QStringLiteral("✓"), tr("%1 written, read back and compared in %2 s · %3 bits per weight, all files")
-                                         .arg(fileSize(result.writtenBytes), number3(result.seconds), QLocale().toString(bits, 'f', 2)));
-    if (const ExporterRow* exporter = findExporter("gguf")) {
+    m_choice.invalidate();
+    setRunning(false);
+    const double bits = result.elements == 0
+        ? 0
+        : 8.0 * static_cast<double>(result.writtenBytes) / static_cast<double>(result.elements);
+    showMessage(QStringLiteral("✓"),
+                tr("%1 written, read back and compared in %2 s · %3 bits per weight, all files")
+                    .arg(fileSize(result.writtenBytes), number3(result.seconds), decimals(bits, 2)));
+    if (const ExporterRow* exporter = findExporter(m_run.request().plan.target)) {
         SizeEstimate written = result.estimate;
         written.outputs = result.outputs;
         m_command->setText(QString::fromStdString(exporter->loadCommand(written)));
         m_command->setCursorPosition(0);
         m_commandRow->show();
     }
-    refreshFiles();
+    refreshIdle();
+}
+
+void RunPage::showFailed(const QString& text)
+{
+    m_choice.invalidate();
+    setRunning(false);
+    refreshIdle();
+    if (m_model->failedCount() > 0)
+        showMessage(QStringLiteral("✕"),
+                    counted(static_cast<std::uint64_t>(m_model->failedCount()),
+                            tr("1 layer failed. No model was written; finished layers are kept beside the output."),
+                            tr("%1 layers failed. No model was written; finished layers are kept beside the output.")));
+    else
+        showMessage(QStringLiteral("✕"), tr("%1 Nothing was written.").arg(text));
 }
 
 void RunPage::showMessage(const QString& glyph, const QString& text)
 {
     m_message->setText(glyph.isEmpty() ? text : glyph + QLatin1Char(' ') + text);
+    m_message->setVisible(!text.isEmpty());
 }
 
 }  // namespace sigmascope::ui

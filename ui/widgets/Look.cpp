@@ -26,7 +26,12 @@ void setLookProperty(QWidget* widget, const char* name, const QVariant& value)
 
 void makePrimary(QAbstractButton* button)
 {
-    setLookProperty(button, "primary", true);
+    setPrimary(button, true);
+}
+
+void setPrimary(QAbstractButton* button, bool isPrimary)
+{
+    setLookProperty(button, "primary", isPrimary);
 }
 
 void setTextLevel(QWidget* label, TextLevel level)

@@ -14,6 +14,8 @@ class ElidedLabel;
 
 /// Fills a button with accbg; a screen has one of these.
 void makePrimary(QAbstractButton* button);
+/// For a button that is the primary one only at times.
+void setPrimary(QAbstractButton* button, bool isPrimary);
 /// Text levels of labels; they follow a change of theme.
 enum class TextLevel { Text, Label, Hint };
 void setTextLevel(QWidget* label, TextLevel level);

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The Export page by mouse and keys: what each runtime makes of the plan, files to the byte, checks, the command.
+#include "QueueFixture.h"
+
+#include "core/lowrank/CodedMatrices.h"
+#include "ui/models/ExportMatrixModel.h"
+#include "ui/panels/ExportPage.h"
+#include "ui/panels/ExportParts.h"
+#include "ui/session/ExportChoice.h"
+
+#include <QAccessible>
+#include <QClipboard>
+#include <QLabel>
+#include <QLineEdit>
+#include <QMessageBox>
+#include <QTableView>
+
+#include <filesystem>
+
+using namespace sigmascope;
+using namespace sigmascope::test;
+using ui::CheckRow;
+using ui::ExportFit;
+using ui::MainWindow;
+
+class ExportPageTest : public QueueFixture {
+    Q_OBJECT
+
+private slots:
+    void initTestCase() { prepare(); }
+    void init() { QVERIFY(openExport()); }
+    void cleanup() { closeStudio(); }
+    void ctrlELeadsHere();
+    void everyTargetThatCanBeWrittenHasACardWithItsExactSize();
+    void cardsAreChosenByMouseAndArrowKeys();
+    void aPlanThatATargetCannotCarrySaysWhy();
+    void theTableSaysWhatBecomesOfEachPart();
+    void theCommandIsCopied();
+    void writingGoesToTheQueueAndTheChecksPass();
+    void everyTargetWritesTheFilesItAnnounced_data();
+    void everyTargetWritesTheFilesItAnnounced();
+    void existingFilesAreToldAndAskedAbout();
+    void aFolderThatIsNotThereIsTold();
+    void screenshotsOfBothThemes_data();
+    void screenshotsOfBothThemes();
+
+private:
+    [[nodiscard]] bool openExport()
+    {
+        if (!openStudio())
+            return false;
+        m_window->showPage(MainWindow::Export);
+        type(at(QStringLiteral("m.gguf")));
+        return waitForOffers();
+    }
+    [[nodiscard]] ui::ExportPage& exportPage() const { return *m_window->exportPage(); }
+    [[nodiscard]] QString fit(int row, int column) const
+    {
+        const auto found = static_cast<ExportFit>(
+            exportPage().matrix()->model()->index(row, column).data(ui::ExportFitRole).toInt());
+        return found == ExportFit::AsPlanned ? QStringLiteral("ok")
+            : found == ExportFit::Changed    ? QStringLiteral("changed")
+            : found == ExportFit::Lost       ? QStringLiteral("lost")
+                                             : QStringLiteral("none");
+    }
+    [[nodiscard]] QString cellText(int row, int column) const
+    {
+        return exportPage().matrix()->model()->index(row, column).data().toString();
+    }
+    [[nodiscard]] QString check(const QString& title) const
+    {
+        for (const auto* row : exportPage().findChildren<CheckRow*>()) {
+            if (row->findChild<QLabel*>()->text() == title && !row->isHidden())
+                return QString::number(static_cast<int>(row->state())) + QLatin1Char(' ') + row->found();
+        }
+        return {};
+    }
+    [[nodiscard]] static QString passed(const QString& what)
+    {
+        return QString::number(static_cast<int>(CheckRow::State::Passed)) + what;
+    }
+    /// The offers of what is asked for now have come.
+    bool waitForOffers() const
+    {
+        const auto* choice = m_window->findChild<ui::ExportChoice*>();
+        return QTest::qWaitFor(
+            [this, choice] {
+                const ui::ExportOffer* offer = choice->offer();
+                return offer != nullptr
+                    && (!offer->sizes
+                        || offer->sizes->outputs.front().path.string().starts_with(choice->output().toStdString()))
+                    && !choice->isLooking();
+            },
+            10000);
+    }
+    void type(const QString& path) const
+    {
+        QLineEdit* field = exportPage().outputField();
+        field->setFocus();
+        field->selectAll();
+        QTest::keyClicks(field, path);
+    }
+};
+
+void ExportPageTest::ctrlELeadsHere()
+{
+    m_window->showPage(MainWindow::Inspect);
+    QTest::keyClick(m_window.get(), Qt::Key_E, Qt::ControlModifier);
+    QVERIFY(exportPage().isVisible());
+    QVERIFY(exportPage().outputField()->hasFocus());
+    m_window->showPage(MainWindow::Inspect);
+    QTest::keyClick(m_window.get(), Qt::Key_6, Qt::AltModifier);
+    QVERIFY(exportPage().isVisible());
+    // Once more writes what is shown.
+    QVERIFY(waitForOffers());
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    QTest::keyClick(m_window.get(), Qt::Key_E, Qt::ControlModifier);
+    QVERIFY(run().isRunning());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    QVERIFY(QFile::exists(at(QStringLiteral("m.gguf"))));
+    QFile::remove(at(QStringLiteral("m.gguf")));
+    QFile::remove(at(QStringLiteral("m-lora.gguf")));
+}
+
+void ExportPageTest::everyTargetThatCanBeWrittenHasACardWithItsExactSize()
+{
+    QCOMPARE(exportPage().findChildren<ui::ExportCard*>().size(), static_cast<qsizetype>(exporters().size()));
+    for (const ExporterRow& row : exporters()) {
+        const QString id = QString::fromUtf8(row.id.data(), static_cast<qsizetype>(row.id.size()));
+        ExportRequest request = m_session->exportRequest(id == QStringLiteral("gguf")
+                                                             ? at(QStringLiteral("m.gguf"))
+                                                             : m_window->findChild<ui::ExportChoice*>()->outputOf(id),
+                                                         false);
+        request.plan.target = row.id;
+        const auto sizes = row.estimate(request);
+        QVERIFY(sizes.has_value());
+        QCOMPARE(exportPage().card(id)->sizeText(), ui::fileSize(sizes->total));
+        QVERIFY(!exportPage().card(id)->verdict().isEmpty());
+    }
+    QCOMPARE(exportPage().card(QStringLiteral("gguf"))->verdict(), QStringLiteral("carries the whole plan"));
+    QVERIFY(exportPage().card(QStringLiteral("gguf"))->isChecked());
+}
+
+void ExportPageTest::cardsAreChosenByMouseAndArrowKeys()
+{
+    const QString command = exportPage().command();
+    click(exportPage().card(QStringLiteral("bf16")));
+    QVERIFY(exportPage().card(QStringLiteral("bf16"))->isChecked());
+    QVERIFY(exportPage().outputField()->text().endsWith(QStringLiteral("-bf16")));
+    QVERIFY(waitForOffers());
+    QVERIFY2(exportPage().command().contains(QStringLiteral("transformers")), qPrintable(exportPage().command()));
+    exportPage().card(QStringLiteral("bf16"))->setFocus();
+    QTest::keyClick(exportPage().card(QStringLiteral("bf16")), Qt::Key_Right);
+    QVERIFY(exportPage().card(QStringLiteral("research"))->isChecked());
+    QVERIFY(exportPage().card(QStringLiteral("research"))->hasFocus());
+    QTest::keyClick(exportPage().card(QStringLiteral("research")), Qt::Key_Left);
+    QTest::keyClick(exportPage().card(QStringLiteral("bf16")), Qt::Key_Left);
+    QVERIFY(exportPage().card(QStringLiteral("gguf"))->isChecked());
+    // Every target keeps its own name.
+    QCOMPARE(exportPage().outputField()->text(), at(QStringLiteral("m.gguf")));
+    QCOMPARE(exportPage().command(), command);
+    QAccessibleInterface* accessible = QAccessible::queryAccessibleInterface(exportPage().card(QStringLiteral("gguf")));
+    QCOMPARE(accessible->role(), QAccessible::RadioButton);
+    QCOMPARE(accessible->text(QAccessible::Name), QStringLiteral("llama.cpp"));
+}
+
+void ExportPageTest::aPlanThatATargetCannotCarrySaysWhy()
+{
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < m_session->plan().layers.size(); ++i) {
+        if (!m_session->layer(i).keep)
+            all.push_back(i);
+    }
+    m_session->edit(all, QStringLiteral("test"), [](LayerPlan& plan) { plan.grid = "int4-g32"; });
+    QTRY_COMPARE(exportPage().card(QStringLiteral("gguf"))->verdict(), QStringLiteral("cannot carry this plan"));
+    QVERIFY(!exportPage().writeButton()->isEnabled());
+    const QString why = QStringLiteral("GGUF has no type for the grid int4-g32; the nearest is q4_0");
+    QVERIFY2(exportPage().writeButton()->toolTip().contains(why), qPrintable(exportPage().writeButton()->toolTip()));
+    QVERIFY2(exportPage().reasons().contains(why) && exportPage().reasons().contains(QStringLiteral("27 more tensors")),
+             qPrintable(exportPage().reasons()));
+    QCOMPARE(fit(0, 1), QStringLiteral("lost"));
+    QCOMPARE(cellText(0, 1), QStringLiteral("28 layers not possible"));
+    QCOMPARE(fit(0, 3), QStringLiteral("ok"));
+    QVERIFY(check(QStringLiteral("Plan")).startsWith(QString::number(static_cast<int>(CheckRow::State::Failed))));
+    // The run says the same sentence, and nothing is written.
+    QSignalSpy started(&run(), &ui::RunController::started);
+    QTest::keyClick(m_window.get(), Qt::Key_F5);
+    QVERIFY2(page().message().contains(why), qPrintable(page().message()));
+    QCOMPARE(started.count(), 0);
+    m_window->showPage(MainWindow::Export);
+    click(exportPage().card(QStringLiteral("research")));
+    type(at(QStringLiteral("carried")));
+    QTRY_VERIFY(exportPage().writeButton()->isEnabled());
+}
+
+void ExportPageTest::theTableSaysWhatBecomesOfEachPart()
+{
+    const QAbstractItemModel* table = exportPage().matrix()->model();
+    QCOMPARE(table->rowCount(), 6);
+    QCOMPARE(table->columnCount(), 4);
+    QCOMPARE(cellText(0, 0), QStringLiteral("Quantized layers"));
+    QCOMPARE(table->index(0, 0).data(ui::ExportDetailRole).toString(), QStringLiteral("Q4_0 × 28"));
+    QCOMPARE(table->index(1, 0).data(ui::ExportDetailRole).toString(), QStringLiteral("28 layers, rank 32"));
+    QCOMPARE(cellText(1, 1), QStringLiteral("Adapter, scale 1"));
+    QCOMPARE(cellText(1, 2), QStringLiteral("Added to the weights"));
+    QCOMPARE(fit(1, 2), QStringLiteral("changed"));
+    QCOMPARE(cellText(0, 2), QStringLiteral("Decoded to BF16"));
+    QCOMPARE(cellText(0, 3), QStringLiteral("Exact codes"));
+    QVERIFY(!table->index(0, 2).data(Qt::ToolTipRole).toString().isEmpty());
+    QVERIFY(table->index(3, 1).data(ui::ExportChosenRole).toBool());
+    QVERIFY(!table->index(3, 2).data(ui::ExportChosenRole).toBool());
+    // It follows the plan.
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < m_session->plan().layers.size(); ++i)
+        all.push_back(i);
+    m_session->setRank(all, 0);
+    QTRY_COMPARE(cellText(1, 1), QStringLiteral("None in this plan"));
+    QCOMPARE(fit(1, 2), QStringLiteral("none"));
+}
+
+void ExportPageTest::theCommandIsCopied()
+{
+    QVERIFY(exportPage().command().contains(at(QStringLiteral("m.gguf"))));
+    QVERIFY(exportPage().command().contains(QStringLiteral("--lora")));
+    QGuiApplication::clipboard()->clear();
+    click(exportPage().copyButton());
+    QCOMPARE(QGuiApplication::clipboard()->text(), exportPage().command());
+}
+
+void ExportPageTest::writingGoesToTheQueueAndTheChecksPass()
+{
+    QCOMPARE(exportPage().writeButton()->text(), QStringLiteral("Write 2 files"));
+    QVERIFY(check(QStringLiteral("Plan")).startsWith(passed({})));
+    QVERIFY(check(QStringLiteral("Free space")).startsWith(passed({})));
+    QCOMPARE(check(QStringLiteral("Existing files")), passed(QStringLiteral(" nothing is replaced")));
+    QVERIFY(check(QStringLiteral("Re-read and compare"))
+                .startsWith(QString::number(static_cast<int>(CheckRow::State::Pending))));
+    QVERIFY(check(QStringLiteral("Unfinished run")).isEmpty());
+    const QString command = exportPage().command();
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(exportPage().writeButton());
+    QVERIFY(run().isRunning());
+    QVERIFY(page().isVisible());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    QCOMPARE(page().loadCommand(), command);
+    m_window->showPage(MainWindow::Export);
+    QTRY_VERIFY(check(QStringLiteral("Re-read and compare")).startsWith(passed({})));
+    QCOMPARE(check(QStringLiteral("Sizes as announced")),
+             passed(QLatin1Char(' ') + ui::fileSize(run().lastResult()->writtenBytes)));
+    QFile::remove(at(QStringLiteral("m.gguf")));
+    QFile::remove(at(QStringLiteral("m-lora.gguf")));
+}
+
+void ExportPageTest::everyTargetWritesTheFilesItAnnounced_data()
+{
+    QTest::addColumn<QString>("target");
+    for (const ExporterRow& row : exporters())
+        QTest::newRow(row.id.data()) << QString::fromUtf8(row.id.data(), static_cast<qsizetype>(row.id.size()));
+}
+
+void ExportPageTest::everyTargetWritesTheFilesItAnnounced()
+{
+    QFETCH(QString, target);
+    click(exportPage().card(target));
+    const QString output
+        = at(target == QStringLiteral("gguf") ? QStringLiteral("each.gguf") : QStringLiteral("each-") + target);
+    type(output);
+    QVERIFY(waitForOffers());
+    const std::vector<OutputFile> announced = m_window->findChild<ui::ExportChoice*>()->offer()->sizes->outputs;
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(exportPage().writeButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    for (const OutputFile& file : announced)
+        QCOMPARE(std::filesystem::file_size(file.path), file.bytes);
+    if (target != QStringLiteral("gguf"))
+        QCOMPARE(QDir(output).entryList(QDir::Files).size(), static_cast<qsizetype>(announced.size()));
+    const auto written = Checkpoint::open(ui::toPath(output), {.coded = &codedFormats()});
+    QVERIFY2(written.has_value(), written ? "" : written.error().detail.c_str());
+    QCOMPARE((*written)->tensors().size(), m_session->checkpoint()->tensors().size());
+    // Errors of a copy that was rounded once more are not this plan's.
+    const std::size_t down = m_session->checkpoint()->find("model.layers.0.mlp.down_proj.weight").value();
+    QCOMPARE(m_session->measured(down) != nullptr, target != QStringLiteral("bf16"));
+}
+
+void ExportPageTest::existingFilesAreToldAndAskedAbout()
+{
+    const QString path = at(QStringLiteral("old.gguf"));
+    QFile old(path);
+    QVERIFY(old.open(QIODevice::WriteOnly) && old.write("old") == 3);
+    old.close();
+    type(path);
+    QTRY_VERIFY2(
+        check(QStringLiteral("Existing files"))
+            .startsWith(QString::number(static_cast<int>(CheckRow::State::Notable)) + QStringLiteral(" 1 replaced")),
+        qPrintable(check(QStringLiteral("Existing files"))));
+    click(exportPage().writeButton());
+    auto* box = m_window->findChild<QMessageBox*>(QStringLiteral("confirmReplace"));
+    QVERIFY(box != nullptr && !run().isRunning());
+    QVERIFY(exportPage().isVisible());
+    QTest::keyClick(box, Qt::Key_Escape);
+    QTRY_VERIFY(m_window->findChild<QMessageBox*>(QStringLiteral("confirmReplace")) == nullptr);
+    QVERIFY(!run().isRunning());
+    QCOMPARE(QFileInfo(path).size(), qint64(3));
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(exportPage().writeButton());
+    click(m_window->findChild<QMessageBox*>(QStringLiteral("confirmReplace"))
+              ->findChild<QPushButton*>(QStringLiteral("replace")));
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    QVERIFY(QFileInfo(path).size() > 1000000);
+}
+
+void ExportPageTest::aFolderThatIsNotThereIsTold()
+{
+    type(at(QStringLiteral("nowhere/m.gguf")));
+    QTRY_COMPARE(check(QStringLiteral("Folder")),
+                 QString::number(static_cast<int>(CheckRow::State::Failed)) + QStringLiteral(" does not exist"));
+    QVERIFY(!exportPage().writeButton()->isEnabled());
+    QVERIFY(exportPage().writeButton()->toolTip().contains(QStringLiteral("nowhere")));
+    type(at(QStringLiteral("m.gguf")));
+    QTRY_VERIFY(exportPage().writeButton()->isEnabled());
+}
+
+void ExportPageTest::screenshotsOfBothThemes_data()
+{
+    QTest::addColumn<bool>("dark");
+    QTest::addColumn<QSize>("size");
+    QTest::newRow("light 1440") << false << QSize(1440, 900);
+    QTest::newRow("dark 1280") << true << QSize(1280, 720);
+}
+
+void ExportPageTest::screenshotsOfBothThemes()
+{
+    QFETCH(bool, dark);
+    QFETCH(QSize, size);
+    ui::applyTheme(*qApp, dark ? ui::Appearance::Dark : ui::Appearance::Light);
+    m_window->resize(size);
+    const QString suffix
+        = QStringLiteral("-%1-%2").arg(dark ? QStringLiteral("dark") : QStringLiteral("light")).arg(size.width());
+    keepPicture(QStringLiteral("export") + suffix);
+    click(exportPage().card(QStringLiteral("bf16")));
+    type(at(QStringLiteral("copy")));
+    QVERIFY(waitForOffers());
+    keepPicture(QStringLiteral("export-bf16") + suffix);
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < m_session->plan().layers.size(); ++i) {
+        if (!m_session->layer(i).keep)
+            all.push_back(i);
+    }
+    m_session->edit(all, QStringLiteral("test"), [](LayerPlan& plan) { plan.grid = "int4-g32"; });
+    click(exportPage().card(QStringLiteral("gguf")));
+    QTRY_COMPARE(exportPage().card(QStringLiteral("gguf"))->verdict(), QStringLiteral("cannot carry this plan"));
+    keepPicture(QStringLiteral("export-refused") + suffix);
+    ui::applyTheme(*qApp, ui::Appearance::Dark);
+}
+
+QTEST_MAIN(ExportPageTest)
+#include "tst_export_page.moc"
