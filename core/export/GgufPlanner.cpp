@@ -31,15 +31,29 @@ std::string_view nearestGgufGrid(int bits)
 /// llama.cpp's name of a mix, by the type most weights have; shown in listings only.
 std::uint32_t fileTypeOf(DType dtype)
 {
-    constexpr std::array<std::pair<DType, std::uint32_t>, 9> kTypes{{{DType::F32, 0},
-                                                                     {DType::F16, 1},
-                                                                     {DType::Q4_0, 2},
-                                                                     {DType::Q4_1, 3},
-                                                                     {DType::Q8_0, 7},
-                                                                     {DType::Q5_0, 8},
-                                                                     {DType::Q5_1, 9},
-                                                                     {DType::Q6_K, 18},
-                                                                     {DType::BF16, 32}}};
+    constexpr auto kTypes = std::to_array<std::pair<DType, std::uint32_t>>({
+        {DType::F32, 0},
+        {DType::F16, 1},
+        {DType::Q4_0, 2},
+        {DType::Q4_1, 3},
+        {DType::Q8_0, 7},
+        {DType::Q5_0, 8},
+        {DType::Q5_1, 9},
+        {DType::Q2_K, 10},
+        {DType::Q3_K, 11},
+        {DType::Q4_K, 14},
+        {DType::Q5_K, 16},
+        {DType::Q6_K, 18},
+        {DType::IQ4_NL, 25},
+        {DType::IQ4_XS, 30},
+        {DType::BF16, 32},
+        {DType::TQ1_0, 36},
+        {DType::TQ2_0, 37},
+        {DType::MXFP4, 38},
+        {DType::NVFP4, 39},
+        {DType::Q1_0, 40},
+        {DType::Q2_0, 41},
+    });
     const auto found = std::find_if(kTypes.begin(), kTypes.end(), [dtype](const auto& row) { return row.first == dtype; });
     return found == kTypes.end() ? 1024 : found->second;  // 1024: llama.cpp's "guessed"
 }
@@ -63,10 +77,12 @@ FactorType storedFactors(const GgufTarget& target, const LayerPlan& plan, std::u
     return canStore(plan.factors, cols, plan.rank) ? plan.factors : FactorType::F16;
 }
 
+/// Corrections and every solver but nearest look at the metric.
 bool usesCalibration(const QuantizationPlan& plan)
 {
-    return std::any_of(plan.layers.begin(), plan.layers.end(),
-                       [](const LayerPlan& layer) { return !layer.keep && layer.rank > 0 && layer.metric != MetricKind::Plain; });
+    return std::any_of(plan.layers.begin(), plan.layers.end(), [](const LayerPlan& layer) {
+        return !layer.keep && layer.metric != MetricKind::Plain && (layer.rank > 0 || layer.solver != "nearest");
+    });
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ private slots:
         const auto cpu = makeCpuBackend();
         QVERIFY(cpu->supports(Op::Statistics, DType::BF16));
         QVERIFY(cpu->supports(Op::Encode, DType::Q5_1));
-        QVERIFY(!cpu->supports(Op::Encode, DType::Q4_K));
+        QVERIFY(!cpu->supports(Op::Encode, DType::IQ2_XXS));
         QVERIFY(cpu->supports(Op::Statistics, DType::Q4_K));
         QVERIFY(!cpu->supports(Op::Statistics, DType::Q8_K));
         QCOMPARE(cpu->deviceFor(Op::Encode, DType::Q4_0), std::string("cpu"));

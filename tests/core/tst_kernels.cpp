@@ -294,7 +294,7 @@ private slots:
         const std::vector<float> values(66);
         std::vector<std::byte> out(66);
         QCOMPARE(encodeBlocks(DType::Q4_0, values, 2, 33, out, {}).error().code, ErrorCode::ShapeMismatch);
-        QCOMPARE(encodeBlocks(DType::Q4_K, values, 2, 33, out, {}).error().code, ErrorCode::UnsupportedType);
+        QCOMPARE(encodeBlocks(DType::IQ2_XXS, values, 2, 33, out, {}).error().code, ErrorCode::UnsupportedType);
     }
 
     void aStoppedEncodeAnswersCancelled()

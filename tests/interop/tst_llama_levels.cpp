@@ -340,6 +340,8 @@ private slots:
         });
         const auto written = Checkpoint::open(file);
         QVERIFY(written);
+        QCOMPARE((*written)->gguf().string("quantize.imatrix.file").value_or(""), std::string("imatrix.gguf"));
+        QCOMPARE((*written)->gguf().u32("general.file_type").value_or(0), grid == "iq4_nl" ? 25U : 30U);
         constexpr std::array kNames{std::pair{"model.layers.0.mlp.down_proj.weight", "blk.0.ffn_down.weight"},
                                     std::pair{"model.layers.3.self_attn.v_proj.weight", "blk.3.attn_v.weight"}};
         for (const auto& [source, target] : kNames) {

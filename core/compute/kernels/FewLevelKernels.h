@@ -131,7 +131,8 @@ uint32_t ue4m3Of(float x)
     if (!(x > 0.0F))
         return 0;
     if (x < 0x1p-6F) {
-        const auto mantissa = static_cast<uint32_t>(x * 512.0F + 0.5F);
+        const float halfUp = x * 512.0F + 0.5F;
+        const auto mantissa = static_cast<uint32_t>(halfUp);
         return mantissa > 7 ? 7 : mantissa;
     }
     const uint32_t code = x >= 256.0F ? 0x7EU : ((bitsOf(x) + (1U << 19)) >> 20) - (120U << 3);
