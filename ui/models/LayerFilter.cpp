@@ -35,6 +35,52 @@ template <class Index> void sortByKey(std::vector<Index>& indices, Qt::SortOrder
     indices = std::move(sorted);
 }
 
+/// What the name column is sorted by: names of roles, and of tensors without one. Owns all it needs.
+struct ShownNames {
+    std::shared_ptr<const LayerTreeModel::SearchText> search;
+    std::vector<std::int32_t> role;  ///< one a tensor, an index into roleNames; -1: its own name
+    std::vector<std::string> roleNames;
+
+    /// One a tensor; equal names share a place.
+    [[nodiscard]] std::vector<double> places() const
+    {
+        const std::size_t count = role.size();
+        std::vector<std::string_view> names(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t end = i + 1 < count ? search->starts[i + 1] : search->text.size();
+            names[i] = role[i] < 0 ? std::string_view(search->text).substr(search->starts[i], end - search->starts[i] - 1)
+                                   : std::string_view(roleNames[static_cast<std::size_t>(role[i])]);
+        }
+        std::vector<std::uint32_t> order(count);
+        std::iota(order.begin(), order.end(), 0U);
+        std::ranges::sort(order, {}, [&](std::uint32_t i) { return names[i]; });
+        std::vector<double> places(count, 0);
+        for (std::size_t at = 1; at < count; ++at)
+            places[order[at]] = places[order[at - 1]] + (names[order[at]] == names[order[at - 1]] ? 0 : 1);
+        return places;
+    }
+};
+
+ShownNames shownNames(const LayerTreeModel& model)
+{
+    ShownNames names{.search = model.searchIndex(), .role = {}, .roleNames = {}};
+    names.role.assign(model.tensorCount(), -1);
+    QHash<int, std::int32_t> known;
+    for (std::size_t i = 0; i < names.role.size(); ++i) {
+        const TensorPlace& place = model.session().topology().place(i);
+        if (place.role == Role::Other)
+            continue;
+        const int key = static_cast<int>(place.role) * 2 + (place.bias ? 1 : 0);
+        auto found = known.constFind(key);
+        if (found == known.constEnd()) {
+            found = known.insert(key, static_cast<std::int32_t>(names.roleNames.size()));
+            names.roleNames.push_back(layerShortName(place, QString()).toLower().toStdString());
+        }
+        names.role[i] = *found;
+    }
+    return names;
+}
+
 }  // namespace
 
 LayerFilter::LayerFilter(LayerTreeModel& model, QObject* parent)
@@ -44,11 +90,12 @@ LayerFilter::LayerFilter(LayerTreeModel& model, QObject* parent)
     setSourceModel(&model);
     connect(&model, &QAbstractItemModel::modelAboutToBeReset, this, [this] { beginResetModel(); });
     connect(&model, &QAbstractItemModel::modelReset, this, [this] {
-        m_nameKeys.clear();
+        orderNames();
         rebuild();
         endResetModel();
     });
     connect(&model, &QAbstractItemModel::dataChanged, this, &LayerFilter::forwardDataChanged);
+    orderNames();
     rebuild();
 }
 
@@ -76,64 +123,68 @@ void LayerFilter::rebuild()
     m_listed = static_cast<std::size_t>(std::ranges::count(isIn, 1));
     m_isFlat = isFiltering() && isIn.size() > kFlatFrom;
     m_top.clear();
-    const int tops = m_model.rowCount();
+    m_flat.clear();
     if (m_isFlat)
-        m_top.reserve(m_listed);
-    for (int row = 0; row < tops; ++row) {
+        rebuildFlat(isIn);
+    else
+        rebuildTree(isIn);
+    sortRows();
+}
+
+void LayerFilter::rebuildFlat(const std::vector<char>& isIn)
+{
+    m_flat.reserve(m_listed);
+    const auto add = [&](std::size_t tensor) {
+        if (isIn[tensor] != 0)
+            m_flat.push_back(static_cast<std::uint32_t>(tensor));
+    };
+    for (int row = 0; row < m_model.rowCount(); ++row) {
+        if (const auto tensor = m_model.tensorOfTop(row))
+            add(*tensor);
+        for (const std::size_t member : m_model.membersOfTop(row))
+            add(member);
+    }
+}
+
+void LayerFilter::rebuildTree(const std::vector<char>& isIn)
+{
+    for (int row = 0; row < m_model.rowCount(); ++row) {
         if (const auto tensor = m_model.tensorOfTop(row)) {
             if (isIn[*tensor] != 0)
-                m_top.push_back({.source = row, .tensor = *tensor, .members = {}});
+                m_top.push_back({.source = row, .members = {}});
             continue;
         }
         const std::vector<std::size_t>& members = m_model.membersOfTop(row);
-        if (m_isFlat) {
-            for (const std::size_t member : members)
-                if (isIn[member] != 0)
-                    m_top.push_back({.source = row, .tensor = member, .members = {}});
-            continue;
-        }
         Top top{.source = row, .members = {}};
+        top.members.reserve(members.size());
         for (std::size_t k = 0; k < members.size(); ++k)
             if (isIn[members[k]] != 0)
                 top.members.push_back(static_cast<int>(k));
         if (!top.members.empty())
             m_top.push_back(std::move(top));
     }
-    sortRows();
+}
+
+void LayerFilter::orderNames()
+{
+    m_nameKeys.clear();
+    if (!m_model.session().isOpen())
+        return;
+    m_nameJob.start([names = shownNames(m_model)](const JobContext& job) -> Result<std::vector<double>> {
+        if (job.cancelled())
+            return cancelledError();
+        return names.places();
+    }, [this](Result<std::vector<double>> places) {
+        if (places && places->size() == m_model.tensorCount())
+            m_nameKeys = std::move(*places);
+    });
 }
 
 /// Places of the names as shown, in their order; equal names share one. Kept until another model is opened.
 const std::vector<double>& LayerFilter::nameKeys() const
 {
-    const std::size_t count = m_model.tensorCount();
-    if (m_nameKeys.size() == count)
-        return m_nameKeys;
-    const std::string& text = m_model.searchText();
-    const std::vector<std::uint32_t>& starts = m_model.searchStarts();
-    QHash<int, QByteArray> ofRole;
-    std::vector<std::string_view> names(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        const TensorPlace& place = m_model.session().topology().place(i);
-        if (place.role == Role::Other) {
-            const std::size_t end = i + 1 < count ? starts[i + 1] : text.size();
-            names[i] = std::string_view(text).substr(starts[i], end - starts[i] - 1);
-            continue;
-        }
-        QByteArray& name = ofRole[roleKey(place)];
-        if (name.isEmpty())
-            name = layerShortName(place, QString()).toLower().toUtf8();
-    }
-    for (std::size_t i = 0; i < count; ++i)
-        if (const TensorPlace& place = m_model.session().topology().place(i); place.role != Role::Other) {
-            const QByteArray& name = *ofRole.constFind(roleKey(place));
-            names[i] = std::string_view(name.constData(), static_cast<std::size_t>(name.size()));
-        }
-    std::vector<std::uint32_t> order(count);
-    std::iota(order.begin(), order.end(), 0U);
-    std::ranges::sort(order, {}, [&](std::uint32_t i) { return names[i]; });
-    m_nameKeys.assign(count, 0);
-    for (std::size_t at = 1; at < count; ++at)
-        m_nameKeys[order[at]] = m_nameKeys[order[at - 1]] + (names[order[at]] == names[order[at - 1]] ? 0 : 1);
+    if (m_nameKeys.size() != m_model.tensorCount())
+        m_nameKeys = shownNames(m_model).places();  // asked for before the job has them
     return m_nameKeys;
 }
 
@@ -150,8 +201,7 @@ std::vector<double> LayerFilter::tensorKeys() const
             break;
         }
         case LayerError: {
-            const auto error = m_model.session().shownError(i);
-            keys[i] = error ? error->value : -1;
+            keys[i] = m_model.shownError(i);
             break;
         }
         case LayerMiB:
@@ -189,36 +239,46 @@ double LayerFilter::topKey(int row) const
 
 void LayerFilter::sortRows()
 {
-    if (m_column >= 0 && !m_top.empty()) {
+    if (m_column >= 0 && m_isFlat) {
         const std::vector<double> keys = tensorKeys();
         std::vector<double> of;
-        if (m_isFlat) {
-            of.reserve(m_top.size());
-            for (const Top& top : m_top)
-                of.push_back(keys[top.tensor]);
-        } else {
-            for (Top& top : m_top) {
-                const std::vector<std::size_t>& members = m_model.membersOfTop(top.source);
-                of.clear();
-                for (const int member : top.members)
-                    of.push_back(keys[members[static_cast<std::size_t>(member)]]);
-                sortByKey(top.members, m_order, of);
-            }
-            of.clear();
-            for (const Top& top : m_top)
-                of.push_back(m_model.tensorOfTop(top.source) && m_column != LayerName ? keys[top.tensor]
-                                                                                      : topKey(top.source));
-        }
-        sortByKey(m_top, m_order, of);
+        of.reserve(m_flat.size());
+        for (const std::uint32_t tensor : m_flat)
+            of.push_back(keys[tensor]);
+        sortByKey(m_flat, m_order, of);
+    } else if (m_column >= 0) {
+        sortTree();
     }
+    indexRows();
+}
+
+void LayerFilter::sortTree()
+{
+    const std::vector<double> keys = tensorKeys();
+    std::vector<double> of;
+    for (Top& top : m_top) {
+        const std::vector<std::size_t>& members = m_model.membersOfTop(top.source);
+        of.clear();
+        for (const int member : top.members)
+            of.push_back(keys[members[static_cast<std::size_t>(member)]]);
+        sortByKey(top.members, m_order, of);
+    }
+    of.clear();
+    for (const Top& top : m_top) {
+        const auto tensor = m_model.tensorOfTop(top.source);
+        of.push_back(tensor && m_column != LayerName ? keys[*tensor] : topKey(top.source));
+    }
+    sortByKey(m_top, m_order, of);
+}
+
+void LayerFilter::indexRows()
+{
     m_rowOfTop.assign(static_cast<std::size_t>(m_model.rowCount()), -1);
     m_rowOfMember.assign(m_model.tensorCount(), -1);
+    for (std::size_t row = 0; row < m_flat.size(); ++row)
+        m_rowOfMember[m_flat[row]] = static_cast<int>(row);
     for (std::size_t row = 0; row < m_top.size(); ++row) {
         const Top& top = m_top[row];
-        if (m_isFlat) {
-            m_rowOfMember[top.tensor] = static_cast<int>(row);
-            continue;
-        }
         m_rowOfTop[static_cast<std::size_t>(top.source)] = static_cast<int>(row);
         const std::vector<std::size_t>& members = m_model.membersOfTop(top.source);
         for (std::size_t k = 0; k < top.members.size(); ++k)
@@ -252,11 +312,10 @@ std::vector<std::size_t> LayerFilter::listedTensors() const
 {
     std::vector<std::size_t> tensors;
     tensors.reserve(m_listed);
+    tensors.assign(m_flat.begin(), m_flat.end());
     for (const Top& top : m_top) {
-        if (m_isFlat || m_model.tensorOfTop(top.source)) {
-            tensors.push_back(top.tensor);
-            continue;
-        }
+        if (const auto tensor = m_model.tensorOfTop(top.source))
+            tensors.push_back(*tensor);
         for (const int member : top.members)
             tensors.push_back(m_model.membersOfTop(top.source)[static_cast<std::size_t>(member)]);
     }
@@ -280,8 +339,8 @@ QModelIndex LayerFilter::parent(const QModelIndex& child) const
 int LayerFilter::rowCount(const QModelIndex& parent) const
 {
     if (!parent.isValid())
-        return static_cast<int>(m_top.size());
-    if (parent.internalId() != kTopLevel || parent.column() != 0 || parent.row() >= static_cast<int>(m_top.size()))
+        return static_cast<int>(m_isFlat ? m_flat.size() : m_top.size());
+    if (m_isFlat || parent.internalId() != kTopLevel || parent.column() != 0 || parent.row() >= static_cast<int>(m_top.size()))
         return 0;
     return static_cast<int>(m_top[static_cast<std::size_t>(parent.row())].members.size());
 }
@@ -301,22 +360,30 @@ QVariant LayerFilter::data(const QModelIndex& index, int role) const
     const QVariant value = m_model.data(mapToSource(index), role);
     // Without its block above it, a name says which block it is of.
     if (m_isFlat && role == Qt::DisplayRole && index.column() == LayerName) {
-        const int block = m_model.blockOfTop(m_top[static_cast<std::size_t>(index.row())].source);
+        const int block = m_model.blockOfTop(m_model.placeOf(m_flat[static_cast<std::size_t>(index.row())]).first);
         if (block >= 0)
             return QStringLiteral("%1 · %2").arg(block).arg(value.toString());
     }
     return value;
 }
 
+Qt::ItemFlags LayerFilter::flags(const QModelIndex& index) const
+{
+    if (!index.isValid())
+        return Qt::NoItemFlags;
+    const Qt::ItemFlags usual = Qt::ItemIsSelectable | Qt::ItemIsEnabled;
+    return m_isFlat || index.internalId() != kTopLevel ? usual | Qt::ItemNeverHasChildren : usual;
+}
+
 QModelIndex LayerFilter::mapToSource(const QModelIndex& proxy) const
 {
     if (!proxy.isValid())
         return {};
+    if (m_isFlat)
+        return m_model.indexOf(m_flat[static_cast<std::size_t>(proxy.row())]).siblingAtColumn(proxy.column());
     const bool isTop = proxy.internalId() == kTopLevel;
     const Top& top
         = m_top[isTop ? static_cast<std::size_t>(proxy.row()) : static_cast<std::size_t>(proxy.internalId())];
-    if (isTop && m_isFlat)
-        return m_model.indexOf(top.tensor).siblingAtColumn(proxy.column());
     const QModelIndex row = m_model.index(top.source, isTop ? proxy.column() : 0);
     return isTop ? row : m_model.index(top.members[static_cast<std::size_t>(proxy.row())], proxy.column(), row);
 }

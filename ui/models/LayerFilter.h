@@ -2,10 +2,12 @@
 #pragma once
 
 #include "core/checkpoint/ModelTopology.h"
+#include "ui/session/LatestJob.h"
 
 #include <QAbstractProxyModel>
 #include <QString>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +43,8 @@ public:
     [[nodiscard]] int columnCount(const QModelIndex& parent = {}) const override;
     [[nodiscard]] bool hasChildren(const QModelIndex& parent = {}) const override;
     [[nodiscard]] QVariant data(const QModelIndex& index, int role = Qt::DisplayRole) const override;
+    /// Known here: a view asks for every row it lays out.
+    [[nodiscard]] Qt::ItemFlags flags(const QModelIndex& index) const override;
     [[nodiscard]] QModelIndex mapToSource(const QModelIndex& proxy) const override;
     [[nodiscard]] QModelIndex mapFromSource(const QModelIndex& source) const override;
     /// Column -1: the model's own order.
@@ -55,10 +59,9 @@ private:
         Comparison comparison = Comparison::Equal;
         double value = 0;
     };
-    /// A top-level row of the view: a block with those of its members that are listed, or a tensor by itself.
+    /// A top-level row of the tree: a block with those of its members that are listed, or a tensor by itself.
     struct Top {
-        int source = 0;  ///< top-level row of the model; unused in a flat list
-        std::size_t tensor = 0;  ///< of a flat list
+        int source = 0;  ///< top-level row of the model
         std::vector<int> members;  ///< places in the block, in the order shown
     };
     [[nodiscard]] static std::optional<Term> parsed(const QString& word);
@@ -68,13 +71,19 @@ private:
         return static_cast<int>(place.role) * 2 + (place.bias ? 1 : 0);
     }
     void rebuild();
+    void rebuildFlat(const std::vector<char>& isIn);
+    void rebuildTree(const std::vector<char>& isIn);
     [[nodiscard]] std::vector<char> matches() const;
     void applyTerm(const Term& term, std::vector<char>& isIn) const;
     void applyText(const Term& term, std::vector<char>& isIn) const;
     void applyRole(const Term& term, std::vector<char>& isIn) const;
     void sortRows();
+    void sortTree();
+    /// Where each row is now shown.
+    void indexRows();
     /// Sort key of each tensor for the column sorted by.
     [[nodiscard]] std::vector<double> tensorKeys() const;
+    void orderNames();
     [[nodiscard]] const std::vector<double>& nameKeys() const;
     [[nodiscard]] std::vector<char> namesWith(const QString& words) const;
     [[nodiscard]] double topKey(int row) const;
@@ -86,10 +95,12 @@ private:
     std::size_t m_listed = 0;
     int m_column = -1;
     Qt::SortOrder m_order = Qt::AscendingOrder;
-    std::vector<Top> m_top;
-    std::vector<int> m_rowOfTop;  // model's top-level row -> row shown, -1 if hidden; of a tensor in a flat list
+    std::vector<Top> m_top;              // of a tree
+    std::vector<std::uint32_t> m_flat;   // of a flat list: tensors
+    std::vector<int> m_rowOfTop;         // model's top-level row -> row shown, -1 if hidden
+    std::vector<int> m_rowOfMember;      // tensor -> row within its block or the flat list, -1 if hidden
     mutable std::vector<double> m_nameKeys;
-    std::vector<int> m_rowOfMember;  // tensor -> row within its block, -1 if hidden
+    LatestJob<std::vector<double>> m_nameJob;
 };
 
 }  // namespace sigmascope::ui

@@ -62,8 +62,9 @@ std::vector<char> LayerFilter::matches() const
 std::vector<char> LayerFilter::namesWith(const QString& words) const
 {
     const std::string needle = words.toLower().toStdString();
-    const std::string& text = m_model.searchText();
-    const std::vector<std::uint32_t>& starts = m_model.searchStarts();
+    const auto search = m_model.searchIndex();
+    const std::string& text = search->text;
+    const std::vector<std::uint32_t>& starts = search->starts;
     std::vector<char> found(m_model.tensorCount(), 0);
     std::size_t tensor = 0;
     const char* const end = text.data() + text.size();
@@ -150,7 +151,7 @@ void LayerFilter::applyTerm(const Term& term, std::vector<char>& isIn) const
     case Kind::Role:
         return applyRole(term, isIn);
     case Kind::Bits:
-        return narrow([&](std::size_t i) { return compare(m_model.figures(i).bits); });
+        return narrow([&](std::size_t i) { return compare(m_model.plannedBits(i)); });
     case Kind::Rank:
         return narrow([&](std::size_t i) {
             const LayerPlan& plan = m_model.session().layer(i);
@@ -158,7 +159,7 @@ void LayerFilter::applyTerm(const Term& term, std::vector<char>& isIn) const
         });
     case Kind::Error:
         return narrow([&](std::size_t i) {
-            const double error = m_model.figures(i).error;
+            const double error = m_model.shownError(i);
             return error >= 0 && compare(error);
         });
     case Kind::Pinned:

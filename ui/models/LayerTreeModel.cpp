@@ -3,7 +3,6 @@
 
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
-#include "ui/text/Csv.h"
 
 #include <QLocale>
 
@@ -118,20 +117,20 @@ void LayerTreeModel::rebuild()
 /// Names in lower case, end to end: a filter runs over them as one text.
 void LayerTreeModel::indexNames()
 {
-    m_searchText.clear();
-    m_searchStarts.clear();
+    const auto search = std::make_shared<SearchText>();
+    m_search = search;
     if (!m_session.isOpen())
         return;
     const auto tensors = m_session.checkpoint()->tensors();
-    m_searchStarts.reserve(tensors.size());
+    search->starts.reserve(tensors.size());
     for (const TensorInfo& tensor : tensors) {
-        m_searchStarts.push_back(static_cast<std::uint32_t>(m_searchText.size()));
+        search->starts.push_back(static_cast<std::uint32_t>(search->text.size()));
         const bool isAscii = std::ranges::all_of(tensor.name, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
         if (isAscii)
-            std::ranges::transform(tensor.name, std::back_inserter(m_searchText), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+            std::ranges::transform(tensor.name, std::back_inserter(search->text), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
         else
-            m_searchText += QString::fromStdString(tensor.name).toLower().toStdString();
-        m_searchText += '\n';
+            search->text += QString::fromStdString(tensor.name).toLower().toStdString();
+        search->text += '\n';
     }
 }
 
@@ -151,6 +150,8 @@ LayerTreeModel::Planned LayerTreeModel::plannedOf(std::size_t tensor) const
     planned.bits = !plan.keep && grid ? (*grid)->bits()
         : elements == 0               ? 0
                                       : 8.0 * static_cast<double>(planned.bytes) / static_cast<double>(elements);
+    if (const auto error = m_session.shownError(tensor))
+        planned.error = error->value;
     return planned;
 }
 
@@ -169,81 +170,6 @@ QString LayerTreeModel::warningOf(std::size_t tensor) const
     if (preview != nullptr && preview->metric.isPlain() && !preview->metric.note.empty() && !m_session.layer(tensor).keep)
         return QString::fromStdString(preview->metric.note);
     return {};
-}
-
-LayerTreeModel::Figures LayerTreeModel::figures(std::size_t tensor) const
-{
-    const LayerPlan& plan = m_session.layer(tensor);
-    Figures figures{.bits = m_planned[tensor].bits,
-                    .rank = plan.keep ? -1.0 : plan.rank,
-                    .bytes = m_planned[tensor].bytes,
-                    .isPinned = plan.pinned,
-                    .hasWarning = m_session.tensor(tensor).state != TensorState::Ok || m_fallbackOf.contains(tensor)};
-    if (const auto error = m_session.shownError(tensor))
-        figures.error = error->value;
-    if (!figures.hasWarning && (m_session.values(tensor) != nullptr || m_session.preview(tensor) != nullptr))
-        figures.hasWarning = !warningOf(tensor).isEmpty();
-    return figures;
-}
-
-LayerTreeModel::Figures LayerTreeModel::figuresOfTop(int row) const
-{
-    const TopLevel& top = m_top[static_cast<std::size_t>(row)];
-    if (top.tensor)
-        return figures(*top.tensor);
-    Figures mean{.bits = 0, .rank = 0, .error = 0};
-    double elements = 0, planned = 0;
-    for (const std::size_t tensor : top.members) {
-        mean.bytes += m_planned[tensor].bytes;
-        const LayerPlan& plan = m_session.layer(tensor);
-        if (plan.keep)
-            continue;
-        const auto count = static_cast<double>(m_session.tensor(tensor).elements());
-        elements += count;
-        planned += 1;
-        mean.bits += count * m_planned[tensor].bits;
-        mean.rank += plan.rank;
-        // Only a block whose layers are all known has a mean: a mean of some would jump as others arrive.
-        const auto error = mean.error < 0 ? std::nullopt : m_session.shownError(tensor);
-        mean.error = error ? mean.error + count * error->value * error->value : -1;
-    }
-    if (elements == 0)
-        return {.bits = 0, .rank = -1, .error = -1, .bytes = mean.bytes};
-    mean.bits /= elements;
-    mean.rank /= planned;
-    mean.error = mean.error < 0 ? -1 : std::sqrt(mean.error / elements);
-    return mean;
-}
-
-QString LayerTreeModel::asCsv(const std::vector<std::size_t>& tensors) const
-{
-    QString csv = QStringLiteral("tensor,block,role,shape,dtype,plan,bits,rank,relative_error,error_source,bytes,pinned,warning\n");
-    for (const std::size_t tensor : tensors) {
-        const TensorInfo& stored = m_session.tensor(tensor);
-        const TensorPlace& place = m_session.topology().place(tensor);
-        const LayerPlan& plan = m_session.layer(tensor);
-        const auto error = m_session.shownError(tensor);
-        QStringList shape;
-        for (const std::uint64_t length : stored.shape)
-            shape += QString::number(length);
-        const QStringList fields{
-            csvField(QString::fromStdString(stored.name)),
-            place.block < 0 ? QString() : QString::number(place.block),
-            QString::fromUtf8(id(place.role).data(), static_cast<qsizetype>(id(place.role).size())),
-            shape.join(QLatin1Char('x')),
-            csvField(typeText(stored)),
-            plan.keep ? QStringLiteral("kept") : csvField(QString::fromStdString(plan.grid)),
-            csvNumber(m_planned[tensor].bits),
-            plan.keep ? QString() : QString::number(plan.rank),
-            error ? csvNumber(error->value) : QString(),
-            !error ? QString() : error->isMeasured ? QStringLiteral("measured") : QStringLiteral("estimated"),
-            QString::number(m_planned[tensor].bytes),
-            plan.pinned ? QStringLiteral("yes") : QString(),
-            csvField(warningOf(tensor)),
-        };
-        csv += fields.join(QLatin1Char(',')) + QLatin1Char('\n');
-    }
-    return csv;
 }
 
 void LayerTreeModel::refresh(const std::vector<std::size_t>& tensors)
@@ -271,6 +197,7 @@ void LayerTreeModel::refresh(const std::vector<std::size_t>& tensors)
             emit dataChanged(createIndex(member, 0, static_cast<quintptr>(top)),
                              createIndex(places[end - 1].second, LayerColumnCount - 1, static_cast<quintptr>(top)));
             m_top[static_cast<std::size_t>(top)].cache.reset();
+            m_top[static_cast<std::size_t>(top)].figures.reset();
             const QModelIndex block = createIndex(top, 0, kTopLevel);
             emit dataChanged(block, block.siblingAtColumn(LayerColumnCount - 1));
         }

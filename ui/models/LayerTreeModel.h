@@ -61,6 +61,8 @@ public:
     [[nodiscard]] Figures figures(std::size_t tensor) const;
     [[nodiscard]] double plannedBits(std::size_t tensor) const { return m_planned[tensor].bits; }
     [[nodiscard]] Bytes plannedBytes(std::size_t tensor) const { return m_planned[tensor].bytes; }
+    /// Negative: none is known.
+    [[nodiscard]] double shownError(std::size_t tensor) const { return m_planned[tensor].error; }
     /// Weight-averaged over the planned tensors of a top-level row; the tensor's own where it is one.
     [[nodiscard]] Figures figuresOfTop(int row) const;
     [[nodiscard]] int blockOfTop(int row) const { return m_top[static_cast<std::size_t>(row)].block; }
@@ -69,8 +71,11 @@ public:
     /// Top-level row and place among its members, -1 for a tensor by itself.
     [[nodiscard]] std::pair<int, int> placeOf(std::size_t tensor) const { return m_place[tensor]; }
     /// Names of all tensors in lower case, UTF-8, a line end after each; where each begins.
-    [[nodiscard]] const std::string& searchText() const { return m_searchText; }
-    [[nodiscard]] const std::vector<std::uint32_t>& searchStarts() const { return m_searchStarts; }
+    struct SearchText {
+        std::string text;
+        std::vector<std::uint32_t> starts;
+    };
+    [[nodiscard]] std::shared_ptr<const SearchText> searchIndex() const { return m_search; }
     [[nodiscard]] const Session& session() const { return m_session; }
     /// Rows of these tensors, full precision, the same in every locale.
     [[nodiscard]] QString asCsv(const std::vector<std::size_t>& tensors) const;
@@ -82,11 +87,13 @@ private:
         int block = -1;
         std::vector<std::size_t> members{};      ///< … a block
         mutable std::unique_ptr<Row> cache{};
+        mutable std::optional<Figures> figures{};
     };
 
     struct Planned {
         double bits = 0;
         Bytes bytes = 0;
+        double error = -1;  ///< as shown; negative: none
     };
     void rebuild();
     void indexNames();
@@ -106,8 +113,7 @@ private:
     std::vector<std::size_t> m_initialHash;
     std::vector<Planned> m_planned;
     std::unordered_map<std::size_t, std::size_t> m_fallbackOf;  // tensor -> place in the session's fallbacks
-    std::string m_searchText;
-    std::vector<std::uint32_t> m_searchStarts;
+    std::shared_ptr<const SearchText> m_search = std::make_shared<SearchText>();
 };
 
 }  // namespace sigmascope::ui
