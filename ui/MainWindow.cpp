@@ -16,6 +16,7 @@
 #include "ui/widgets/BudgetStrip.h"
 #include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Look.h"
+#include "ui/widgets/PageStack.h"
 #include "ui/widgets/StepBar.h"
 
 #include <QApplication>
@@ -29,7 +30,6 @@
 #include <QMimeData>
 #include <QPushButton>
 #include <QSpinBox>
-#include <QStackedWidget>
 #include <QStatusBar>
 #include <QTabWidget>
 #include <QTimer>
@@ -100,7 +100,7 @@ void MainWindow::buildPages()
     m_inspect = new InspectPage(m_session);
     m_plan = new PlanPage(m_session);
     m_runPage = new RunPage(m_session, *m_run);
-    m_pages = new QStackedWidget;
+    m_pages = new PageStack;
     m_pages->addWidget(m_start);
     m_pages->addWidget(m_inspect);
     m_pages->addWidget(m_plan);

@@ -166,7 +166,10 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     connect(&session, &Session::closed, this, &InspectorPanel::refresh);
     connect(&session, &Session::calibrationChanged, this, &InspectorPanel::refresh);
     connect(&session, &Session::planChanged, this, &InspectorPanel::refreshAfterEdit);
-    connect(&session, &Session::analysisChanged, this, &InspectorPanel::refreshResult);
+    connect(&session, &Session::analysisChanged, this, [this](std::size_t tensor) {
+        if (m_session.current() == tensor)
+            refreshResult();
+    });
     refresh();
 }
 

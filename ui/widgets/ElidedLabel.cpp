@@ -23,7 +23,8 @@ void ElidedLabel::setText(const QString& text)
         return;
     m_text = text;
     setAccessibleName(text);
-    updateGeometry();
+    if (sizePolicy().horizontalPolicy() != QSizePolicy::Ignored)
+        updateGeometry();
     update();
 }
 

@@ -13,6 +13,7 @@ class ElidedLabel : public QFrame {
 public:
     explicit ElidedLabel(const QString& text = {}, QWidget* parent = nullptr);
 
+    /// Lays nothing out anew where the horizontal policy is Ignored: for texts that change many times a second.
     void setText(const QString& text);
     [[nodiscard]] QString text() const { return m_text; }
     void setElideMode(Qt::TextElideMode mode);

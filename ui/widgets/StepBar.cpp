@@ -89,8 +89,14 @@ void StepBar::setStepState(int index, StepState state, const QString& progress)
     if (button == nullptr)
         return;
     const QString name = action->text().section(QLatin1Char('\t'), 0, 0);
-    action->setIcon(stateIcon(state));
-    button->setText(state == StepState::Running && !progress.isEmpty() ? tr("%1 %2").arg(name, progress) : name);
+    const QString text = state == StepState::Running && !progress.isEmpty() ? tr("%1 %2").arg(name, progress) : name;
+    // A run tells its progress thirty times a second, and every change here lays the bar out anew.
+    if (button->property("stepState") == static_cast<int>(state) && button->text() == text)
+        return;
+    if (button->property("stepState") != static_cast<int>(state))
+        action->setIcon(stateIcon(state));
+    button->setProperty("stepState", static_cast<int>(state));
+    button->setText(text);
     // Behind the name, as the design has it: the icon stands on the trailing side.
     button->setLayoutDirection(Qt::RightToLeft);
     QFont strong = button->font();
