@@ -8,6 +8,7 @@
 #include "ui/panels/PlanPage.h"
 #include "ui/panels/RunPage.h"
 #include "ui/panels/StartPage.h"
+#include "ui/session/ExportChoice.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
 #include "ui/session/SessionStore.h"
@@ -43,9 +44,8 @@ namespace sigmascope::ui {
 
 namespace {
 
-constexpr int kStateVersion = 1;
 /// Steps in the bar, in their order; Start has none.
-enum Step { InspectStep, PlanStep, QuantizeStep, StepCount };
+enum Step { InspectStep, PlanStep, QuantizeStep, ExportStep, StepCount };
 
 QDockWidget* dock(const QString& name, const QString& title, DockTitle* bar, QWidget* content, QMainWindow* window)
 {
@@ -64,6 +64,7 @@ MainWindow::MainWindow(Session& session, const QString& samplePath, QWidget* par
     , m_session(session)
     , m_samplePath(samplePath)
     , m_run(new RunController(session, this))
+    , m_export(new ExportChoice(session, this))
 {
     setAcceptDrops(true);
     setWindowTitle(tr("Sigmascope"));
@@ -93,18 +94,20 @@ void MainWindow::buildPages()
     m_steps->addStep(tr("Inspect"))->setShortcut(QKeySequence(tr("Alt+1")));
     m_steps->addStep(tr("Plan"))->setShortcut(QKeySequence(tr("Alt+2")));
     m_steps->addStep(tr("Quantize"))->setShortcut(QKeySequence(tr("Alt+3")));
+    m_steps->addStep(tr("Export"))->setShortcut(QKeySequence(tr("Alt+6")));
     addToolBar(m_steps);
     connect(m_steps, &StepBar::stepChosen, this, [this](int step) { showPage(static_cast<Page>(step + Inspect)); });
 
     m_start = new StartPage(!m_samplePath.isEmpty());
     m_inspect = new InspectPage(m_session);
     m_plan = new PlanPage(m_session);
-    m_runPage = new RunPage(m_session, *m_run);
+    m_runPage = new RunPage(m_session, *m_run, *m_export);
     m_pages = new PageStack;
     m_pages->addWidget(m_start);
     m_pages->addWidget(m_inspect);
     m_pages->addWidget(m_plan);
     m_pages->addWidget(m_runPage);
+    buildExport();
     m_budget = new BudgetStrip;
 
     m_messageBar = new QWidget;
@@ -251,33 +254,6 @@ void MainWindow::connectSession()
     connect(&m_session, &Session::analysisChanged, this, [this] { m_fallbackOps->setText(tr("%1 ops on CPU").arg(m_session.backend()->fallbackCount())); });
 }
 
-void MainWindow::connectRun()
-{
-    connect(m_run, &RunController::started, this, [this] {
-        m_jobText->setText(tr("Quantizing"));
-        m_jobStop->show();
-        m_steps->setStepState(QuantizeStep, StepState::Running, tr("%1 %").arg(0));
-    });
-    connect(m_run, &RunController::progressed, this, [this](double fraction, const QString&) {
-        const QString left = m_run->timeLeftText();
-        m_jobText->setText(left.isEmpty() ? tr("Quantizing") : tr("Quantizing · %1").arg(left));
-        m_steps->setStepState(QuantizeStep, StepState::Running, tr("%1 %").arg(qRound(100 * fraction)));
-    });
-    const auto ended = [this](StepState state) {
-        m_jobText->clear();
-        m_jobStop->hide();
-        m_steps->setStepState(QuantizeStep, state);
-        refreshBudget();
-    };
-    connect(m_run, &RunController::finished, this, [ended] { ended(StepState::Done); });
-    connect(m_run, &RunController::failed, this, [ended] { ended(StepState::None); });
-    connect(m_run, &RunController::cancelled, this, [ended] { ended(StepState::None); });
-    connect(&m_session, &Session::planChanged, this, [this] {
-        if (!m_run->isRunning() && m_run->lastResult())
-            m_steps->setStepState(QuantizeStep, StepState::Stale);
-    });
-}
-
 void MainWindow::refreshBudget()
 {
     BudgetView view;
@@ -351,6 +327,7 @@ void MainWindow::showPage(Page page)
     m_inspectorDock->setVisible(page == Inspect);
     findChild<QDockWidget*>(QStringLiteral("budget"))->setVisible(hasModel);
     m_steps->setVisible(true);
+    m_runInBar->setVisible(page != Run && page != Export);
     for (int step = 0; step < StepCount; ++step)
         m_steps->step(step)->setEnabled(m_session.isOpen());
     if (hasModel)
@@ -391,13 +368,6 @@ void MainWindow::resizeEvent(QResizeEvent* event)
 {
     QMainWindow::resizeEvent(event);
     fitLayout();
-}
-
-void MainWindow::closeEvent(QCloseEvent* event)
-{
-    m_run->cancel();
-    Settings::setWindow(saveGeometry(), saveState(kStateVersion));
-    event->accept();
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event)
@@ -453,15 +423,6 @@ void MainWindow::importCalibration()
     dialog->setNameFilters({tr("Importance matrix (*.gguf *.dat)"), tr("All files (*)")});
     connect(dialog, &QFileDialog::fileSelected, &m_session, &Session::importCalibration);
     dialog->open();
-}
-
-void MainWindow::startRun()
-{
-    if (!m_session.isOpen())
-        return;
-    showPage(Run);
-    if (!m_run->isRunning())
-        m_runPage->startOrExplain();
 }
 
 void MainWindow::stepRank(int by)

@@ -28,6 +28,8 @@ class InspectorPanel;
 class InspectPage;
 class LayerPanel;
 class PlanPage;
+class ExportChoice;
+class ExportPage;
 class RunController;
 class RunPage;
 class Session;
@@ -43,7 +45,7 @@ class MainWindow : public QMainWindow {
     Q_OBJECT
 
 public:
-    enum Page { Start, Inspect, Plan, Run };
+    enum Page { Start, Inspect, Plan, Run, Export };
 
     /// @param samplePath  folder of the bundled model; empty if it is not installed.
     MainWindow(Session& session, const QString& samplePath, QWidget* parent = nullptr);
@@ -59,6 +61,7 @@ public:
     [[nodiscard]] LayerPanel* layerPanel() const { return m_layers; }
     [[nodiscard]] PlanPage* planPage() const { return m_plan; }
     [[nodiscard]] RunPage* runPage() const { return m_runPage; }
+    [[nodiscard]] ExportPage* exportPage() const { return m_exportPage; }
     [[nodiscard]] StartPage* startPage() const { return m_start; }
     [[nodiscard]] BudgetStrip* budget() const { return m_budget; }
     [[nodiscard]] SessionStore* store() const { return m_store; }
@@ -73,6 +76,7 @@ protected:
     bool eventFilter(QObject* watched, QEvent* event) override;
 
 private:
+    static constexpr int kStateVersion = 1;  // of docks and bars, as saved
     void buildPages();
     void buildDocks();
     void buildStatusBar();
@@ -113,6 +117,11 @@ private:
     void saveReportWithDialog();
     void saveRecipeWithDialog();
     void importCalibration();
+    // The run (MainWindowRun.cpp)
+    void buildExport();
+    void showExport();
+    void confirmClose();
+    void stopAndClose();
     void startRun();
     void stepRank(int by);
     void cycleRegion(int by);
@@ -125,6 +134,8 @@ private:
     Session& m_session;
     QString m_samplePath;
     RunController* m_run = nullptr;
+    ExportChoice* m_export = nullptr;
+    ExportPage* m_exportPage = nullptr;
     StepBar* m_steps = nullptr;
     QStackedWidget* m_pages = nullptr;
     StartPage* m_start = nullptr;
@@ -156,6 +167,8 @@ private:
     QLabel* m_fallbackOps = nullptr;
     QByteArray m_defaultState;
     quint64 m_keyGesture = 0;
+    QAction* m_runInBar = nullptr;  // the steps' primary, but for pages with one of their own
+    bool m_isClosing = false;       // the run was told to stop, or is given up
     bool m_hasLaidOut = false;
     bool m_isNarrow = false;
 };

@@ -6,6 +6,7 @@
 #include "ui/panels/LayerPanel.h"
 #include "ui/panels/PlanPage.h"
 #include "ui/plots/EqualizerPlot.h"
+#include "ui/panels/QueueTable.h"
 #include "ui/panels/RunPage.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
@@ -122,10 +123,8 @@ void MainWindow::buildFileMenu()
         connect(&m_session, &Session::opened, action, [action] { action->setEnabled(true); });
         connect(&m_session, &Session::closed, action, [action] { action->setEnabled(false); });
     }
-    addAction(menu, tr("Export…"), QKeySequence(tr("Ctrl+E")), tr("Choose where to write the quantized model"), [this] {
-        showPage(Run);
-        m_runPage->focusOutput();
-    });
+    addAction(menu, tr("Export"), QKeySequence(tr("Ctrl+E")), tr("Choose for which runtime and where the model is written; once more writes it"),
+              [this] { showExport(); });
     menu->addSeparator();
     addAction(menu, tr("Close model"), QKeySequence(tr("Ctrl+W")), tr("Close the model and go to the start page"), [this] {
         if (m_run->isRunning()) {
@@ -256,7 +255,24 @@ void MainWindow::buildRunMenu()
 {
     QMenu* menu = menuBar()->addMenu(tr("&Run"));
     QAction* run = addAction(menu, tr("Quantize"), QKeySequence(tr("F5")), tr("Quantize and export the model"), [this] { startRun(); });
-    addAction(menu, tr("Stop"), QKeySequence(tr("Shift+F5")), tr("Stop the run; nothing is left behind"), [this] { m_run->cancel(); });
+    QAction* pause = addAction(menu, tr("Pause"), QKeySequence(tr("Ctrl+F5")), tr("Wait once the present layer is done, or go on"),
+                               [this] { m_run->isPaused() ? m_run->resume() : m_run->pause(); });
+    pause->setObjectName(QStringLiteral("pauseRun"));
+    pause->setEnabled(false);
+    connect(m_run, &RunController::pausedChanged, pause, [pause](bool isPaused) { pause->setText(isPaused ? tr("Resume") : tr("Pause")); });
+    connect(m_run, &RunController::started, pause, [pause] {
+        pause->setText(tr("Pause"));
+        pause->setEnabled(true);
+    });
+    for (const auto signal : {&RunController::finished, &RunController::cancelled})
+        connect(m_run, signal, pause, [pause] { pause->setEnabled(false); });
+    connect(m_run, &RunController::failed, pause, [pause] { pause->setEnabled(false); });
+    addAction(menu, tr("Stop"), QKeySequence(tr("Shift+F5")), tr("Stop the run; finished layers are kept for it to be continued"),
+              [this] { m_run->cancel(); });
+    menu->addSeparator();
+    for (QAction* move : m_runPage->queue()->moveActions())
+        menu->addAction(move);
+    menu->addSeparator();
     QAction* report = addAction(menu, tr("Save report…"), {}, tr("Write the last run's errors, files and recipe as one HTML page or PDF"),
                                 [this] { saveReportWithDialog(); });
     const auto refreshReport = [this, report] { report->setEnabled(m_run->lastResult().has_value()); };
@@ -266,11 +282,17 @@ void MainWindow::buildRunMenu()
     connect(m_run, &RunController::failed, report, refreshReport);
     connect(&m_session, &Session::closed, report, [report] { report->setEnabled(false); });
     connect(m_run, &RunController::reportSaved, this, [this](const QString& path) { raiseMessage(tr("Report written: %1").arg(path)); });
-    run->setObjectName(QStringLiteral("run"));
-    run->setEnabled(false);
-    connect(&m_session, &Session::opened, run, [run] { run->setEnabled(true); });
-    connect(&m_session, &Session::closed, run, [run] { run->setEnabled(false); });
-    m_steps->addRight(run, true);
+    m_runInBar = new QAction(run->text(), this);
+    m_runInBar->setObjectName(QStringLiteral("run"));
+    m_runInBar->setStatusTip(run->statusTip());
+    m_runInBar->setToolTip(tr("%1 (%2)", "action, its key").arg(run->text(), run->shortcut().toString(QKeySequence::NativeText)));
+    connect(m_runInBar, &QAction::triggered, run, &QAction::trigger);
+    for (QAction* action : {run, m_runInBar}) {
+        action->setEnabled(false);
+        connect(&m_session, &Session::opened, action, [action] { action->setEnabled(true); });
+        connect(&m_session, &Session::closed, action, [action] { action->setEnabled(false); });
+    }
+    m_steps->addRight(m_runInBar, true);
 }
 
 void MainWindow::saveReportWithDialog()

@@ -224,9 +224,10 @@ void QueueTest::aFailedLayerKeepsItsRowAndIsTriedAgain()
 {
     QVERIFY(writeUndisturbed());
     const std::size_t gate = m_session->checkpoint()->find("model.layers.0.mlp.gate_proj.weight").value();
+    QVERIFY(startHeld(at(QStringLiteral("failed.gguf"))));
+    // Now that the run holds its first layer no preview can take the failure.
     m_gate.failingRows = m_session->tensor(gate).shape.front();
     m_gate.failures = 1;
-    QVERIFY(startHeld(at(QStringLiteral("failed.gguf"))));
     QSignalSpy failed(&run(), &ui::RunController::layerFailed);
     while (failed.isEmpty()) {
         m_gate.letPass(1);
@@ -253,11 +254,11 @@ void QueueTest::layersThatFailedAreTriedAgainAfterTheRun()
 {
     QVERIFY(writeUndisturbed());
     const std::size_t gate = m_session->checkpoint()->find("model.layers.0.mlp.gate_proj.weight").value();
+    QSignalSpy failed(&run(), &ui::RunController::failed);
+    QVERIFY(startHeld(at(QStringLiteral("later.gguf"))));
     m_gate.failingRows = m_session->tensor(gate).shape.front();
     m_gate.failures = 2;
-    page().setOutput(at(QStringLiteral("later.gguf")));
-    QSignalSpy failed(&run(), &ui::RunController::failed);
-    click(page().startButton());
+    m_gate.open();
     QVERIFY(failed.wait(60000));
     QCOMPARE(rowsIn(QueueState::Failed), 2);
     QVERIFY2(page().message().contains(QStringLiteral("2 layers failed")), qPrintable(page().message()));
@@ -405,9 +406,9 @@ void QueueTest::screenshotsOfBothThemes()
     page().setOutput(at(QStringLiteral("picture%1.gguf").arg(size.width())));
     keepPicture(QStringLiteral("queue-waiting") + suffix);
     const std::size_t gate = m_session->checkpoint()->find("model.layers.0.mlp.gate_proj.weight").value();
+    QVERIFY(startHeld(page().output()));
     m_gate.failingRows = m_session->tensor(gate).shape.front();
     m_gate.failures = 1;
-    QVERIFY(startHeld(page().output()));
     m_gate.letPass(9);
     QVERIFY(QTest::qWaitFor([&] { return rowsIn(QueueState::Done) >= 10 && rowsIn(QueueState::Running) == 1; }, 20000));
     drag(middleOf(firstWaiting() + 4), middleOf(firstWaiting() + 1));
