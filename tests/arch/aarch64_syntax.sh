@@ -13,7 +13,7 @@ done
 # OpenSSL keeps a header that is the same text everywhere among those of one CPU.
 includes="$includes -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu"
 # The kernels of one x86 instruction set are not part of an aarch64 build (core/compute/CMakeLists.txt).
-files=$(find "$source_dir/core" -name '*.cpp' ! -name 'KernelsAvx*.cpp' | sort)
+files=$(find "$source_dir/core" -name '*.cpp' ! -name 'Kernels*Avx*.cpp' | sort)
 [ -n "$files" ] || { echo "no sources under $source_dir/core"; exit 1; }
 
 options="-std=c++20 -ffp-contract=off -Wno-psabi -DSIGMASCOPE_VERSION=\"0\""
