@@ -58,6 +58,21 @@ std::uint32_t fileTypeOf(DType dtype)
     return found == kTypes.end() ? 1024 : found->second;  // 1024: llama.cpp's "guessed"
 }
 
+/// The mixture that all coded tensors come from; nothing if there is none.
+std::optional<std::uint32_t> fileTypeOf(const QuantizationPlan& plan)
+{
+    const Preset* common = nullptr;
+    for (const LayerPlan& layer : plan.layers) {
+        if (layer.keep)
+            continue;
+        const Preset* preset = findPreset(layer.preset);
+        if (preset == nullptr || !preset->mix || (common != nullptr && preset != common))
+            return std::nullopt;
+        common = preset;
+    }
+    return common == nullptr ? std::nullopt : fileTypeOf(*common->mix);
+}
+
 /// Type of most weights in the blocks; embedding and output, which are large in small models, do not name a mix.
 DType commonType(std::span<const GgufTarget> targets, std::span<const GgufTensorSpec> tensors)
 {
@@ -143,7 +158,8 @@ GgufKeys GgufPlanner::planKeysOf(const ExportRequest& request, std::span<const G
 {
     GgufKeys keys;
     keys.set("general.quantization_version", std::uint32_t{2});
-    keys.set("general.file_type", fileTypeOf(commonType(m_source.targets, tensors)));
+    const auto mixture = request.dequantized || request.merged ? std::nullopt : fileTypeOf(request.plan);
+    keys.set("general.file_type", mixture.value_or(fileTypeOf(commonType(m_source.targets, tensors))));
     keys.set("sigmascope.version", SIGMASCOPE_VERSION);
     keys.set("sigmascope.recipe", std::string_view(dumpJson(toJson(recipeOf(request.plan, *m_checkpoint, m_topology)))));
     if (request.calibration != nullptr && usesCalibration(request.plan)) {

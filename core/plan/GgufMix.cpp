@@ -206,6 +206,22 @@ DType baseTypeOf(GgufMix mix)
     return DType::Q6_K;
 }
 
+std::optional<std::uint32_t> fileTypeOf(GgufMix mix)
+{
+    switch (mix) {
+    case GgufMix::Q2_K: return 10;
+    case GgufMix::Q3_K_S: return 11;
+    case GgufMix::Q3_K_M: return 12;
+    case GgufMix::Q3_K_L: return 13;
+    case GgufMix::Q4_K_S: return 14;
+    case GgufMix::Q4_K_M: return 15;
+    case GgufMix::Q5_K_S: return 16;
+    case GgufMix::Q5_K_M: return 17;
+    case GgufMix::Q6_K: return 18;
+    default: return std::nullopt;
+    }
+}
+
 std::vector<std::optional<DType>> mixedTypes(GgufMix mix, std::span<const MixTensor> tensors, const MixModel& model)
 {
     // Counted before it is asked what may be quantized, as llama-quantize does.

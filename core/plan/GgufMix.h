@@ -22,6 +22,9 @@ enum class GgufMix {
 /// The type that a mixture starts from.
 [[nodiscard]] DType baseTypeOf(GgufMix mix);
 
+/// llama.cpp's number of a mixture (general.file_type); nothing for one type everywhere.
+[[nodiscard]] std::optional<std::uint32_t> fileTypeOf(GgufMix mix);
+
 /// A tensor as the choice sees it.
 struct MixTensor {
     std::string name{};        ///< in GGUF: "blk.3.ffn_down.weight"

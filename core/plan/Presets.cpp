@@ -29,6 +29,30 @@ constexpr Preset ggufPreset(std::string_view id, std::string_view title, GgufMix
 }
 
 constexpr std::array kPresets{
+    // A width that GGUF lacks.
+    Preset{"rtn-w7", "RTN, 7 bit", kRtnSource, "", 7, 0, MetricKind::Plain},
+    Preset{"lqer-w7", "LQER, 7 bit", kLqerSource, "", 7, kLqerRank, MetricKind::Plain},
+    Preset{"l2qer-w7", "L²QER, 7 bit", kLqerSource, "calibration", 7, kLqerRank, MetricKind::DiagonalRms},
+    // Every target.
+    Preset{"rtn-w2", "RTN, 2 bit", kRtnSource, "", 2, 0, MetricKind::Plain},
+    Preset{"rtn-w3", "RTN, 3 bit", kRtnSource, "", 3, 0, MetricKind::Plain},
+    Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
+    Preset{"rtn-w5", "RTN, 5 bit", kRtnSource, "", 5, 0, MetricKind::Plain},
+    Preset{"rtn-w6", "RTN, 6 bit", kRtnSource, "", 6, 0, MetricKind::Plain},
+    Preset{"rtn-w8", "RTN, 8 bit", kRtnSource, "", 8, 0, MetricKind::Plain},
+    Preset{"lqer-w2", "LQER, 2 bit", kLqerSource, "", 2, kLqerRank2, MetricKind::Plain},
+    Preset{"lqer-w3", "LQER, 3 bit", kLqerSource, "", 3, kLqerRank3, MetricKind::Plain},
+    Preset{"lqer-w4", "LQER, 4 bit", kLqerSource, "", 4, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w5", "LQER, 5 bit", kLqerSource, "", 5, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w6", "LQER, 6 bit", kLqerSource, "", 6, kLqerRank, MetricKind::Plain},
+    Preset{"lqer-w8", "LQER, 8 bit", kLqerSource, "", 8, kLqerRank, MetricKind::Plain},
+    Preset{"l2qer-w2", "L²QER, 2 bit", kLqerSource, "calibration", 2, kLqerRank2, MetricKind::DiagonalRms},
+    Preset{"l2qer-w3", "L²QER, 3 bit", kLqerSource, "calibration", 3, kLqerRank3, MetricKind::DiagonalRms},
+    Preset{"l2qer-w4", "L²QER, 4 bit", kLqerSource, "calibration", 4, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w5", "L²QER, 5 bit", kLqerSource, "calibration", 5, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w6", "L²QER, 6 bit", kLqerSource, "calibration", 6, kLqerRank, MetricKind::DiagonalRms},
+    Preset{"l2qer-w8", "L²QER, 8 bit", kLqerSource, "calibration", 8, kLqerRank, MetricKind::DiagonalRms},
+    // GGUF types.
     ggufPreset("gguf-q2_k", "GGUF Q2_K mixture", GgufMix::Q2_K, 2, kMixSource),
     ggufPreset("gguf-q3_k_s", "GGUF Q3_K_S mixture", GgufMix::Q3_K_S, 3, kMixSource),
     ggufPreset("gguf-q3_k_m", "GGUF Q3_K_M mixture", GgufMix::Q3_K_M, 3, kMixSource),
@@ -48,31 +72,10 @@ constexpr std::array kPresets{
     ggufPreset("gguf-nvfp4", "GGUF NVFP4 everywhere", GgufMix::PlainNVFP4, 4, kPlainSource),
     ggufPreset("gguf-tq1_0", "GGUF TQ1_0 everywhere", GgufMix::PlainTQ1_0, 2, kPlainSource),
     ggufPreset("gguf-tq2_0", "GGUF TQ2_0 everywhere", GgufMix::PlainTQ2_0, 2, kPlainSource),
-    Preset{"rtn-w2", "RTN, 2 bit", kRtnSource, "", 2, 0, MetricKind::Plain},
-    Preset{"rtn-w3", "RTN, 3 bit", kRtnSource, "", 3, 0, MetricKind::Plain},
-    Preset{"rtn-w4", "RTN, 4 bit", kRtnSource, "", 4, 0, MetricKind::Plain},
-    Preset{"rtn-w5", "RTN, 5 bit", kRtnSource, "", 5, 0, MetricKind::Plain},
-    Preset{"rtn-w6", "RTN, 6 bit", kRtnSource, "", 6, 0, MetricKind::Plain},
-    Preset{"rtn-w8", "RTN, 8 bit", kRtnSource, "", 8, 0, MetricKind::Plain},
-    Preset{"lqer-w2", "LQER, 2 bit", kLqerSource, "", 2, kLqerRank2, MetricKind::Plain},
-    Preset{"lqer-w3", "LQER, 3 bit", kLqerSource, "", 3, kLqerRank3, MetricKind::Plain},
-    Preset{"lqer-w4", "LQER, 4 bit", kLqerSource, "", 4, kLqerRank, MetricKind::Plain},
-    Preset{"lqer-w5", "LQER, 5 bit", kLqerSource, "", 5, kLqerRank, MetricKind::Plain},
-    Preset{"lqer-w6", "LQER, 6 bit", kLqerSource, "", 6, kLqerRank, MetricKind::Plain},
-    Preset{"lqer-w8", "LQER, 8 bit", kLqerSource, "", 8, kLqerRank, MetricKind::Plain},
-    Preset{"l2qer-w2", "L²QER, 2 bit", kLqerSource, "calibration", 2, kLqerRank2, MetricKind::DiagonalRms},
-    Preset{"l2qer-w3", "L²QER, 3 bit", kLqerSource, "calibration", 3, kLqerRank3, MetricKind::DiagonalRms},
-    Preset{"l2qer-w4", "L²QER, 4 bit", kLqerSource, "calibration", 4, kLqerRank, MetricKind::DiagonalRms},
-    Preset{"l2qer-w5", "L²QER, 5 bit", kLqerSource, "calibration", 5, kLqerRank, MetricKind::DiagonalRms},
-    Preset{"l2qer-w6", "L²QER, 6 bit", kLqerSource, "calibration", 6, kLqerRank, MetricKind::DiagonalRms},
-    Preset{"l2qer-w8", "L²QER, 8 bit", kLqerSource, "calibration", 8, kLqerRank, MetricKind::DiagonalRms},
-    // A width that GGUF lacks.
-    Preset{"rtn-w7", "RTN, 7 bit", kRtnSource, "", 7, 0, MetricKind::Plain},
-    Preset{"lqer-w7", "LQER, 7 bit", kLqerSource, "", 7, kLqerRank, MetricKind::Plain},
-    Preset{"l2qer-w7", "L²QER, 7 bit", kLqerSource, "calibration", 7, kLqerRank, MetricKind::DiagonalRms},
 };
-constexpr std::size_t kMixPresets = 19;  ///< the first ones: GGUF only
-constexpr std::size_t kBeyondGguf = 3;   ///< the last ones
+constexpr std::size_t kBeyondGguf = 3;  ///< the first ones
+/// The last ones.
+constexpr auto kGgufOnly = static_cast<std::size_t>(std::ranges::count_if(kPresets, [](const Preset& preset) { return preset.mix.has_value(); }));
 
 struct Method {
     std::string_view id;
@@ -106,7 +109,7 @@ std::optional<std::pair<Method, int>> split(std::string_view presetId)
 std::span<const Preset> presets(std::string_view target)
 {
     const std::span<const Preset> all(kPresets);
-    return target == "gguf" ? all.first(all.size() - kBeyondGguf) : all.subspan(kMixPresets);
+    return target == "gguf" ? all.subspan(kBeyondGguf) : all.first(all.size() - kGgufOnly);
 }
 
 const Preset* findPreset(std::string_view id)

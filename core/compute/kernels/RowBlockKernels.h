@@ -60,9 +60,9 @@ unsigned encodeRowByImportance(const float* in, size_t blocks, const float* impo
     constexpr int32_t kTop = 2 * kHalf - 1;
     constexpr size_t kScales = hasMinimum ? 4 : 2;
     constexpr size_t kSize = kScales + (fifthBit ? 4 : 0) + kRowBlock / 2;
-    if (hasNonFinite(in, blocks * kRowBlock))
-        return kNonFiniteInput;
-    unsigned trouble = 0;
+    unsigned trouble = troubleOf(in, blocks * kRowBlock);
+    if (trouble != 0)
+        return trouble;
     float energy = 0;
     for (size_t i = 0; i < blocks * kRowBlock; ++i)
         energy += in[i] * in[i];

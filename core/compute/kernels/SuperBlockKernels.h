@@ -266,12 +266,19 @@ inline float storeHalf(float value, uint8_t* to, unsigned& trouble)
     return floatOfHalf(half);
 }
 
-inline bool hasNonFinite(const float* in, size_t n)
+/// EncodeTrouble of values that no type can hold: past 1e10 every type's scale has left f16, and beyond 1e11 the searches'
+/// sums would overflow, of which ggml makes zeros.
+inline unsigned troubleOf(const float* in, size_t n)
 {
-    uint32_t bad = 0;
-    for (size_t i = 0; i < n; ++i)
-        bad |= (bitsOf(in[i]) & 0x7F800000U) == 0x7F800000U ? 1U : 0U;
-    return bad != 0;
+    const uint32_t most = bitsOf(1e10F);
+    uint32_t nonFinite = 0;
+    uint32_t tooLarge = 0;
+    for (size_t i = 0; i < n; ++i) {
+        const uint32_t magnitude = bitsOf(in[i]) & 0x7FFFFFFFU;
+        nonFinite |= magnitude >= 0x7F800000U ? 1U : 0U;
+        tooLarge |= magnitude > most ? 1U : 0U;
+    }
+    return nonFinite != 0 ? kNonFiniteInput : tooLarge != 0 ? kScaleOverflow : 0U;
 }
 
 /// Runs a type's stages over all super-blocks, the last batch filled up with zeros.
@@ -283,8 +290,8 @@ template <class Type> unsigned encodeSuperBlocks(const SuperBlocks& blocks, uint
     for (size_t done = 0; done < blocks.count; done += kBatch) {
         const size_t count = blocks.count - done < kBatch ? blocks.count - done : kBatch;
         const float* in = blocks.in + done * kSuper;
-        if (hasNonFinite(in, count * kSuper))
-            return trouble | kNonFiniteInput;
+        if (const unsigned found = troubleOf(in, count * kSuper); found != 0)
+            return trouble | found;
         if (count < kBatch) {
             __builtin_memset(padded, 0, sizeof padded);
             __builtin_memcpy(padded, in, count * kSuper * sizeof(float));
