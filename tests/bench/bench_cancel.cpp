@@ -33,9 +33,15 @@ double secondsSince(Clock::time_point start)
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// A llama of one block of @p hidden channels, its weights a repeated megabyte.
-std::shared_ptr<const Checkpoint> makeModel(const fs::path& folder, std::uint64_t hidden)
+/// Of the one block that the model has.
+struct Shape {
+    std::uint64_t hidden = 0, intermediate = 0;
+};
+
+/// A llama of one block, its weights a repeated megabyte.
+std::shared_ptr<const Checkpoint> makeModel(const fs::path& folder, const Shape& sides)
 {
+    const auto [hidden, intermediate] = sides;
     struct Named {
         std::string name;
         std::vector<std::uint64_t> shape;
@@ -44,8 +50,11 @@ std::shared_ptr<const Checkpoint> makeModel(const fs::path& folder, std::uint64_
     std::vector<Named> tensors{{"model.embed_tokens.weight", {300, hidden}},
                                {block + "input_layernorm.weight", {hidden}},
                                {block + "post_attention_layernorm.weight", {hidden}}};
-    for (const char* name : {"self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"})
+    for (const char* name : {"self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o"})
         tensors.push_back({block + name + "_proj.weight", {hidden, hidden}});
+    for (const char* name : {"mlp.gate", "mlp.up"})
+        tensors.push_back({block + name + "_proj.weight", {intermediate, hidden}});
+    tensors.push_back({block + "mlp.down_proj.weight", {hidden, intermediate}});
     tensors.push_back({"model.norm.weight", {hidden}});
     tensors.push_back({"lm_head.weight", {300, hidden}});
     std::string header = "{";
@@ -77,7 +86,7 @@ std::shared_ptr<const Checkpoint> makeModel(const fs::path& folder, std::uint64_
     file.close();
     const std::string size = std::to_string(hidden);
     std::ofstream(folder / "config.json")
-        << R"({"architectures":["LlamaForCausalLM"],"hidden_size":)" << size << R"(,"intermediate_size":)" << size
+        << R"({"architectures":["LlamaForCausalLM"],"hidden_size":)" << size << R"(,"intermediate_size":)" << intermediate
         << R"(,"num_hidden_layers":1,"num_attention_heads":)" << hidden / 64 << R"(,"num_key_value_heads":)" << hidden / 64
         << R"(,"max_position_embeddings":128,"rms_norm_eps":1e-5,"vocab_size":300})";
     fs::copy_file(SIGMASCOPE_SOURCE_DIR "/resources/sample/tokenizer.model", folder / "tokenizer.model",
@@ -103,9 +112,9 @@ double latencyAt(const ExportRequest& request, ComputeBackend& backend, double m
     return result ? -1 : std::chrono::duration<double>(ended - asked).count();
 }
 
-int measure(const fs::path& folder, std::uint64_t hidden, std::uint32_t rank, int moments)
+int measure(const fs::path& folder, const Shape& shape, std::uint32_t rank, int moments)
 {
-    const auto checkpoint = makeModel(folder, hidden);
+    const auto checkpoint = makeModel(folder, shape);
     if (!checkpoint)
         return std::fputs("the model was not written\n", stderr), 1;
     ExportRequest request{.checkpoint = checkpoint, .output = folder / "out.gguf", .overwrite = true};
@@ -130,8 +139,9 @@ int measure(const fs::path& folder, std::uint64_t hidden, std::uint32_t rank, in
     if (latencies.empty())
         return std::fputs("no run was cancelled in time\n", stderr), 1;
     std::sort(latencies.begin(), latencies.end());
-    std::printf("cancel, 7 layers of %llu x %llu, rank %u, a run of %.1f s: median %.1f ms, worst %.1f ms of %zu\n",
-                static_cast<unsigned long long>(hidden), static_cast<unsigned long long>(hidden), rank, whole,
+    std::printf("cancel, 7 layers of %llu and %llu channels, rank %u, a run of %.1f s: median %.1f ms, worst %.1f ms of %zu "
+                "(aim 100 ms)\n",
+                static_cast<unsigned long long>(shape.hidden), static_cast<unsigned long long>(shape.intermediate), rank, whole,
                 1e3 * latencies[latencies.size() / 2], 1e3 * latencies.back(), latencies.size());
     return 0;
 }
@@ -147,8 +157,11 @@ int main(int argc, char** argv)
     if (::mkdtemp(name.data()) == nullptr)
         return 1;
     int failed = 0;
-    for (const std::uint32_t rank : {0U, 32U})
-        failed = std::max(failed, measure(name, small ? 512 : 4096, rank, small ? 4 : 40));
+    const Shape square = small ? Shape{512, 512} : Shape{4096, 4096};
+    const Shape wide = small ? Shape{512, 1408} : Shape{4096, 11008};
+    failed = std::max(failed, measure(name, square, 0, small ? 4 : 40));
+    failed = std::max(failed, measure(name, square, 32, small ? 4 : 40));
+    failed = std::max(failed, measure(name, wide, 64, small ? 4 : 20));
     fs::remove_all(name);
     return failed;
 }
