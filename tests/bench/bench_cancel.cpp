@@ -34,12 +34,12 @@ double secondsSince(Clock::time_point start)
 }
 
 /// Of the one block that the model has.
-struct Shape {
+struct Widths {
     std::uint64_t hidden = 0, intermediate = 0;
 };
 
 /// A llama of one block, its weights a repeated megabyte.
-std::shared_ptr<const Checkpoint> makeModel(const fs::path& folder, const Shape& sides)
+std::shared_ptr<const Checkpoint> makeModel(const fs::path& folder, const Widths& sides)
 {
     const auto [hidden, intermediate] = sides;
     struct Named {
@@ -112,7 +112,7 @@ double latencyAt(const ExportRequest& request, ComputeBackend& backend, double m
     return result ? -1 : std::chrono::duration<double>(ended - asked).count();
 }
 
-int measure(const fs::path& folder, const Shape& shape, std::uint32_t rank, int moments)
+int measure(const fs::path& folder, const Widths& shape, std::uint32_t rank, int moments)
 {
     const auto checkpoint = makeModel(folder, shape);
     if (!checkpoint)
@@ -157,8 +157,8 @@ int main(int argc, char** argv)
     if (::mkdtemp(name.data()) == nullptr)
         return 1;
     int failed = 0;
-    const Shape square = small ? Shape{512, 512} : Shape{4096, 4096};
-    const Shape wide = small ? Shape{512, 1408} : Shape{4096, 11008};
+    const Widths square = small ? Widths{512, 512} : Widths{4096, 4096};
+    const Widths wide = small ? Widths{512, 1408} : Widths{4096, 11008};
     failed = std::max(failed, measure(name, square, 0, small ? 4 : 40));
     failed = std::max(failed, measure(name, square, 32, small ? 4 : 40));
     failed = std::max(failed, measure(name, wide, 64, small ? 4 : 20));
