@@ -164,6 +164,8 @@ PlotFrame::Extent ChannelsPlot::dataExtent() const
         if (!curve.isDrawn())
             continue;
         for (const double value : curve.y) {
+            if (!std::isfinite(value))
+                continue;
             high = std::max(high, value);
             low = value > 0 ? std::min(low, value) : low;
         }
@@ -182,6 +184,8 @@ void ChannelsPlot::fitY()
     m->yAxis().setRange(extent.yLower, extent.yUpper);
     double low = std::numeric_limits<double>::infinity(), high = 0;
     for (const double value : m->activationY) {
+        if (!std::isfinite(value))
+            continue;
         high = std::max(high, value);
         low = value > 0 ? std::min(low, value) : low;
     }

@@ -100,8 +100,17 @@ void ChannelsPlot::show(const ChannelsView& view)
         fitY();
     if (m->cursorAt && *m->cursorAt >= m->count())
         m->cursorAt.reset();
-    setReady();
+    showOrSay();
     placeCursor();
+}
+
+void ChannelsPlot::showOrSay()
+{
+    const auto isDrawable = [](double value) { return std::isfinite(value) && value > 0; };
+    if (std::ranges::any_of(m->curves, [&](const ChannelCurve& curve) { return std::ranges::any_of(curve.y, isDrawable); }))
+        setReady();
+    else
+        showEmpty(m->count() == 0 ? tr("This layer has no channels") : tr("No weight is finite and other than 0: nothing to draw"));
 }
 
 void ChannelsPlot::setSide(Side side)

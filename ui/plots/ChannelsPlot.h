@@ -80,6 +80,8 @@ private:
     void buildHeader();
     void refreshHeader();
     void rebuild();
+    /// The curves, or a sentence where a log axis has nothing to show.
+    void showOrSay();
     void chooseLayout();
     void layOut();
     void fillCurves();

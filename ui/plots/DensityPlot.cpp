@@ -120,8 +120,26 @@ void DensityPlot::setPart(DensityPart part, std::uint64_t row, std::uint64_t gro
     }
 }
 
+/// Nothing that has a place on an axis: no picture of before stays either.
+void DensityPlot::showNothing()
+{
+    m->view = {};
+    m->bins = {};
+    for (QCPGraph* graph : {m->outline, m->after, m->rounding, m->clipping})
+        graph->data()->clear();
+    m->levels->setLevels({}, false);
+    refreshHeader();
+    setHint({});
+    showEmpty(tr("No finite value to show"));
+}
+
 void DensityPlot::show(const DensityView& view)
 {
+    const bool hasCounts = std::ranges::any_of(view.codes->counts, [](std::uint64_t count) { return count > 0; });
+    if (view.elements == 0 || !hasCounts || !std::isfinite(view.min) || !std::isfinite(view.max)) {
+        showNothing();
+        return;
+    }
     const bool wasScaled = m->isScaled();
     const auto frameBefore = m->frame();
     const bool hadData = m->hasData();

@@ -92,6 +92,7 @@ private:
     void buildItems();
     void buildHeader();
     void refreshHeader();
+    void showNothing();
     void choosePart();
     void chooseLayout();
     void layOut();

@@ -4,17 +4,13 @@
 #include "ui/plots/EqualizerLayout.h"
 #include "ui/plots/EqualizerPlot.h"
 #include "ui/text/Numbers.h"
+#include "ui/widgets/Exportable.h"
 
-#include <QBuffer>
-#include <QClipboard>
 #include <QContextMenuEvent>
-#include <QFileDialog>
-#include <QGuiApplication>
 #include <QLocale>
 #include <QMenu>
 #include <QPainter>
 #include <QPainterPath>
-#include <QSaveFile>
 #include <QSvgGenerator>
 
 #include <algorithm>
@@ -398,51 +394,41 @@ QString EqualizerPlot::dataAsCsv() const
     return csv;
 }
 
+Exportable EqualizerPlot::exportable() const
+{
+    return {.name = QStringLiteral("equalizer"),
+            .image = [this] { return image(); },
+            .drawing =
+                [this](QSvgGenerator& generator) {
+                    generator.setSize(size());
+                    generator.setViewBox(rect());
+                    QPainter painter(&generator);
+                    paintBase(painter);
+                },
+            .csv = [this] { return dataAsCsv(); }};
+}
+
 bool EqualizerPlot::saveAs(const QString& path)
 {
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    const QString suffix = QFileInfo(path).suffix().toLower();
-    if (suffix == QLatin1String("csv")) {
-        bytes = dataAsCsv().toUtf8();
-    } else if (suffix == QLatin1String("svg")) {
-        QSvgGenerator generator;
-        generator.setOutputDevice(&buffer);
-        generator.setSize(size());
-        generator.setViewBox(rect());
-        QPainter painter(&generator);
-        paintBase(painter);
-    } else {
-        image().save(&buffer, "PNG");
-    }
-    QSaveFile file(path);
-    const bool done = file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit();
+    const bool done = saveExported(exportable(), path);
     if (!done)
         emit saveFailed(path);
     return done;
-}
-
-void EqualizerPlot::saveWithDialog(const QString& suffix)
-{
-    auto* dialog = new QFileDialog(this, tr("Save plot"));
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    dialog->setAcceptMode(QFileDialog::AcceptSave);
-    dialog->setDefaultSuffix(suffix);
-    dialog->setNameFilter(QStringLiteral("%1 (*.%2)").arg(suffix.toUpper(), suffix));
-    connect(dialog, &QFileDialog::fileSelected, this, &EqualizerPlot::saveAs);
-    dialog->open();
 }
 
 void EqualizerPlot::openContextMenu(const QPoint& globalPosition)
 {
     auto* menu = new QMenu(this);
     menu->setAttribute(Qt::WA_DeleteOnClose);
-    menu->addAction(tr("Copy image"), this, [this] { QGuiApplication::clipboard()->setImage(image()); });
-    menu->addAction(tr("Copy data"), this, [this] { QGuiApplication::clipboard()->setText(dataAsCsv()); });
+    menu->addAction(tr("Copy image"), this, [this] { copyExportedImage(exportable()); });
+    menu->addAction(tr("Copy data"), this, [this] { copyExportedData(exportable()); });
     menu->addSeparator();
     for (const QString& suffix : {QStringLiteral("png"), QStringLiteral("svg"), QStringLiteral("csv")})
-        menu->addAction(tr("Save as %1…").arg(suffix.toUpper()), this, [this, suffix] { saveWithDialog(suffix); });
+        menu->addAction(tr("Save as %1…").arg(suffix.toUpper()), this, [this, suffix] {
+            const SaveOutcome outcome = saveExportedByDialog(this, exportable(), suffix);
+            if (!outcome.path.isEmpty() && !outcome.isWritten)
+                emit saveFailed(outcome.path);
+        });
     menu->addSeparator();
     menu->addAction(tr("Reset zoom"), this, &EqualizerPlot::resetZoom);
     menu->popup(globalPosition);

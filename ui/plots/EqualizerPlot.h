@@ -16,6 +16,7 @@ class QPainter;
 namespace sigmascope::ui {
 
 class EqualizerLayout;
+struct Exportable;
 
 /// One column per layer in depth order; rank, bits and output error above each other on one x axis. Bits and rank are
 /// dragged in the plot, ranges are selected on its ground. Shows values and emits wishes: whoever owns the plan applies
@@ -58,6 +59,7 @@ public:
 
     [[nodiscard]] QImage image() const;
     [[nodiscard]] QString dataAsCsv() const;
+    [[nodiscard]] Exportable exportable() const;
     /// PNG, SVG or CSV by the suffix. False if the file could not be written.
     bool saveAs(const QString& path);
     void resetZoom();
@@ -129,7 +131,6 @@ private:
     [[nodiscard]] std::vector<int> matesOf(int column) const;
     [[nodiscard]] bool isSelected(int column) const;
     void openContextMenu(const QPoint& globalPosition);
-    void saveWithDialog(const QString& suffix);
     void describeCurrent();
 
     // EqualizerPaint.cpp

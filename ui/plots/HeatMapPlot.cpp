@@ -140,7 +140,13 @@ void HeatMapPlot::show(const HeatView& view)
     if (!isSame || !m->isFree)
         resetZoom();
     chooseColours();
-    setReady();
+    const auto& cells = view.overview->values;
+    if (std::ranges::any_of(cells, [](float cell) { return std::isfinite(cell) && cell != 0; }))
+        setReady();
+    else
+        showEmpty(std::ranges::any_of(cells, [](float cell) { return std::isfinite(cell); })
+                      ? tr("Every value is 0")
+                      : tr("No finite value to show"));
 }
 
 void HeatMapPlot::addTiles(const std::vector<Tile>& tiles)

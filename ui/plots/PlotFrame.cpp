@@ -318,6 +318,8 @@ bool PlotFrame::released(const QPointF& position, Qt::KeyboardModifiers modifier
     m_gesture->box->setVisible(false);
     if (gesture.kind == Gesture::Kind::Handle) {
         handleReleased(position, modifiers);
+    } else if (gesture.kind == Gesture::Kind::Pan && !gesture.hasMoved) {
+        clicked(position);
     } else if (gesture.kind == Gesture::Kind::Box) {
         const QRectF box = QRectF(gesture.pressed, position).normalized();
         if (!gesture.hasMoved)

@@ -104,6 +104,8 @@ protected:
     [[nodiscard]] virtual Extent dataExtent() const = 0;
     /// Pointer over the plot at widget position of plot(), or outside (x < 0).
     virtual void cursorMoved(const QPointF& position) = 0;
+    /// Left button pressed and let go at one place of the plot, on no handle.
+    virtual void clicked(const QPointF&) {}
     /// Lets a subclass take a press (a handle). True = taken; then the following moves and the release come to it too.
     virtual bool handlePressed(const QPointF&, Qt::KeyboardModifiers) { return false; }
     virtual void handleMoved(const QPointF&, Qt::KeyboardModifiers) {}

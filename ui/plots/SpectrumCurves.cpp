@@ -204,7 +204,7 @@ PlotFrame::Extent SpectrumPlot::dataExtent() const
     double low = std::numeric_limits<double>::infinity(), high = 0;
     for (std::size_t i = 0; i < 3; ++i)
         for (const double value : m->curves[i].y)
-            if (value > 0) {
+            if (value > 0 && std::isfinite(value)) {
                 low = std::min(low, value);
                 high = std::max(high, value);
             }

@@ -96,7 +96,11 @@ void SpectrumPlot::show(const SpectrumView& view)
     else
         m->x().setRange(m->x().range().lower, std::min(m->x().range().upper, m->xUpper()));
     fitY();
-    setReady();
+    const auto isDrawable = [](double value) { return std::isfinite(value) && value > 0; };
+    if (std::ranges::any_of(m->curves, [&](const RankCurve& curve) { return std::ranges::any_of(curve.y, isDrawable); }))
+        setReady();
+    else
+        showEmpty(view.w.values.empty() ? tr("No singular value is known") : tr("Every singular value is 0: the weights are all zero"));
 }
 
 void SpectrumPlot::setMarker(int rank, const MarkerReadout& readout)
