@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/MainWindow.h"
 
+#include "ui/panels/ComparePage.h"
 #include "ui/panels/InspectPage.h"
 #include "ui/panels/InspectorPanel.h"
 #include "ui/panels/LayerPanel.h"
@@ -9,6 +10,7 @@
 #include "ui/panels/RunPage.h"
 #include "ui/panels/StartPage.h"
 #include "ui/session/ExportChoice.h"
+#include "ui/session/FallbackCosts.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
 #include "ui/session/SessionStore.h"
@@ -24,11 +26,9 @@
 #include <QCloseEvent>
 #include <QComboBox>
 #include <QDockWidget>
-#include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QLabel>
 #include <QLocale>
-#include <QMimeData>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QStatusBar>
@@ -37,15 +37,15 @@
 #include <QToolBar>
 #include <QToolButton>
 #include <QTreeView>
-#include <QUrl>
 #include <QVBoxLayout>
 
 namespace sigmascope::ui {
 
 namespace {
 
+constexpr int kFewReasons = 12;  // of fallbacks, in a tooltip
 /// Steps in the bar, in their order; Start has none.
-enum Step { InspectStep, PlanStep, QuantizeStep, ExportStep, StepCount };
+enum Step { InspectStep, PlanStep, QuantizeStep, ExportStep, CompareStep, StepCount };
 
 QDockWidget* dock(const QString& name, const QString& title, DockTitle* bar, QWidget* content, QMainWindow* window)
 {
@@ -95,6 +95,7 @@ void MainWindow::buildPages()
     m_steps->addStep(tr("Plan"))->setShortcut(QKeySequence(tr("Alt+2")));
     m_steps->addStep(tr("Quantize"))->setShortcut(QKeySequence(tr("Alt+3")));
     m_steps->addStep(tr("Export"))->setShortcut(QKeySequence(tr("Alt+6")));
+    m_steps->addStep(tr("Compare"))->setShortcut(QKeySequence(tr("Alt+7")));
     addToolBar(m_steps);
     connect(m_steps, &StepBar::stepChosen, this, [this](int step) { showPage(static_cast<Page>(step + Inspect)); });
 
@@ -102,13 +103,16 @@ void MainWindow::buildPages()
     m_inspect = new InspectPage(m_session);
     m_plan = new PlanPage(m_session);
     m_runPage = new RunPage(m_session, *m_run, *m_export);
+    m_compare = new ComparePage(m_session, *m_run);
     m_pages = new PageStack;
     m_pages->addWidget(m_start);
     m_pages->addWidget(m_inspect);
     m_pages->addWidget(m_plan);
     m_pages->addWidget(m_runPage);
     buildExport();
+    m_pages->addWidget(m_compare);
     m_budget = new BudgetStrip;
+    m_fallbackCosts = new FallbackCosts(m_session, this);
 
     m_messageBar = new QWidget;
     m_messageText = new ElidedLabel;
@@ -244,8 +248,12 @@ void MainWindow::connectSession()
     connect(&m_session, &Session::messageRaised, this, &MainWindow::raiseMessage);
     connect(&m_session, &Session::planChanged, this, &MainWindow::refreshBudget);
     connect(&m_session, &Session::targetChanged, this, &MainWindow::refreshBudget);
+    connect(&m_session, &Session::recipeChanged, this, &MainWindow::refreshBudget);
+    connect(m_budget, &BudgetStrip::contextChosen, &m_session, &Session::setContext);
     connect(&m_session, &Session::recipeSaved, this, [this](const QString& path) { raiseMessage(tr("Recipe saved as %1").arg(path)); });
     connect(m_plan, &PlanPage::messageRaised, this, &MainWindow::raiseMessage);
+    connect(m_compare, &ComparePage::messageRaised, this, &MainWindow::raiseMessage);
+    connect(m_compare, &ComparePage::layerChosen, this, &MainWindow::inspectLayer);
     connect(&m_session, &Session::calibrationChanged, this, [this] {
         refreshBudget();
         refreshStatus();
@@ -269,9 +277,15 @@ void MainWindow::refreshBudget()
         view.memoryContext = m_session.context();
     }
     view.fallbacks = static_cast<int>(m_session.fallbacks().size());
+    view.fallbackBytes = m_fallbackCosts->total();
     QStringList reasons;
-    for (const Fallback& fallback : m_session.fallbacks())
+    for (const Fallback& fallback : m_session.fallbacks()) {
+        if (reasons.size() == kFewReasons) {
+            reasons << tr("… and %1 more. A click lists them all").arg(view.fallbacks - kFewReasons);
+            break;
+        }
         reasons << QString::fromStdString(fallback.detail);
+    }
     view.fallbackText = reasons.join(QLatin1Char('\n'));
     m_budget->show(view);
 }
@@ -308,6 +322,7 @@ void MainWindow::raiseMessage(const QString& text)
     m_recheck->hide();
     m_recover->hide();
     m_discard->hide();
+    m_nextButton->setVisible(!m_waiting.isEmpty());  // an offer that another message does not take away
     m_messageBar->show();
 }
 
@@ -370,20 +385,6 @@ void MainWindow::resizeEvent(QResizeEvent* event)
     fitLayout();
 }
 
-void MainWindow::dragEnterEvent(QDragEnterEvent* event)
-{
-    if (!event->mimeData()->urls().isEmpty() && event->mimeData()->urls().front().isLocalFile())
-        event->acceptProposedAction();
-}
-
-void MainWindow::dropEvent(QDropEvent* event)
-{
-    if (event->mimeData()->urls().isEmpty())
-        return;
-    openPath(event->mimeData()->urls().front().toLocalFile());
-    event->acceptProposedAction();
-}
-
 void MainWindow::openPath(const QString& path)
 {
     if (!isFreeToOpen())
@@ -442,6 +443,8 @@ void MainWindow::cycleRegion(int by)
 {
     const QList<QWidget*> regions = m_pages->currentIndex() == Plan
         ? m_plan->regions()
+        : m_pages->currentIndex() == Compare
+        ? m_compare->regions()
         : QList<QWidget*>{m_layers->tree(), m_inspect->tabs()->currentWidget(), m_inspector->rankField()};
     qsizetype current = 0;
     for (qsizetype i = 0; i < regions.size(); ++i) {

@@ -5,6 +5,7 @@
 
 #include <QMainWindow>
 #include <QPointer>
+#include <QStringList>
 
 #include <functional>
 
@@ -21,8 +22,10 @@ class QToolButton;
 namespace sigmascope::ui {
 
 class BudgetStrip;
+class ComparePage;
 class DockTitle;
 class ElidedLabel;
+class FallbackCosts;
 class GuidePanel;
 class InspectorPanel;
 class InspectPage;
@@ -45,7 +48,7 @@ class MainWindow : public QMainWindow {
     Q_OBJECT
 
 public:
-    enum Page { Start, Inspect, Plan, Run, Export };
+    enum Page { Start, Inspect, Plan, Run, Export, Compare };
 
     /// @param samplePath  folder of the bundled model; empty if it is not installed.
     MainWindow(Session& session, const QString& samplePath, QWidget* parent = nullptr);
@@ -62,6 +65,7 @@ public:
     [[nodiscard]] PlanPage* planPage() const { return m_plan; }
     [[nodiscard]] RunPage* runPage() const { return m_runPage; }
     [[nodiscard]] ExportPage* exportPage() const { return m_exportPage; }
+    [[nodiscard]] ComparePage* comparePage() const { return m_compare; }
     [[nodiscard]] StartPage* startPage() const { return m_start; }
     [[nodiscard]] BudgetStrip* budget() const { return m_budget; }
     [[nodiscard]] SessionStore* store() const { return m_store; }
@@ -99,6 +103,8 @@ private:
     void refreshStatus();
     void refreshDevice();
     void refreshRecentMenu();
+    /// Goes to a layer in Inspect; a name of the other format finds its twin.
+    void inspectLayer(const QString& name);
     void raiseMessage(const QString& text);
     /// A message whose cause may have passed: with a button that opens the model again.
     void offerRecheck(const QString& text);
@@ -113,6 +119,10 @@ private:
     [[nodiscard]] bool isFreeToOpen();
     [[nodiscard]] QByteArray viewState() const;
     void applyViewState(const QByteArray& state);
+    // What is dropped (MainWindowDrop.cpp)
+    void buildDrops(QMenu* menu);
+    void openNext();
+    void offerNext();
     void openRecipeWithDialog();
     void saveReportWithDialog();
     void saveRecipeWithDialog();
@@ -142,13 +152,18 @@ private:
     InspectPage* m_inspect = nullptr;
     PlanPage* m_plan = nullptr;
     RunPage* m_runPage = nullptr;
+    ComparePage* m_compare = nullptr;
     BudgetStrip* m_budget = nullptr;
+    FallbackCosts* m_fallbackCosts = nullptr;
     QWidget* m_messageBar = nullptr;
     ElidedLabel* m_messageText = nullptr;
     QPushButton* m_recheck = nullptr;
     QPushButton* m_recover = nullptr;
     QPushButton* m_discard = nullptr;
     SessionStore* m_store = nullptr;
+    QPushButton* m_nextButton = nullptr;
+    QAction* m_openNext = nullptr;
+    QStringList m_waiting;  // dropped, in their order
     QString m_abandoned;  // copy of a session that is offered
     QDockWidget* m_layersDock = nullptr;
     QDockWidget* m_inspectorDock = nullptr;

@@ -44,6 +44,21 @@ bool takesSpace(const QWidget* focus)
     return qobject_cast<const QAbstractButton*>(focus) != nullptr || qobject_cast<const QComboBox*>(focus) != nullptr;
 }
 
+/// A single key that edits the selected layers: only where they can be seen.
+bool isLayerKey(const QKeyEvent& key)
+{
+    const bool isPlain = (key.modifiers() & ~(Qt::ShiftModifier | Qt::KeypadModifier)) == Qt::NoModifier;
+    switch (key.key()) {
+    case Qt::Key_Space:
+    case Qt::Key_M:
+    case Qt::Key_Plus:
+    case Qt::Key_Equal:
+    case Qt::Key_Minus:
+    case Qt::Key_Underscore: return isPlain;
+    default: return isPlain && key.key() >= Qt::Key_2 && key.key() <= Qt::Key_8;
+    }
+}
+
 Appearance appearanceOf(Settings::Appearance setting)
 {
     return setting == Settings::Appearance::Dark ? Appearance::Dark
@@ -80,7 +95,9 @@ bool MainWindow::eventFilter(QObject* watched, QEvent* event)
 {
     if (event->type() == QEvent::ShortcutOverride) {
         const auto* key = static_cast<const QKeyEvent*>(event);
-        if (key->key() == Qt::Key_Space && key->modifiers() == Qt::NoModifier && takesSpace(QApplication::focusWidget())) {
+        const bool isOnButton = key->key() == Qt::Key_Space && key->modifiers() == Qt::NoModifier && takesSpace(QApplication::focusWidget());
+        const bool showsLayers = m_pages->currentIndex() == Inspect || m_pages->currentIndex() == Plan;
+        if (isOnButton || (!showsLayers && isLayerKey(*key))) {
             event->accept();
             return true;
         }
@@ -110,6 +127,7 @@ void MainWindow::buildFileMenu()
     addAction(menu, tr("Open folder…"), QKeySequence(tr("Ctrl+Shift+O")), tr("Open a model folder"), [this] { openWithDialog(true); });
     m_recentMenu = menu->addMenu(tr("Open recent"));
     refreshRecentMenu();
+    buildDrops(menu);
     QAction* sample = addAction(menu, tr("Open the sample model"), {}, tr("A real 4-million-weight llama with its calibration"), [this] { openSample(); });
     sample->setEnabled(!m_samplePath.isEmpty());
     menu->addSeparator();

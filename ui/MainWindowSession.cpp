@@ -3,6 +3,7 @@
 
 #include "ui/MainWindow.h"
 #include "ui/panels/InspectPage.h"
+#include "ui/panels/LayerPanel.h"
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
 #include "ui/session/SessionStore.h"
@@ -19,6 +20,7 @@
 #include <QPushButton>
 #include <QStackedWidget>
 #include <QTabWidget>
+#include <QTreeView>
 
 namespace sigmascope::ui {
 
@@ -118,6 +120,24 @@ void MainWindow::offerRecovery()
                      .arg(QLocale().toString(QFileInfo(m_abandoned).lastModified(), QLocale::ShortFormat)));
     m_recover->show();
     m_discard->show();
+}
+
+void MainWindow::inspectLayer(const QString& name)
+{
+    const Checkpoint& model = *m_session.checkpoint();
+    std::optional<std::size_t> tensor = model.find(name.toStdString());
+    const auto twin = ggufNameOf(name.toStdString());
+    for (std::size_t i = 0; i < model.tensors().size() && !tensor && twin; ++i) {
+        if (ggufNameOf(model.tensors()[i].name) == twin)
+            tensor = i;
+    }
+    if (!tensor) {
+        raiseMessage(tr("The open model has no layer %1").arg(name));
+        return;
+    }
+    m_session.select({*tensor}, *tensor);
+    showPage(Inspect);
+    m_layers->tree()->setFocus(Qt::OtherFocusReason);
 }
 
 QByteArray MainWindow::viewState() const

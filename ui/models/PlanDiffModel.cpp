@@ -188,13 +188,25 @@ QVariant PlanDiffModel::headerData(int section, Qt::Orientation orientation, int
 FallbackModel::FallbackModel(Session& session, QObject* parent)
     : QAbstractTableModel(parent)
     , m_session(session)
+    , m_costs(session)
 {
+}
+
+/// One of them in the list bears what all fallbacks of its tensor cost.
+double FallbackModel::costAt(int row)
+{
+    const std::size_t tensor = tensorAt(row);
+    return row > 0 && tensorAt(row - 1) == tensor ? 0 : m_costs.of(tensor);
 }
 
 void FallbackModel::refresh()
 {
     beginResetModel();
     m_fallbacks = m_session.isOpen() ? m_session.fallbacks() : std::vector<Fallback>{};
+    std::ranges::stable_sort(m_fallbacks, {}, &Fallback::tensor);
+    m_cost.clear();
+    for (int row = 0; row < static_cast<int>(m_fallbacks.size()); ++row)
+        m_cost.push_back(costAt(row));
     endResetModel();
 }
 
@@ -216,6 +228,16 @@ QVariant FallbackModel::data(const QModelIndex& index, int role) const
     if (role == Qt::DisplayRole && index.column() == Layer)
         return layerTitle(m_session.topology().place(fallback.tensor),
                           QString::fromStdString(m_session.tensor(fallback.tensor).name));
+    if (index.column() == Cost) {
+        const double cost = m_cost[static_cast<std::size_t>(index.row())];
+        switch (role) {
+        case Qt::DisplayRole: return cost == 0 ? QStringLiteral("–") : addedSize(cost);
+        case Qt::ToolTipRole: return tr("Bytes more, or less, than what was asked would take. Exact");
+        case Qt::FontRole: return ui::font(FontRole::Mono);
+        case Qt::TextAlignmentRole: return QVariant(Qt::AlignRight | Qt::AlignVCenter);
+        default: return {};
+        }
+    }
     if (role == Qt::DisplayRole || role == Qt::ToolTipRole)
         return QString::fromStdString(fallback.detail);
     return {};
@@ -226,10 +248,10 @@ QVariant FallbackModel::headerData(int section, Qt::Orientation orientation, int
     if (orientation != Qt::Horizontal)
         return {};
     if (role == Qt::TextAlignmentRole)
-        return QVariant(Qt::AlignLeft | Qt::AlignVCenter);
+        return section == Cost ? QVariant(Qt::AlignRight | Qt::AlignVCenter) : QVariant(Qt::AlignLeft | Qt::AlignVCenter);
     if (role != Qt::DisplayRole)
         return {};
-    return section == Layer ? tr("Layer") : tr("What happens instead");
+    return section == Layer ? tr("Layer") : section == Cost ? tr("Cost") : tr("What happens instead");
 }
 
 }  // namespace sigmascope::ui

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "ui/session/FallbackCosts.h"
 #include "ui/session/Session.h"
 
 #include <QAbstractTableModel>
@@ -53,7 +54,7 @@ class FallbackModel : public QAbstractTableModel {
     Q_OBJECT
 
 public:
-    enum Column { Layer, Detail, ColumnCount };
+    enum Column { Layer, Cost, Detail, ColumnCount };
 
     explicit FallbackModel(Session& session, QObject* parent = nullptr);
 
@@ -65,8 +66,12 @@ public:
     [[nodiscard]] QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
 
 private:
+    [[nodiscard]] double costAt(int row);
+
     Session& m_session;
+    FallbackCosts m_costs;
     std::vector<Fallback> m_fallbacks;
+    std::vector<double> m_cost;
 };
 
 }  // namespace sigmascope::ui

@@ -44,6 +44,7 @@ QFormLayout* formLayout()
     form->setHorizontalSpacing(px(8));
     form->setVerticalSpacing(px(6));
     form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
+    form->setRowWrapPolicy(QFormLayout::WrapLongRows);  // long words in another language leave no room beside them
     form->setLabelAlignment(Qt::AlignLeft | Qt::AlignVCenter);
     return form;
 }
@@ -187,7 +188,7 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
     m_bits = new SegmentedControl;
     m_bits->setObjectName(QStringLiteral("bits"));
     m_bits->setAccessibleName(tr("Bits"));
-    m_group = new QLabel;
+    m_group = new ElidedLabel;
     setTextLevel(m_group, TextLevel::Label);
     m_solver = combo("solver");
     m_solver->setAccessibleName(tr("Solver"));

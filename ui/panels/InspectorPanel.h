@@ -45,7 +45,7 @@ signals:
 private:
     struct ResultRow {
         QString key;
-        QLabel* name = nullptr;
+        ElidedLabel* name = nullptr;
         QLabel* value = nullptr;
         SourceBadge* badge = nullptr;
         QString text;    // set first, shown once: a label that changes twice lays out twice
@@ -80,7 +80,7 @@ private:
     QComboBox* m_grid = nullptr;
     QLabel* m_gridReason = nullptr;
     SegmentedControl* m_bits = nullptr;
-    QLabel* m_group = nullptr;
+    ElidedLabel* m_group = nullptr;
     QComboBox* m_solver = nullptr;
     QSpinBox* m_rank = nullptr;
     RankSlider* m_rankSlider = nullptr;

@@ -5,6 +5,7 @@
 #include "ui/panels/InspectorPanel.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Look.h"
 
 #include <QGridLayout>
@@ -19,7 +20,7 @@ namespace sigmascope::ui {
 InspectorPanel::ResultRow& InspectorPanel::addResult(QGridLayout* grid, const QString& key, const QString& name,
                                                      const QString& explanation)
 {
-    ResultRow row{key, new QLabel(name), new QLabel, new SourceBadge, {}, Source::None};
+    ResultRow row{key, new ElidedLabel(name), new QLabel, new SourceBadge, {}, Source::None};
     setTextLevel(row.name, TextLevel::Label);
     row.value->setFont(ui::font(FontRole::Mono));
     row.value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);

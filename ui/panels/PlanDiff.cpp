@@ -61,6 +61,7 @@ PlanDiff::PlanDiff(Session& session, QWidget* parent)
     };
     connect(&session, &Session::planChanged, this, soon);
     connect(&session, &Session::calibrationChanged, this, soon);
+    connect(&session, &Session::recipeChanged, this, soon);
     connect(&session, &Session::baselineChanged, this, &PlanDiff::refreshBaselines);
     connect(&session, &Session::opened, this, &PlanDiff::refreshBaselines);
     connect(&session, &Session::closed, this, &PlanDiff::refreshBaselines);
@@ -99,6 +100,7 @@ void PlanDiff::build()
     m_fallbackTable = tableOf(m_fallbackModel, tr("What the plan cannot do as asked"));
     m_fallbackTable->setSelectionMode(QAbstractItemView::SingleSelection);
     m_fallbackTable->setColumnWidth(FallbackModel::Layer, px(150));
+    m_fallbackTable->setColumnWidth(FallbackModel::Cost, px(96));
     m_fallbackTable->horizontalHeader()->setStretchLastSection(true);
     m_empty = new QLabel;
     m_empty->setAlignment(Qt::AlignCenter);

@@ -5,10 +5,12 @@
 #include "ui/text/Numbers.h"
 #include "ui/widgets/LayerDelegate.h"
 
+#include <QAbstractButton>
 #include <QHelpEvent>
 #include <QLocale>
-#include <QMouseEvent>
 #include <QPainter>
+#include <QPixmap>
+#include <QSpinBox>
 #include <QToolTip>
 
 #include <algorithm>
@@ -52,12 +54,47 @@ private:
     int m_x, m_baseline;
 };
 
-QString overUnder(const BudgetView& view)
+bool isOver(const BudgetView& view)
 {
-    const bool isOver = view.fileBytes > *view.targetBytes;
-    const quint64 by = isOver ? view.fileBytes - *view.targetBytes : *view.targetBytes - view.fileBytes;
-    return isOver ? BudgetStrip::tr("Over target") + QLatin1Char(' ') + fileSize(by) : fileSize(by);
+    return view.targetBytes && view.fileBytes > *view.targetBytes;
 }
+
+quint64 distance(const BudgetView& view)
+{
+    return isOver(view) ? view.fileBytes - *view.targetBytes : *view.targetBytes - view.fileBytes;
+}
+
+/// "+1.20 MB", "−340 kB"; empty for what changes no size.
+QString signedSize(double bytes)
+{
+    if (std::fabs(bytes) < 0.5)
+        return {};
+    return (bytes < 0 ? QString(QChar(0x2212)) : QStringLiteral("+")) + fileSize(static_cast<quint64>(std::llround(std::fabs(bytes))));
+}
+
+QString countText(int fallbacks)
+{
+    return fallbacks == 1 ? BudgetStrip::tr("1 fallback") : BudgetStrip::tr("%1 fallbacks").arg(QLocale().toString(fallbacks));
+}
+
+constexpr int kMostTokens = 1 << 24;
+
+/// Takes clicks and keys over figures that the strip paints itself.
+class FigureButton : public QAbstractButton {
+public:
+    using QAbstractButton::QAbstractButton;
+
+protected:
+    void paintEvent(QPaintEvent*) override
+    {
+        if (!hasFocus())
+            return;
+        QPainter painter(this);
+        painter.setPen(QPen(Theme::current().acc, 2));
+        painter.setRenderHint(QPainter::Antialiasing);
+        painter.drawRoundedRect(QRectF(rect()).adjusted(1, 1, -1, -1), px(3), px(3));
+    }
+};
 
 }  // namespace
 
@@ -68,6 +105,28 @@ BudgetStrip::BudgetStrip(QWidget* parent)
     setFont(ui::font(FontRole::Body));
     setAccessibleName(tr("Byte budget"));
     setMouseTracking(true);
+    m_context = new QSpinBox(this);
+    m_context->setObjectName(QStringLiteral("budgetContext"));
+    m_context->setRange(1, kMostTokens);
+    m_context->setSingleStep(1024);
+    m_context->setGroupSeparatorShown(true);
+    m_context->setButtonSymbols(QAbstractSpinBox::NoButtons);
+    m_context->setKeyboardTracking(false);
+    m_context->setAlignment(Qt::AlignRight);
+    m_context->setFont(ui::font(FontRole::MonoAxis));
+    m_context->setAccessibleName(tr("Context length, tokens"));
+    m_context->setToolTip(tr("Memory at this many tokens: the weights as planned and F16 keys and values, without a runtime's own buffers"));
+    m_context->hide();
+    m_fallbackButton = new FigureButton(this);
+    m_fallbackButton->setObjectName(QStringLiteral("budgetFallbacks"));
+    m_fallbackButton->setFocusPolicy(Qt::TabFocus);
+    m_fallbackButton->setCursor(Qt::PointingHandCursor);
+    m_fallbackButton->hide();
+    connect(m_context, &QSpinBox::valueChanged, this, [this](int tokens) {
+        if (tokens != shownContext())
+            emit contextChosen(static_cast<quint64>(tokens));
+    });
+    connect(m_fallbackButton, &QAbstractButton::clicked, this, &BudgetStrip::fallbacksClicked);
 }
 
 void BudgetStrip::show(const BudgetView& view)
@@ -75,7 +134,18 @@ void BudgetStrip::show(const BudgetView& view)
     m_view = view;
     setAccessibleDescription(tr("File size %1, %2 bits per weight")
                                  .arg(fileSize(view.fileBytes), QLocale().toString(view.bitsPerWeight, 'f', 2)));
+    if (view.memoryContext > 0)
+        m_context->setValue(shownContext());
+    const QString cost = signedSize(view.fallbackBytes);
+    m_fallbackButton->setAccessibleName(cost.isEmpty() ? countText(view.fallbacks) : countText(view.fallbacks) + QLatin1Char(' ') + cost);
+    m_fallbackButton->setToolTip(view.fallbackText);
+    layOut();
     update();
+}
+
+int BudgetStrip::shownContext() const
+{
+    return static_cast<int>(std::clamp<quint64>(m_view.memoryContext, 1, kMostTokens));
 }
 
 void BudgetStrip::setCompact(bool compact)
@@ -84,6 +154,7 @@ void BudgetStrip::setCompact(bool compact)
         return;
     m_isCompact = compact;
     updateGeometry();
+    layOut();
     update();
 }
 
@@ -154,95 +225,162 @@ void BudgetStrip::paintLegend(QPainter& painter, QRect area) const
     }
 }
 
-void BudgetStrip::paintFull(QPainter& painter)
+std::vector<BudgetStrip::Column> BudgetStrip::columns() const
+{
+    using Kind = Column::Kind;
+    std::vector<Column> columns;
+    if (m_view.targetBytes)
+        columns.push_back({Kind::Target, isOver(m_view) ? tr("Over target") : tr("Under target"), fileSize(distance(m_view)), {},
+                           m_view.sizeSource, isOver(m_view) ? Verdict::Worse : Verdict::Same, {}});
+    columns.push_back({Kind::Bits, tr("Bits per weight"), decimals(m_view.bitsPerWeight, 2), tr("bpw, all overhead"), m_view.sizeSource,
+                       Verdict::Same, {}});
+    if (m_view.outputError)
+        columns.push_back({Kind::Error, tr("Output error, mean"), number3(100 * *m_view.outputError), QStringLiteral("%"),
+                           m_view.errorSource, Verdict::Same, {}});
+    if (m_view.memoryBytes)
+        columns.push_back({Kind::Memory, tr("Memory at", "so many tokens"), tensorSize(*m_view.memoryBytes), {}, Source::Estimated,
+                           Verdict::Same, {}});
+    columns.push_back({Kind::Fallbacks, tr("Fallbacks"), QLocale().toString(m_view.fallbacks), signedSize(m_view.fallbackBytes), Source::Exact,
+                       m_view.fallbacks > 0 ? Verdict::Changed : Verdict::Same, {}});
+    return columns;
+}
+
+int BudgetStrip::widthOf(const Column& column) const
+{
+    const QFontMetrics caption(ui::font(FontRole::Caption)), key(ui::font(FontRole::KeyFigure));
+    int first = caption.horizontalAdvance(column.title);
+    if (column.kind == Column::Kind::Memory)
+        first += px(12) + m_context->width() + caption.horizontalAdvance(tr("tokens"));
+    if (column.source != Source::None)
+        first += px(18) + caption.horizontalAdvance(sourceWord(column.source));
+    const int glyph = column.verdict == Verdict::Same ? 0 : px(17);
+    const int unit = column.unit.isEmpty() ? 0 : px(4) + caption.horizontalAdvance(column.unit);
+    return std::max(first, glyph + key.horizontalAdvance(column.value) + unit);
+}
+
+/// Of the file size and its target.
+int BudgetStrip::leftWidth() const
+{
+    const QFontMetrics caption(ui::font(FontRole::Caption)), key(ui::font(FontRole::KeyFigure));
+    const int head = caption.horizontalAdvance(tr("File size")) + px(18) + caption.horizontalAdvance(sourceWord(m_view.sizeSource));
+    int size = key.horizontalAdvance(fileSize(m_view.fileBytes));
+    if (m_view.targetBytes)
+        size += px(4) + caption.horizontalAdvance(tr("of %1 target").arg(fileSize(*m_view.targetBytes)));
+    return std::max(head, size);
+}
+
+void BudgetStrip::layOut()
+{
+    m_context->hide();
+    m_fallbackButton->hide();
+    if (m_isCompact) {
+        QPixmap nothing(1, 1);
+        QPainter painter(&nothing);
+        compactLine(painter, false);
+    } else {
+        layOutFull();
+    }
+    m_fallbackButton->setVisible(m_view.fallbacks > 0 && !m_fallbackButton->size().isEmpty());
+}
+
+void BudgetStrip::layOutFull()
+{
+    m_context->setFixedSize(px(74), px(20));
+    m_columns = columns();
+    const int gap = px(28), left = px(12) + leftWidth() + px(24);
+    const auto needed = [&] {
+        int wide = 0;
+        for (const Column& column : m_columns)
+            wide += widthOf(column) + gap;
+        return wide;
+    };
+    // The bar keeps its room; what gives way is in the tooltip.
+    for (const Column::Kind kind : {Column::Kind::Memory, Column::Kind::Error, Column::Kind::Target}) {
+        if (left + px(180) + needed() > width())
+            std::erase_if(m_columns, [kind](const Column& column) { return column.kind == kind; });
+    }
+    int x = width() - px(16);
+    for (auto it = m_columns.rbegin(); it != m_columns.rend(); ++it) {
+        x -= widthOf(*it);
+        it->rect = QRect(x, 0, widthOf(*it), height());
+        if (it->kind == Column::Kind::Memory) {
+            const QFontMetrics caption(ui::font(FontRole::Caption));
+            m_context->move(x + caption.horizontalAdvance(it->title) + px(6), px(22) - px(14));
+            m_context->show();
+        } else if (it->kind == Column::Kind::Fallbacks) {
+            m_fallbackButton->setGeometry(it->rect.adjusted(-px(6), px(4), px(6), -px(4)));
+        }
+        x -= gap;
+    }
+    m_bar = QRect(left, px(17), std::max(px(80), x - left), px(9));
+}
+
+void BudgetStrip::paintColumn(QPainter& painter, const Column& column) const
 {
     const Theme& theme = Theme::current();
     const QColor value = m_view.isRecomputing ? theme.tx3 : theme.tx;
+    const int top = px(22), bottom = px(44), x = column.rect.left();
+    Line title(painter, x, top);
+    title.text(column.title, FontRole::Caption, theme.tx2);
+    if (column.kind == Column::Kind::Memory)
+        Line(painter, m_context->geometry().right() + px(6), top).text(tr("tokens"), FontRole::Caption, theme.tx2)
+            .gap(6).source(column.source).text(sourceWord(column.source), FontRole::Caption, theme.tx2);
+    else if (column.source != Source::None)
+        title.gap(6).source(column.source).text(sourceWord(column.source), FontRole::Caption, theme.tx2);
+    int from = x;
+    if (column.verdict != Verdict::Same) {
+        paintVerdict(painter, QRectF(x, bottom - px(11), px(12), px(12)), column.verdict);
+        from += px(17);
+    }
+    Line figure(painter, from, bottom);
+    figure.text(column.value, FontRole::KeyFigure, value);
+    if (!column.unit.isEmpty())
+        figure.gap(4).text(column.unit, FontRole::Caption, theme.tx2);
+}
+
+void BudgetStrip::paintFull(QPainter& painter)
+{
+    const Theme& theme = Theme::current();
     const int top = px(22), bottom = px(44);
     Line head(painter, px(12), top);
     head.text(tr("File size"), FontRole::Caption, theme.tx2).gap(6).source(m_view.sizeSource)
         .text(sourceWord(m_view.sizeSource), FontRole::Caption, theme.tx2);
     Line size(painter, px(12), bottom);
-    size.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, value);
+    size.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, m_view.isRecomputing ? theme.tx3 : theme.tx);
     if (m_view.targetBytes)
         size.gap(4).text(tr("of %1 target").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
-
-    // Columns from the right: what is there is measured first, the bar takes the rest.
-    struct Column {
-        QString title, value, unit;
-        Source source = Source::None;
-        Verdict verdict = Verdict::Same;
-    };
-    std::vector<Column> columns;
-    if (m_view.targetBytes)
-        columns.push_back(
-            {m_view.fileBytes > *m_view.targetBytes ? tr("Over target") : tr("Under target"),
-             fileSize(m_view.fileBytes > *m_view.targetBytes ? m_view.fileBytes - *m_view.targetBytes
-                                                                 : *m_view.targetBytes - m_view.fileBytes),
-             {},
-             Source::None,
-             m_view.fileBytes > *m_view.targetBytes ? Verdict::Worse : Verdict::Same});
-    columns.push_back({tr("Bits per weight"), decimals(m_view.bitsPerWeight, 2), tr("bpw, all overhead"),
-                       m_view.sizeSource});
-    if (m_view.outputError)
-        columns.push_back({tr("Output error, mean"), number3(100 * *m_view.outputError), QStringLiteral("%"),
-                           m_view.errorSource});
-    if (m_view.memoryBytes)
-        columns.push_back({tr("Memory at %1 tokens").arg(QLocale().toString(m_view.memoryContext)), tensorSize(*m_view.memoryBytes), {},
-                           Source::Estimated});
-    columns.push_back({tr("Fallbacks"), QLocale().toString(m_view.fallbacks), m_view.fallbackText, Source::None,
-                       m_view.fallbacks > 0 ? Verdict::Changed : Verdict::Same});
-    const QFontMetrics caption(ui::font(FontRole::Caption)), key(ui::font(FontRole::KeyFigure));
-    int x = width() - px(16);
-    m_fallbackRect = {};
-    for (auto it = columns.rbegin(); it != columns.rend(); ++it) {
-        const int glyph = it->verdict == Verdict::Same ? 0 : px(17);
-        const int first = caption.horizontalAdvance(it->title)
-            + (it->source == Source::None ? 0 : px(18) + caption.horizontalAdvance(sourceWord(it->source)));
-        const int unit = it->unit.isEmpty() ? 0 : px(4) + std::min(caption.horizontalAdvance(it->unit), px(150));
-        const int wide = std::max(first, glyph + key.horizontalAdvance(it->value) + unit);
-        if (x - wide < size.x() + px(180))
-            continue;  // the bar keeps its room; a column that does not fit is in the tooltip
-        x -= wide;
-        Line title(painter, x, top);
-        title.text(it->title, FontRole::Caption, theme.tx2);
-        if (it->source != Source::None)
-            title.gap(6).source(it->source).text(sourceWord(it->source), FontRole::Caption, theme.tx2);
-        if (glyph > 0)
-            paintVerdict(painter, QRectF(x, bottom - px(11), px(12), px(12)), it->verdict);
-        Line figure(painter, x + glyph, bottom);
-        figure.text(it->value, FontRole::KeyFigure, value);
-        if (!it->unit.isEmpty())
-            figure.gap(4).text(caption.elidedText(it->unit, Qt::ElideRight, px(150)), FontRole::Caption, theme.tx2);
-        if (it == columns.rbegin())
-            m_fallbackRect = QRect(x, 0, wide, height());
-        x -= px(28);
-    }
-    const int left = std::max(size.x(), head.x()) + px(24);
-    const QRect bar(left, px(17), std::max(px(80), x - left), px(9));
-    paintBar(painter, bar);
-    paintLegend(painter, QRect(left, px(32), bar.width(), px(20)));
+    for (const Column& column : m_columns)
+        paintColumn(painter, column);
+    paintBar(painter, m_bar);
+    paintLegend(painter, QRect(m_bar.left(), px(32), m_bar.width(), px(20)));
 }
 
-void BudgetStrip::paintCompact(QPainter& painter)
+void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
 {
     const Theme& theme = Theme::current();
     const QColor value = m_view.isRecomputing ? theme.tx3 : theme.tx;
     const int baseline = height() / 2 + px(5);
+    painter.setOpacity(isDrawn ? 1 : 0);
     Line line(painter, px(12), baseline);
-    line.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, value);
+    line.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, value).gap(4);
     if (m_view.targetBytes)
-        line.gap(4).text(tr("of %1").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
-    line.gap(18);
-    const QRect bar(line.x(), height() / 2 - px(4), std::clamp(width() / 5, px(100), px(260)), px(8));
-    paintBar(painter, bar);
-    Line rest(painter, bar.right() + px(24), baseline);
-    if (m_view.targetBytes)
-        rest.text(m_view.fileBytes > *m_view.targetBytes ? overUnder(m_view) : tr("%1 under").arg(overUnder(m_view)),
+        line.text(tr("of %1").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2).gap(4);
+    line.source(m_view.sizeSource).gap(14);
+    m_bar = QRect(line.x(), height() / 2 - px(4), std::clamp(width() / 5, px(100), px(260)), px(8));
+    if (isDrawn)
+        paintBar(painter, m_bar);
+    Line rest(painter, m_bar.right() + px(24), baseline);
+    if (m_view.targetBytes) {
+        if (isOver(m_view)) {
+            paintVerdict(painter, QRectF(rest.x(), baseline - px(11), px(12), px(12)), Verdict::Worse);
+            rest.gap(17);
+        }
+        rest.text(isOver(m_view) ? tr("Over target %1").arg(fileSize(distance(m_view))) : tr("%1 under").arg(fileSize(distance(m_view))),
                   FontRole::Caption, theme.tx2)
-            .gap(20);
+            .gap(4).source(m_view.sizeSource).gap(14);
+    }
     rest.text(decimals(m_view.bitsPerWeight, 2), FontRole::KeyFigure, value).gap(4)
-        .text(tr("bpw"), FontRole::Caption, theme.tx2).gap(20);
+        .text(tr("bpw"), FontRole::Caption, theme.tx2).gap(4).source(m_view.sizeSource).gap(14);
     if (m_view.outputError)
         rest.text(number3(100 * *m_view.outputError), FontRole::KeyFigure, value).gap(4)
             .text(tr("% output error"), FontRole::Caption, theme.tx2).gap(6).source(m_view.errorSource)
@@ -252,9 +390,18 @@ void BudgetStrip::paintCompact(QPainter& painter)
         paintVerdict(painter, QRectF(from, baseline - px(11), px(12), px(12)), Verdict::Changed);
         rest.gap(17);
     }
-    rest.text(m_view.fallbacks == 1 ? tr("1 fallback") : tr("%1 fallbacks").arg(QLocale().toString(m_view.fallbacks)),
-              FontRole::Caption, theme.tx2);
-    m_fallbackRect = QRect(from, 0, rest.x() - from, height());
+    rest.text(countText(m_view.fallbacks), FontRole::Caption, theme.tx2);
+    if (const QString cost = signedSize(m_view.fallbackBytes); !cost.isEmpty())
+        rest.gap(4).text(cost, FontRole::Caption, theme.tx2).gap(4).source(Source::Exact);
+    m_fallbackButton->setGeometry(QRect(from - px(6), px(3), rest.x() - from + px(12), height() - px(6)));
+}
+
+QStringList BudgetStrip::figures() const
+{
+    QStringList words{tr("File size") + QLatin1Char(' ') + fileSize(m_view.fileBytes)};
+    for (const Column& column : m_isCompact ? std::vector<Column>() : m_columns)
+        words << QStringList{column.title, column.value, column.unit}.join(QLatin1Char(' ')).trimmed();
+    return words;
 }
 
 void BudgetStrip::paintEvent(QPaintEvent*)
@@ -264,7 +411,7 @@ void BudgetStrip::paintEvent(QPaintEvent*)
     painter.fillRect(rect(), theme.panel);
     painter.fillRect(QRect(0, 0, width(), 1), theme.line);
     if (m_isCompact)
-        paintCompact(painter);
+        compactLine(painter, true);
     else
         paintFull(painter);
 }
@@ -272,34 +419,36 @@ void BudgetStrip::paintEvent(QPaintEvent*)
 void BudgetStrip::resizeEvent(QResizeEvent* event)
 {
     QWidget::resizeEvent(event);
+    layOut();
     update();
 }
 
-void BudgetStrip::mouseReleaseEvent(QMouseEvent* event)
+void BudgetStrip::changeEvent(QEvent* event)
 {
-    if (event->button() == Qt::LeftButton && m_fallbackRect.contains(event->position().toPoint())
-        && m_view.fallbacks > 0)
-        emit fallbacksClicked();
+    QWidget::changeEvent(event);
+    const bool isBuilt = m_context != nullptr && m_fallbackButton != nullptr;
+    if (isBuilt && (event->type() == QEvent::FontChange || event->type() == QEvent::PaletteChange))
+        layOut();
+}
+
+QString BudgetStrip::toolTipText() const
+{
+    QStringList lines{tr("Codes and scales %1").arg(fileSize(m_view.codeBytes)), tr("Low-rank factors %1").arg(fileSize(m_view.factorBytes)),
+                      tr("Kept as they are %1").arg(fileSize(m_view.keptBytes))};
+    if (m_view.targetBytes)
+        lines += isOver(m_view) ? tr("Over target %1").arg(fileSize(distance(m_view))) : tr("Under target %1").arg(fileSize(distance(m_view)));
+    if (m_view.memoryBytes)
+        lines += tr("%1 of memory at %2 tokens: weights and F16 keys and values")
+                     .arg(tensorSize(*m_view.memoryBytes), QLocale().toString(m_view.memoryContext));
+    lines += tr("%1 bits per weight, all overhead").arg(decimals(m_view.bitsPerWeight, 3));
+    return lines.join(QLatin1Char('\n'));
 }
 
 bool BudgetStrip::event(QEvent* event)
 {
     if (event->type() != QEvent::ToolTip)
         return QWidget::event(event);
-    const auto* help = static_cast<QHelpEvent*>(event);
-    QStringList lines;
-    if (m_fallbackRect.contains(help->pos()) && !m_view.fallbackText.isEmpty()) {
-        lines += m_view.fallbackText;
-    } else {
-        lines += tr("Codes and scales %1").arg(fileSize(m_view.codeBytes));
-        lines += tr("Low-rank factors %1").arg(fileSize(m_view.factorBytes));
-        lines += tr("Kept as they are %1").arg(fileSize(m_view.keptBytes));
-        if (m_view.memoryBytes)
-            lines += tr("%1 of memory at %2 tokens: weights and F16 keys and values")
-                         .arg(tensorSize(*m_view.memoryBytes), QLocale().toString(m_view.memoryContext));
-        lines += tr("%1 bits per weight, all overhead").arg(decimals(m_view.bitsPerWeight, 3));
-    }
-    QToolTip::showText(help->globalPos(), lines.join(QLatin1Char('\n')), this);
+    QToolTip::showText(static_cast<QHelpEvent*>(event)->globalPos(), toolTipText(), this);
     return true;
 }
 

@@ -4,11 +4,18 @@
 #include "ui/widgets/SourceBadge.h"
 
 #include <QString>
+#include <QStringList>
 #include <QWidget>
 
 #include <optional>
+#include <vector>
+
+class QAbstractButton;
+class QSpinBox;
 
 namespace sigmascope::ui {
+
+enum class Verdict;
 
 /// What the budget strip shows, ready computed. Sizes in bytes (shown in MB and GB, powers of ten).
 struct BudgetView {
@@ -24,11 +31,14 @@ struct BudgetView {
     std::optional<quint64> memoryBytes;        ///< weights and keys and values of memoryContext tokens; estimated
     quint64 memoryContext = 0;
     int fallbacks = 0;
+    double fallbackBytes = 0;                  ///< what they add to the files, or save
     QString fallbackText;                      ///< why, in a few words; tooltip
     bool isRecomputing = false;                ///< figures keep their old value in tx3
 };
 
-/// File size as one painted bar and the figures beside it. 60 high; one line of 32 when compact.
+/// File size as one painted bar and the figures beside it, each with its source. 60 high; one line of 32 when compact.
+/// Where room is short the memory goes first, then the error, then the words of the bar's parts; what went is in the
+/// tooltip.
 class BudgetStrip : public QWidget {
     Q_OBJECT
 
@@ -41,28 +51,57 @@ public:
     void setCompact(bool compact);
     [[nodiscard]] bool isCompact() const { return m_isCompact; }
     [[nodiscard]] const BudgetView& view() const { return m_view; }
+    /// Tokens that the memory is counted for; hidden with its column.
+    [[nodiscard]] QSpinBox* contextField() const { return m_context; }
+    /// Over the fallbacks, so that they can be reached by the keyboard; hidden where there are none.
+    [[nodiscard]] QAbstractButton* fallbackButton() const { return m_fallbackButton; }
+    /// The figures shown, left to right, as they are read: "Under target 12.0 MB", for tests and screen readers.
+    [[nodiscard]] QStringList figures() const;
 
     [[nodiscard]] QSize sizeHint() const override;
     [[nodiscard]] QSize minimumSizeHint() const override;
 
 signals:
     void fallbacksClicked();
+    void contextChosen(quint64 tokens);
 
 protected:
     void paintEvent(QPaintEvent* event) override;
-    void mouseReleaseEvent(QMouseEvent* event) override;
     void resizeEvent(QResizeEvent* event) override;
+    void changeEvent(QEvent* event) override;
     bool event(QEvent* event) override;
 
 private:
+    /// A figure right of the bar: caption and source above, value and unit below.
+    struct Column {
+        enum class Kind { Target, Bits, Error, Memory, Fallbacks };
+        Kind kind;
+        QString title, value, unit;
+        Source source = Source::None;
+        Verdict verdict{};
+        QRect rect;
+    };
+    [[nodiscard]] std::vector<Column> columns() const;
+    [[nodiscard]] int widthOf(const Column& column) const;
+    [[nodiscard]] int leftWidth() const;
+    void layOut();
+    void layOutFull();
     void paintFull(QPainter& painter);
-    void paintCompact(QPainter& painter);
+    void paintColumn(QPainter& painter, const Column& column) const;
+    /// One line; drawn, or measured for the places of its parts.
+    void compactLine(QPainter& painter, bool isDrawn);
     void paintBar(QPainter& painter, const QRect& bar) const;
     void paintLegend(QPainter& painter, QRect area) const;
+    [[nodiscard]] QString toolTipText() const;
+    /// As the field can hold it.
+    [[nodiscard]] int shownContext() const;
 
     BudgetView m_view;
     bool m_isCompact = false;
-    QRect m_fallbackRect;
+    std::vector<Column> m_columns;
+    QRect m_bar;
+    QSpinBox* m_context = nullptr;
+    QAbstractButton* m_fallbackButton = nullptr;
 };
 
 }  // namespace sigmascope::ui
