@@ -246,9 +246,9 @@ QString CompareModel::asCsv() const
         for (const Column column : m_columns) {
             switch (column) {
             case Verdict:
-                fields << (layer.isOnOneSide        ? layer.a.type.empty() ? QStringLiteral("only in B") : QStringLiteral("only in A")
+                fields << (layer.isOnOneSide        ? layer.a.type.empty() ? QStringLiteral("only_B") : QStringLiteral("only_A")
                                : layer.reason.empty() ? QLatin1String(csvWordOf(layer.verdict))
-                                                      : QStringLiteral("not compared"));
+                                                      : QStringLiteral("not_compared"));
                 break;
             case Layer: fields << csvField(QString::fromStdString(layer.name)); break;
             case TypeA: fields << csvField(QString::fromStdString(layer.a.type)); break;

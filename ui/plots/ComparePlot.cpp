@@ -253,7 +253,7 @@ QString ComparePlot::dataAsCsv() const
 
 QString ComparePlot::dataUnits() const
 {
-    return m->isPair() ? QStringLiteral("relative errors, change = error_B / error_A - 1")
+    return m->isPair() ? QStringLiteral("error_A, error_B: 1; change: error_B/error_A-1")
                        : QStringLiteral("difference = ||A - B|| / ||A||");
 }
 
