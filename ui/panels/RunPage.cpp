@@ -212,6 +212,12 @@ void RunPage::refreshTarget()
     m_target->setText(facts.join(QStringLiteral(" · ")));
 }
 
+void RunPage::summarySoon()
+{
+    if (!m_summarySoon.isActive())
+        m_summarySoon.start();
+}
+
 void RunPage::refreshSummary()
 {
     const int all = m_model->rowCount();
