@@ -275,6 +275,8 @@ void MainWindow::refreshBudget()
         view.targetBytes = m_session.target();
         view.memoryBytes = m_session.memoryNeeded();
         view.memoryContext = m_session.context();
+    } else {
+        view.sizeSource = Source::None;
     }
     view.fallbacks = static_cast<int>(m_session.fallbacks().size());
     view.fallbackBytes = m_fallbackCosts->total();

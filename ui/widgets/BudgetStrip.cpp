@@ -54,6 +54,17 @@ private:
     int m_x, m_baseline;
 };
 
+/// A plan that its target refuses has no size.
+QString sizeText(const BudgetView& view)
+{
+    return view.fileBytes > 0 ? fileSize(view.fileBytes) : QStringLiteral("–");
+}
+
+QString bitsText(const BudgetView& view)
+{
+    return view.fileBytes > 0 ? decimals(view.bitsPerWeight, 2) : QStringLiteral("–");
+}
+
 bool isOver(const BudgetView& view)
 {
     return view.targetBytes && view.fileBytes > *view.targetBytes;
@@ -133,7 +144,7 @@ void BudgetStrip::show(const BudgetView& view)
 {
     m_view = view;
     setAccessibleDescription(tr("File size %1, %2 bits per weight")
-                                 .arg(fileSize(view.fileBytes), QLocale().toString(view.bitsPerWeight, 'f', 2)));
+                                 .arg(sizeText(view), bitsText(view)));
     if (view.memoryContext > 0)
         m_context->setValue(shownContext());
     const QString cost = signedSize(view.fallbackBytes);
@@ -232,7 +243,7 @@ std::vector<BudgetStrip::Column> BudgetStrip::columns() const
     if (m_view.targetBytes)
         columns.push_back({Kind::Target, isOver(m_view) ? tr("Over target") : tr("Under target"), fileSize(distance(m_view)), {},
                            m_view.sizeSource, isOver(m_view) ? Verdict::Worse : Verdict::Same, {}});
-    columns.push_back({Kind::Bits, tr("Bits per weight"), decimals(m_view.bitsPerWeight, 2), tr("bpw, all overhead"), m_view.sizeSource,
+    columns.push_back({Kind::Bits, tr("Bits per weight"), bitsText(m_view), tr("bpw, all overhead"), m_view.sizeSource,
                        Verdict::Same, {}});
     if (m_view.outputError)
         columns.push_back({Kind::Error, tr("Output error, mean"), number3(100 * *m_view.outputError), QStringLiteral("%"),
@@ -263,7 +274,7 @@ int BudgetStrip::leftWidth() const
 {
     const QFontMetrics caption(ui::font(FontRole::Caption)), key(ui::font(FontRole::KeyFigure));
     const int head = caption.horizontalAdvance(tr("File size")) + px(18) + caption.horizontalAdvance(sourceWord(m_view.sizeSource));
-    int size = key.horizontalAdvance(fileSize(m_view.fileBytes));
+    int size = key.horizontalAdvance(sizeText(m_view));
     if (m_view.targetBytes)
         size += px(4) + caption.horizontalAdvance(tr("of %1 target").arg(fileSize(*m_view.targetBytes)));
     return std::max(head, size);
@@ -346,7 +357,7 @@ void BudgetStrip::paintFull(QPainter& painter)
     head.text(tr("File size"), FontRole::Caption, theme.tx2).gap(6).source(m_view.sizeSource)
         .text(sourceWord(m_view.sizeSource), FontRole::Caption, theme.tx2);
     Line size(painter, px(12), bottom);
-    size.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, m_view.isRecomputing ? theme.tx3 : theme.tx);
+    size.text(sizeText(m_view), FontRole::KeyFigure, m_view.isRecomputing ? theme.tx3 : theme.tx);
     if (m_view.targetBytes)
         size.gap(4).text(tr("of %1 target").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
     for (const Column& column : m_columns)
@@ -362,7 +373,7 @@ void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
     const int baseline = height() / 2 + px(5);
     painter.setOpacity(isDrawn ? 1 : 0);
     Line line(painter, px(12), baseline);
-    line.text(fileSize(m_view.fileBytes), FontRole::KeyFigure, value).gap(4);
+    line.text(sizeText(m_view), FontRole::KeyFigure, value).gap(4);
     if (m_view.targetBytes)
         line.text(tr("of %1").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2).gap(4);
     line.source(m_view.sizeSource).gap(14);
@@ -379,7 +390,7 @@ void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
                   FontRole::Caption, theme.tx2)
             .gap(4).source(m_view.sizeSource).gap(14);
     }
-    rest.text(decimals(m_view.bitsPerWeight, 2), FontRole::KeyFigure, value).gap(4)
+    rest.text(bitsText(m_view), FontRole::KeyFigure, value).gap(4)
         .text(tr("bpw"), FontRole::Caption, theme.tx2).gap(4).source(m_view.sizeSource).gap(14);
     if (m_view.outputError)
         rest.text(number3(100 * *m_view.outputError), FontRole::KeyFigure, value).gap(4)
@@ -398,7 +409,7 @@ void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
 
 QStringList BudgetStrip::figures() const
 {
-    QStringList words{tr("File size") + QLatin1Char(' ') + fileSize(m_view.fileBytes)};
+    QStringList words{tr("File size") + QLatin1Char(' ') + sizeText(m_view)};
     for (const Column& column : m_isCompact ? std::vector<Column>() : m_columns)
         words << QStringList{column.title, column.value, column.unit}.join(QLatin1Char(' ')).trimmed();
     return words;

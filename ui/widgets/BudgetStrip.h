@@ -19,7 +19,7 @@ enum class Verdict;
 
 /// What the budget strip shows, ready computed. Sizes in bytes (shown in MB and GB, powers of ten).
 struct BudgetView {
-    quint64 fileBytes = 0;                     ///< all files of the export together
+    quint64 fileBytes = 0;                     ///< all files of the export together; 0 where there is none
     std::optional<quint64> targetBytes;
     quint64 codeBytes = 0;                     ///< codes and scales
     quint64 factorBytes = 0;                   ///< low-rank factors
