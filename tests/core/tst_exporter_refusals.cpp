@@ -85,7 +85,6 @@ private slots:
     }
 
     /// reliability 86: whatever name reaches an input, links or another case of it, is that input.
-    /// reliability 86: whatever name reaches an input, links or another case of it, is that input.
     void inputsAreNeverOverwritten()
     {
         QVERIFY(runExport(request(keepAll(*m_model))));
@@ -158,7 +157,6 @@ private slots:
         QVERIFY((*exporter)->add(layerOf(r, order[2])));
     }
 
-    /// reliability 87.
     /// reliability 87.
     void aFileThatChangesWhileItIsReadEndsTheExport()
     {
