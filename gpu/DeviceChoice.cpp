@@ -68,8 +68,9 @@ DeviceSpeeds::DeviceSpeeds(std::filesystem::path file) : m_file(std::move(file))
         double speed = 0;
         if (space == std::string_view::npos)
             continue;
-        const auto [stop, error] = std::from_chars(line.data(), line.data() + space, speed);
-        if (error == std::errc() && stop == line.data() + space && std::isfinite(speed) && speed > 0)
+        const std::string_view number = line.substr(0, space);
+        const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), speed);
+        if (error == std::errc() && stop == number.data() + number.size() && std::isfinite(speed) && speed > 0)
             m_speeds.insert_or_assign(std::string(line.substr(space + 1)), speed);
     }
 }

@@ -183,7 +183,7 @@ Status SafetensorsExporter::add(const QuantizedLayer& layer, const JobContext& j
         return failAt(layer.tensor, keep ? "was quantized although the plan keeps it" : "was kept although the plan quantizes it");
     const SafetensorsItem& item = m_design.items[m_next];
     m_isBf16.assign(item.specs.size(), false);
-    const Status written = write(layer, item, job);
+    Status written = write(layer, item, job);
     // A page that vanished makes write(2) fail too: what happened to the input is the better message.
     if (const Status same = checkpoint().checkUnchanged(layer.tensor); !same)
         return same;
@@ -285,7 +285,7 @@ Status SafetensorsExporter::writeSide(std::size_t side)
     }
     Checksum sum;
     sum.add(content);
-    const Status written = file.position() == 0 ? file.write(content) : Status{};
+    Status written = file.position() == 0 ? file.write(content) : Status{};
     if (const Status same = source ? source->checkUnchanged() : Status{}; !same)
         return same;
     if (!written)

@@ -375,7 +375,7 @@ Status Run::writeLayer(std::size_t tensor, LayerOutcome& outcome)
     if (const auto reason = m_reasons.find(tensor); reason != m_reasons.end())
         addReason(outcome.result.fallback, reason->second);
     // add() reads kept tensors from the file again, so the file is asked once more before it counts.
-    const Status added = m_exporter->add(outcome.layer, {.stop = m_job.stop});
+    Status added = m_exporter->add(outcome.layer, {.stop = m_job.stop});
     if (const Status same = m_checkpoint.checkUnchanged(tensor); !same)
         return same;
     if (!added)

@@ -2295,6 +2295,10 @@ darüber</translation>
         <source>Needs calibration: File ▸ Import calibration…</source>
         <translation>Braucht eine Kalibrierung: Datei ▸ Kalibrierung importieren…</translation>
     </message>
+    <message>
+        <source>Only GGUF types are searched by importances.</source>
+        <translation>Nach Wichtigkeit wird nur bei GGUF-Typen gesucht.</translation>
+    </message>
 </context>
 <context>
     <name>sigmascope::ui::LayerPanel</name>

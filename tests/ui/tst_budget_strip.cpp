@@ -171,9 +171,13 @@ void BudgetStripTest::theStripOfTheWindowFollowsTheContext()
     QCOMPARE(m_window->budget()->view().memoryBytes, std::optional<quint64>(*m_session->memoryNeeded()));
     // A plan without calibration falls back; the strip lists it.
     const QString folder = copySample(m_folder.filePath(QStringLiteral("plain")));
-    QVERIFY(QFile::remove(folder + QStringLiteral("/imatrix.gguf")));
+    for (const char* name : {"/imatrix.gguf", "/imatrix.dat"})
+        QVERIFY(QFile::remove(folder + QLatin1String(name)));
+    QSignalSpy opened(m_session.get(), &ui::Session::opened);
     m_window->openPath(folder);
-    QVERIFY(QTest::qWaitFor([&] { return m_session->isOpen() && m_session->path() == folder; }, 20000));
+    QVERIFY(opened.wait(20000));
+    QCOMPARE(m_session->path(), folder);
+    QVERIFY(m_session->calibration() == nullptr);
     QSignalSpy changed(m_session.get(), &ui::Session::planChanged);
     m_session->applyPreset(QStringLiteral("l2qer-w4"));
     QVERIFY(changed.wait(10000));

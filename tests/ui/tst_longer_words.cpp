@@ -111,13 +111,17 @@ void LongerWordsTest::save(const QString& name) const
 void LongerWordsTest::inspectorCutsNothing_data()
 {
     QTest::addColumn<int>("width");
-    QTest::newRow("narrowest") << 288;
-    QTest::newRow("usual") << 312;
+    QTest::addColumn<QSize>("window");
+    QTest::newRow("narrowest") << 288 << QSize(1280, 720);
+    QTest::newRow("usual") << 312 << QSize(1600, 900);
 }
 
 void LongerWordsTest::inspectorCutsNothing()
 {
     QFETCH(int, width);
+    QFETCH(QSize, window);
+    m_window->resize(window);
+    QTest::qWait(50);
     auto* dock = m_window->findChild<QDockWidget*>(QStringLiteral("inspector"));
     m_window->resizeDocks({dock}, {ui::px(width)}, Qt::Horizontal);
     QTest::qWait(50);

@@ -201,7 +201,7 @@ void SessionTest::theInspectorSaysWhyThereIsNoSolverToChoose()
     emit solver->activated(searching);
     QCOMPARE(m_session->layer(current().front()).solver, std::string("clip-search"));
     QCOMPARE(solver->currentIndex(), searching);
-    m_session->setFamily(current(), QStringLiteral("q4_1"));
+    m_session->setFamily(current(), QStringLiteral("nf-g64-dq"));
     QVERIFY(!solver->isEnabled());
     QVERIFY(solver->toolTip().contains(QStringLiteral("no range")));
     QCOMPARE(solver->currentData().toString(), QStringLiteral("nearest"));

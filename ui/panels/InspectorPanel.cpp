@@ -409,6 +409,7 @@ void InspectorPanel::refreshSolver()
     }
     const auto* items = qobject_cast<const QStandardItemModel*>(m_solver->model());
     const QString reason = tr("This grid leaves no range to choose. Q4_0 and INT grids do.");
+    const QString unweighted = tr("Only GGUF types are searched by importances.");
     int choices = 0;
     for (int row = 0; row < m_solver->count(); ++row) {
         const Solver& solver = solvers()[static_cast<std::size_t>(row)];
@@ -416,7 +417,7 @@ void InspectorPanel::refreshSolver()
             = std::ranges::any_of(planned, [&solver](const auto& layer) { return solver.accepts(*layer.first); });
         choices += fits ? 1 : 0;
         items->item(row)->setEnabled(fits);
-        m_solver->setItemData(row, fits ? text(solver.source) : reason, Qt::ToolTipRole);
+        m_solver->setItemData(row, fits ? text(solver.source) : solver.id == "imatrix" ? unweighted : reason, Qt::ToolTipRole);
     }
     m_solver->setEnabled(choices > 1);
     m_solver->setToolTip(choices > 1 || planned.empty() ? QString() : reason);

@@ -29,7 +29,7 @@ QImage heatImage(const HeatMap& map, const HeatScale& scale)
             }
             const float place
                 = isFlat ? (value > 0 ? 1.0F : 0.0F) : ((scale.isLog ? std::log2(value) : value) - lower) / span;
-            line[x] = colours[static_cast<std::size_t>(std::clamp(place, 0.0F, 1.0F) * 255.0F + 0.5F)];
+            line[x] = colours[static_cast<std::size_t>(std::lround(std::clamp(place, 0.0F, 1.0F) * 255.0F))];
         }
     }
     return image;
