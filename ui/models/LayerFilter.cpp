@@ -357,7 +357,7 @@ bool LayerFilter::hasChildren(const QModelIndex& parent) const
 
 QVariant LayerFilter::data(const QModelIndex& index, int role) const
 {
-    const QVariant value = m_model.data(mapToSource(index), role);
+    QVariant value = m_model.data(mapToSource(index), role);
     // Without its block above it, a name says which block it is of.
     if (m_isFlat && role == Qt::DisplayRole && index.column() == LayerName) {
         const int block = m_model.blockOfTop(m_model.placeOf(m_flat[static_cast<std::size_t>(index.row())]).first);
