@@ -135,7 +135,7 @@ void MainWindow::inspectLayer(const QString& name)
         raiseMessage(tr("The open model has no layer %1").arg(name));
         return;
     }
-    m_session.select({*tensor}, *tensor);
+    m_session.select({*tensor}, tensor);
     showPage(Inspect);
     m_layers->tree()->setFocus(Qt::OtherFocusReason);
 }
@@ -158,13 +158,13 @@ void MainWindow::applyViewState(const QByteArray& state)
 {
     const QJsonObject view = QJsonDocument::fromJson(state).object();
     std::vector<std::size_t> selection;
-    for (const QJsonValue& name : view[QStringLiteral("selection")].toArray()) {
+    for (const auto& name : view[QStringLiteral("selection")].toArray()) {
         if (const auto tensor = m_session.checkpoint()->find(name.toString().toStdString()))
             selection.push_back(*tensor);
     }
     const auto current = m_session.checkpoint()->find(view[QStringLiteral("current")].toString().toStdString());
     if (current)
-        m_session.select(selection.empty() ? std::vector{*current} : selection, *current);
+        m_session.select(selection.empty() ? std::vector{*current} : selection, current);
     const int tab = view[QStringLiteral("tab")].toInt(-1);
     if (tab >= 0 && tab < m_inspect->tabs()->count())
         m_inspect->tabs()->setCurrentIndex(tab);

@@ -9,6 +9,7 @@
 
 #include <QComboBox>
 #include <QHBoxLayout>
+#include <QLabel>
 #include <QToolButton>
 #include <QVBoxLayout>
 
@@ -19,6 +20,12 @@
 namespace sigmascope::ui {
 
 namespace {
+
+/// Row by row.
+std::size_t cellAt(int row, int column, int columns)
+{
+    return static_cast<std::size_t>(row) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(column);
+}
 
 constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
 constexpr float kAbsent = std::numeric_limits<float>::infinity();
@@ -148,7 +155,7 @@ void ModelMapPanel::rebuild()
             const int row
                 = place.block < 0 || !m_session.isPlannable(i) ? -1 : m_roleRow[static_cast<std::size_t>(place.role)];
             if (row >= 0 && place.block < m_blocks)
-                m_cells[static_cast<std::size_t>(row * m_blocks + place.block)].push_back(i);
+                m_cells[cellAt(row, place.block, m_blocks)].push_back(i);
         }
     }
     refresh();
@@ -220,7 +227,7 @@ void ModelMapPanel::showSelection()
 
 void ModelMapPanel::chooseCell(int row, int column)
 {
-    const auto& tensors = m_cells[static_cast<std::size_t>(row * m_blocks + column)];
+    const auto& tensors = m_cells[cellAt(row, column, m_blocks)];
     if (!tensors.empty())
         m_session.select(tensors, tensors.front());
 }

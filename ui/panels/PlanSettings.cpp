@@ -78,7 +78,7 @@ QString selectionText(const Session& session)
     for (const std::size_t layer : layers)
         blocks.insert(session.topology().place(layer).block);
     blocks.erase(-1);
-    const QString count = layerCount(layers.size());
+    QString count = layerCount(layers.size());
     if (blocks.empty())
         return count;
     if (blocks.size() == 1)

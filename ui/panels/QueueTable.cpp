@@ -57,7 +57,7 @@ public:
         painter->setFont(ui::font(FontRole::Body));
         painter->setPen(state == QueueState::Waiting ? (isSelected ? theme.tx2 : theme.tx3) : theme.tx);
         const int side = px(12);
-        const QRectF glyph(rect.left(), rect.center().y() - side / 2 + 1, side, side);
+        const QRectF glyph(rect.left(), rect.center().y() - side / 2.0 + 1, side, side);
         switch (state) {
         case QueueState::Waiting:
             break;
