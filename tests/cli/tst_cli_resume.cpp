@@ -127,14 +127,18 @@ void TestCliResume::killedAtRandomItEndsInTheSameBytes()
 {
     QRandomGenerator random(20260101);
     int killed = 0;
-    int continued = 0;
-    for (int i = 0; i < kKills; ++i) {
+    for (int attempt = 0; killed < kKills; ++attempt) {
+        QVERIFY2(attempt < 4 * kKills, qPrintable(QString("only %1 were killed in time").arg(killed)));
         const QString name = "kill";
+        QElapsedTimer timer;
+        timer.start();
         const auto process = started(quantizeTo(path("kill.gguf")));
         QVERIFY(process);
         // One in each twentieth of the time, so that all parts of a run are met.
-        const double moment = (i + random.generateDouble()) / kKills;
-        if (!process->waitForFinished(static_cast<int>(moment * static_cast<double>(m_wallMs))))
+        const double moment = (killed + random.generateDouble()) / kKills;
+        if (process->waitForFinished(static_cast<int>(moment * static_cast<double>(m_wallMs))))
+            m_wallMs = std::min(m_wallMs, timer.elapsed());  // it takes less than was thought
+        else
             process->kill();
         QVERIFY(process->state() == QProcess::NotRunning || process->waitForFinished(60'000));
         killed += process->exitStatus() == QProcess::CrashExit ? 1 : 0;
@@ -144,12 +148,10 @@ void TestCliResume::killedAtRandomItEndsInTheSameBytes()
         QVERIFY2(isUndisturbed(name), qPrintable(QString("killed at %1").arg(moment)));
         const QJsonArray tensors = again.json()[u"tensors"].toArray();
         QCOMPARE(tensors.size(), m_result[u"tensors"].toArray().size());
-        continued += again.json()[u"totals"][u"seconds"].toDouble() > 0 ? 1 : 0;
+        QVERIFY(again.json()[u"totals"][u"seconds"].toDouble() > 0);
         QCOMPARE(filesIn(m_folder.path()).size(), 4);
         QVERIFY(QFile::remove(path("kill.gguf")) && QFile::remove(path("kill-lora.gguf")));
     }
-    QVERIFY2(killed >= kKills / 2, qPrintable(QString("only %1 were killed in time").arg(killed)));
-    QCOMPARE(continued, kKills);
 }
 
 /// reliability 105.

@@ -4,6 +4,8 @@
 #include "QueueFixture.h"
 
 #include "ui/panels/ExportPage.h"
+#include "ui/session/LatestJob.h"
+#include "ui/session/Workers.h"
 #include "ui/widgets/ElidedLabel.h"
 
 #include <QAction>
@@ -29,6 +31,7 @@ private slots:
     void escapeLetsGoOfTheRows();
     void keysMoveTheSelectedRows();
     void anOrderChosenBeforehandIsKept();
+    void theWindowPaintsWhileEveryWorkerIsHeld();
     void pauseAndResumeByClicks();
     void aPausedRunCanBeStoppedAndContinued();
     void aFailedLayerKeepsItsRowAndIsTriedAgain();
@@ -171,6 +174,29 @@ void QueueTest::anOrderChosenBeforehandIsKept()
     const auto first = layers.front().front().value<TensorResult>();
     QCOMPARE(ui::layerTitle(m_session->topology().place(first.tensor), QString::fromStdString(first.name)), wanted);
     QCOMPARE(cell(0, RunTableModel::Layer), wanted);
+}
+
+// Qt paints large fills on its global pool and waits for it: no job may stand there.
+void QueueTest::theWindowPaintsWhileEveryWorkerIsHeld()
+{
+    std::atomic<bool> go = false;
+    std::atomic<int> held = 0;
+    const int count = ui::workers().maxThreadCount();
+    std::vector<std::unique_ptr<ui::LatestJob<int>>> jobs;
+    for (int i = 0; i < count; ++i)
+        jobs.emplace_back(std::make_unique<ui::LatestJob<int>>())->start(
+            [&](const JobContext&) -> Result<int> {
+                ++held;
+                while (!go)
+                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                return 0;
+            },
+            [](const Result<int>&) {});
+    QVERIFY(QTest::qWaitFor([&] { return held == count; }, 20000));
+    QCOMPARE(QThreadPool::globalInstance()->activeThreadCount(), 0);
+    QVERIFY(!m_window->grab().isNull());
+    go = true;
+    QVERIFY(QTest::qWaitFor([] { return ui::workers().activeThreadCount() == 0; }, 20000));
 }
 
 void QueueTest::pauseAndResumeByClicks()

@@ -3,10 +3,11 @@
 
 #include "core/base/Job.h"
 #include "core/base/Parallel.h"
+#include "ui/session/Workers.h"
 
 #include <QObject>
 #include <QString>
-#include <QtConcurrent>
+#include <QThreadPool>
 
 #include <atomic>
 #include <chrono>
@@ -128,8 +129,7 @@ public:
                 onReady(std::move(*result));
             });
         };
-        // The future is not needed: the answer comes by post.
-        [[maybe_unused]] const auto future = QtConcurrent::run(task);
+        workers().start(task);
     }
 
     void cancel()

@@ -85,12 +85,12 @@ struct E2M1 {
 };
 
 /// floor(log2f(x)) where the logarithm is rounded to float, as ggml takes it: just below a power of two it is already
-/// that power. @param magnitude  bits of x, a normal number.
+/// that power. @param magnitude  bits of x, a normal number; something without meaning of what is not finite.
 int32_t flooredLog2(uint32_t magnitude)
 {
     // floor(2^p ln 2): so many 2^-24ths below 2^k the logarithm lies nearer to k than to the float under k, where these
     // are 2^(p - 23) apart.
-    constexpr int32_t kClose[7] = {0, 1, 2, 5, 11, 22, 44};
+    constexpr int32_t kClose[8] = {0, 1, 2, 5, 11, 22, 44, 88};
     const int32_t below = static_cast<int32_t>(magnitude >> 23) - 127;
     const auto missing = static_cast<int32_t>(0x800000U - (magnitude & 0x7FFFFFU));
     const uint32_t span = static_cast<uint32_t>(below >= 0 ? below : -1 - below);
