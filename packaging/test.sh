@@ -14,6 +14,7 @@ command -v npm >/dev/null 2>&1 || install_missing npm || exit 1
 
 export SIGMASCOPE_ORACLES="$root/build/oracles"
 export SIGMASCOPE_VK_VALIDATION=1
+export SIGMASCOPE_UNITY=ON  # whole builds, each once
 XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$(mktemp -d)}
 export XDG_RUNTIME_DIR
 chmod 700 "$XDG_RUNTIME_DIR" 2>/dev/null || true

@@ -89,6 +89,12 @@ Result<Json> parseJson(std::string_view text, std::string_view file, JsonLimits 
     return root;
 }
 
+std::string textIn(const Json& object, const char* key)
+{
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 std::string dumpJson(const Json& value, int indent)
 {
     return value.dump(indent, ' ', false, Json::error_handler_t::replace);

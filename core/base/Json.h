@@ -23,6 +23,9 @@ struct JsonLimits {
 /// errors that name the byte offset. Never throws. @p file names the source in the error.
 [[nodiscard]] Result<Json> parseJson(std::string_view text, std::string_view file, JsonLimits limits = {});
 
+/// The text at @p key of an object; empty where there is none, or something else.
+[[nodiscard]] std::string textIn(const Json& object, const char* key);
+
 /// Locale-free, doubles in shortest round-trip form, NaN and Inf as null; invalid UTF-8 replaced.
 [[nodiscard]] std::string dumpJson(const Json& value, int indent = -1);
 

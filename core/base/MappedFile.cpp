@@ -159,7 +159,7 @@ Where whole(const std::filesystem::path& path)
     return Where{path.native(), {}, {}};
 }
 
-tl::unexpected<Error> failErrno(const std::filesystem::path& path, std::string_view what, int error)
+tl::unexpected<Error> failMapping(const std::filesystem::path& path, std::string_view what, int error)
 {
     ErrorCode code = ErrorCode::IoFailed;
     if (error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG || error == ELOOP)
@@ -210,15 +210,15 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::filesystem::path
     struct stat status {};
     // Asked before open(): opening a device can already do something.
     if (stat(path.c_str(), &status) != 0)
-        return failErrno(path, "cannot be opened", errno);
+        return failMapping(path, "cannot be opened", errno);
     if (!S_ISREG(status.st_mode))
         return fail(ErrorCode::NotRegularFile, whole(path),
                     "expected a regular file, found " + std::string(kindOf(status.st_mode)));
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.fd < 0)
-        return failErrno(path, "cannot be opened", errno);
+        return failMapping(path, "cannot be opened", errno);
     if (fstat(file.fd, &status) != 0)
-        return failErrno(path, "cannot be examined", errno);
+        return failMapping(path, "cannot be examined", errno);
     if (!S_ISREG(status.st_mode))
         return fail(ErrorCode::NotRegularFile, whole(path),
                     "expected a regular file, found " + std::string(kindOf(status.st_mode)));
@@ -232,7 +232,7 @@ Result<std::unique_ptr<MappedFile>> MappedFile::open(const std::filesystem::path
     const auto size = static_cast<std::size_t>(mapped->m_identity.size);
     void* const data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
     if (data == MAP_FAILED)
-        return failErrno(path, "cannot be mapped into memory", errno);
+        return failMapping(path, "cannot be mapped into memory", errno);
     mapped->m_slot = takeSlot(data, size);
     if (mapped->m_slot < 0) {
         munmap(data, size);

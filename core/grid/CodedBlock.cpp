@@ -47,7 +47,8 @@ Status CodedBlock::encode(std::span<const float> weights, std::uint64_t rows, st
     return coded ? Status() : passOn(coded);
 }
 
-void CodedBlock::decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
+void CodedBlock::decode(std::span<const std::byte> codes, [[maybe_unused]] std::uint64_t rows,
+                        [[maybe_unused]] std::uint64_t cols,
                         std::span<float> out) const
 {
     assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);

@@ -16,13 +16,6 @@ namespace sigmascope {
 /// Groups whose parameters grids hand to a kernel at a time, from the stack.
 inline constexpr std::size_t kGroupsAtOnce = 64;
 
-/// Nearest integer, ties to even, for |value| < 2^51; a call of nearbyint per element costs five times as much.
-[[nodiscard]] inline double roundEven(double value)
-{
-    constexpr double kShift = 0x1.8p52;
-    return (value + kShift) - kShift;
-}
-
 /// A grid whose rows are cut into groups of consecutive elements, the last one short where the group does not divide
 /// the row. A coded row is
 ///

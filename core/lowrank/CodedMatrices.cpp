@@ -56,11 +56,11 @@ std::size_t widthOf(DType dtype)
     return info(dtype).blockBits / 8;
 }
 
-constexpr std::array<std::pair<FactorType, DType>, 5> kFactorTypes{{{FactorType::F32, DType::F32},
-                                                                    {FactorType::F16, DType::F16},
-                                                                    {FactorType::BF16, DType::BF16},
-                                                                    {FactorType::Q8_0, DType::U8},  // blocks
-                                                                    {FactorType::I8, DType::I8}}};
+constexpr std::array<std::pair<FactorType, DType>, 5> kArrayTypes{{{FactorType::F32, DType::F32},
+                                                                   {FactorType::F16, DType::F16},
+                                                                   {FactorType::BF16, DType::BF16},
+                                                                   {FactorType::Q8_0, DType::U8},  // blocks
+                                                                   {FactorType::I8, DType::I8}}};
 
 /// Factors say what they are by the type of their array.
 std::optional<FactorType> factorTypeOf(const CodedTensor& tensor)
@@ -68,8 +68,8 @@ std::optional<FactorType> factorTypeOf(const CodedTensor& tensor)
     const auto left = std::ranges::find(tensor.parts, "left", &CodedPart::name);
     if (left == tensor.parts.end())
         return std::nullopt;
-    const auto found = std::ranges::find(kFactorTypes, left->dtype, [](const auto& row) { return row.second; });
-    return found == kFactorTypes.end() ? std::nullopt : std::optional(found->first);
+    const auto found = std::ranges::find(kArrayTypes, left->dtype, [](const auto& row) { return row.second; });
+    return found == kArrayTypes.end() ? std::nullopt : std::optional(found->first);
 }
 
 class RegistryFormats final : public CodedFormats {
@@ -177,7 +177,7 @@ std::vector<CodedArray> arraysOf(FactorType type, std::uint64_t rows, std::uint6
 {
     if (rank == 0)
         return {};
-    const DType dtype = std::ranges::find(kFactorTypes, type, [](const auto& row) { return row.first; })->second;
+    const DType dtype = std::ranges::find(kArrayTypes, type, [](const auto& row) { return row.first; })->second;
     const auto inner = [type](std::uint64_t values) { return type == FactorType::Q8_0 ? factorRowBytes(type, values) : values; };
     std::vector<CodedArray> arrays{{.name = "left", .dtype = dtype, .shape = {rows, inner(rank)}},
                                    {.name = "right", .dtype = dtype, .shape = {rank, inner(cols)}}};

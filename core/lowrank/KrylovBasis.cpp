@@ -29,8 +29,7 @@ std::span<float> span(MatrixF& matrix)
 
 Result<KrylovBasis> KrylovBasis::start(SideProducts& products, std::size_t block, std::uint64_t seed)
 {
-    const std::size_t side = products.shortSide();
-    assert(block >= 1 && block <= side);
+    assert(block >= 1 && block <= products.shortSide());
     // Drawn on the long side and sent through A once: the noise of small directions is damped from the start.
     MatrixF draw(static_cast<Eigen::Index>(block), static_cast<Eigen::Index>(products.longSide()));
     fillNormal(seed, span(draw));

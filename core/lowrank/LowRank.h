@@ -80,6 +80,10 @@ struct StoredFactors {
 [[nodiscard]] std::size_t factorBytes(FactorType type, std::size_t rows, std::size_t cols, std::size_t rank);
 /// Width of a code: 8, 16 or 32, as recipes' factor_bits say.
 [[nodiscard]] int factorBits(FactorType type);
+/// The name in files: "f32", "f16", "bf16", "q8_0", "i8".
+[[nodiscard]] std::string_view factorName(FactorType type);
+inline constexpr FactorType kFactorTypes[] = {FactorType::F32, FactorType::F16, FactorType::BF16, FactorType::Q8_0,
+                                              FactorType::I8};
 
 /// Relative errors of what is stored, measured after every rounding, in double:
 /// ||W - Q - L R||_F / ||W||_F, and the same with S on the right; `metricError` is absent for the plain metric.

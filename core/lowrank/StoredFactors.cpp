@@ -240,6 +240,23 @@ int factorBits(FactorType type)
     return 16;
 }
 
+std::string_view factorName(FactorType type)
+{
+    switch (type) {
+    case FactorType::F32:
+        return "f32";
+    case FactorType::F16:
+        return "f16";
+    case FactorType::BF16:
+        return "bf16";
+    case FactorType::Q8_0:
+        return "q8_0";
+    case FactorType::I8:
+        return "i8";
+    }
+    return "";
+}
+
 StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type, std::size_t rank)
 {
     const auto wanted = static_cast<Eigen::Index>(std::max(rank, correction.rank()));

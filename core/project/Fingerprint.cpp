@@ -69,23 +69,6 @@ std::uint64_t contentOf(const Imatrix& imatrix)
     return sum.value();
 }
 
-std::string_view wordOf(FactorType type)
-{
-    switch (type) {
-    case FactorType::F32:
-        return "f32";
-    case FactorType::F16:
-        return "f16";
-    case FactorType::BF16:
-        return "bf16";
-    case FactorType::Q8_0:
-        return "q8_0";
-    case FactorType::I8:
-        return "i8";
-    }
-    return "";
-}
-
 std::string planText(const LayerPlan& plan)
 {
     if (plan.keep)
@@ -94,7 +77,7 @@ std::string planText(const LayerPlan& plan)
     if (plan.solver != "nearest")
         text += " " + plan.solver;
     if (plan.rank > 0)
-        text += fmt::format(" rank {} {}", plan.rank, wordOf(plan.factors));
+        text += fmt::format(" rank {} {}", plan.rank, factorName(plan.factors));
     return usesMetric(plan) || plan.rank > 0 ? fmt::format("{} {}", text, id(plan.metric)) : text;
 }
 
@@ -134,12 +117,6 @@ void compareTensors(const RunFingerprint& stored, const RunFingerprint& now, std
         found.push_back(contents > 1 ? content + fmt::format(" (and {} more)", contents - 1) : content);
     if (plans > 0)
         found.push_back(plans > 1 ? plan + fmt::format(" (and {} more)", plans - 1) : plan);
-}
-
-std::string textIn(const Json& json, const char* key)
-{
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 } // namespace

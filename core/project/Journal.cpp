@@ -22,7 +22,7 @@ namespace sigmascope
 namespace
 {
 
-constexpr int kSchema = 1;
+constexpr int kJournalSchema = 1;
 /// A million tensors write some 300 MB.
 constexpr Bytes kLargest = Bytes{1} << 30;
 constexpr std::size_t kSumLength = 16;
@@ -55,12 +55,6 @@ std::optional<double> numberIn(const Json& json, const char* key)
 {
     const auto found = json.find(key);
     return found != json.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
-}
-
-std::string textIn(const Json& json, const char* key)
-{
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 Json toJson(const TensorResult& result)
@@ -219,7 +213,7 @@ Status Journal::read()
             if (!isOurs)
                 return fail(ErrorCode::MalformedHeader, {.file = m_path.string()},
                             "is no journal of an earlier run; remove it to go on");
-            auto fingerprint = (*record)["sigmascope_journal"] == kSchema && record->contains("run")
+            auto fingerprint = (*record)["sigmascope_journal"] == kJournalSchema && record->contains("run")
                 ? fingerprintFrom((*record)["run"])
                 : std::nullopt;
             if (!fingerprint)
@@ -263,7 +257,7 @@ Status Journal::begin(const RunFingerprint& fingerprint)
     if (Status cleared = clear(); !cleared)
         return cleared;
     Json head;
-    head["sigmascope_journal"] = kSchema;
+    head["sigmascope_journal"] = kJournalSchema;
     head["run"] = toJson(fingerprint);
     if (Status written = append(head); !written)
         return written;

@@ -25,25 +25,13 @@ namespace
 
 constexpr std::string_view kMagic = "SGMSESS\n";
 constexpr std::uint32_t kContainer = 1; // of the block before the HDF5 file
-constexpr std::uint64_t kSchema = 1; // of what the HDF5 file holds
+constexpr std::uint64_t kFileSchema = 1; // of what the HDF5 file holds
 constexpr std::size_t kBlock = 512; // HDF5 looks for itself at 0, 512, 1024, …
 constexpr std::size_t kVersionAt = 8;
 constexpr std::size_t kSizeAt = 16;
 constexpr std::size_t kChecksumAt = 24;
 constexpr Bytes kMostBytes = 1'000'000'000;
 constexpr const char* kRecipe = "/plan/recipe";
-
-constexpr std::array<std::pair<FactorType, std::string_view>, 5> kFactors{{{FactorType::F32, "f32"},
-                                                                          {FactorType::F16, "f16"},
-                                                                          {FactorType::BF16, "bf16"},
-                                                                          {FactorType::Q8_0, "q8_0"},
-                                                                          {FactorType::I8, "i8"}}};
-
-std::string wordOf(FactorType type)
-{
-    const auto found = std::ranges::find(kFactors, type, [](const auto& row) { return row.first; });
-    return found == kFactors.end() ? std::string() : std::string(found->second);
-}
 
 template <class Value> void put(std::span<std::byte> block, std::size_t at, Value value)
 {
@@ -84,7 +72,7 @@ struct PlanColumns {
         pinned.push_back(plan.pinned ? 1 : 0);
         preset.push_back(stored(plan.preset));
         grid.push_back(stored(plan.grid));
-        factors.push_back(wordOf(plan.factors));
+        factors.emplace_back(factorName(plan.factors));
         metric.emplace_back(id(plan.metric));
         solver.push_back(stored(plan.solver));
         rank.push_back(plan.rank);
@@ -159,15 +147,15 @@ std::vector<LayerPlan> readPlans(ColumnReader& reader)
     if (!reader.status())
         return plans;
     for (std::size_t i = 0; i < keep.size(); ++i) {
-        const auto type = std::ranges::find(kFactors, factors[i], [](const auto& row) { return row.second; });
+        const auto type = std::ranges::find(kFactorTypes, factors[i], factorName);
         const auto kind = metricFromId(metric[i]);
-        if (type == kFactors.end() || !kind || findSolver(solver[i]) == nullptr || (keep[i] == 0 && !findGrid(grid[i]))) {
+        if (type == std::end(kFactorTypes) || !kind || findSolver(solver[i]) == nullptr || (keep[i] == 0 && !findGrid(grid[i]))) {
             reader.refuse(fmt::format("row {} of the plan names a grid, factors, metric or solver that this version lacks: '{}', '{}', '{}', '{}'",
                                       i, escaped(grid[i], 80), escaped(factors[i], 80), escaped(metric[i], 80),
                                       escaped(solver[i], 80)));
             break;
         }
-        plans.push_back({.keep = keep[i] != 0, .preset = preset[i], .grid = grid[i], .rank = rank[i], .factors = type->first,
+        plans.push_back({.keep = keep[i] != 0, .preset = preset[i], .grid = grid[i], .rank = rank[i], .factors = *type,
                          .metric = *kind, .solver = solver[i], .pinned = pinned[i] != 0});
     }
     return plans;
@@ -330,8 +318,8 @@ Result<ProjectFile> readProject(const Hdf5Reader& file)
     const auto schema = file.number("/", "schema");
     if (!schema)
         return passOn(schema);
-    if (*schema != kSchema)
-        return fail(ErrorCode::UnsupportedVersion, fmt::format("schema {}, this program reads {}", *schema, kSchema));
+    if (*schema != kFileSchema)
+        return fail(ErrorCode::UnsupportedVersion, fmt::format("schema {}, this program reads {}", *schema, kFileSchema));
     ProjectFile project;
     const auto program = file.text("/", "program");
     const auto checkpoint = readBytes(file, "/model/path");
@@ -393,7 +381,7 @@ Result<std::vector<std::byte>> encodeProject(const ProjectFile& project)
     if (project.tensors.size() != project.plan.layers.size())
         return fail(ErrorCode::InvalidOption, fmt::format("{} names for {} layers", project.tensors.size(), project.plan.layers.size()));
     Hdf5Writer file;
-    file.attribute("/", "schema", kSchema);
+    file.attribute("/", "schema", kFileSchema);
     file.attribute("/", "program", SIGMASCOPE_VERSION);
     file.group("/model");
     writeBytes(file, "/model/path", project.checkpoint.native());

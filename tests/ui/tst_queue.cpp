@@ -63,7 +63,7 @@ void QueueTest::everyLayerWaitsBeforeARun()
     QCOMPARE(queue().model()->rowCount(), static_cast<int>(m_session->checkpoint()->tensors().size()));
     QCOMPARE(rowsIn(QueueState::Waiting), queue().model()->rowCount());
     QCOMPARE(cell(0, RunTableModel::Order), QStringLiteral("1"));
-    QVERIFY2(page().summary().contains(QStringLiteral("39")), qPrintable(page().summary()));
+    QTRY_VERIFY2(page().summary().contains(QStringLiteral("39")), qPrintable(page().summary()));
     QVERIFY(!page().pauseButton()->isVisible());
     QVERIFY(!page().retryButton()->isVisible());
     // What the plan says stands in the row, and follows it.
@@ -213,8 +213,8 @@ void QueueTest::pauseAndResumeByClicks()
     QTest::qWait(200);
     QCOMPARE(firstWaiting(), begun);
     QCOMPARE(rowsIn(QueueState::Waiting), queue().model()->rowCount() - begun);
-    QVERIFY2(page().summary().startsWith(QStringLiteral("Paused after %1 of 39").arg(begun)),
-             qPrintable(page().summary()));
+    QTRY_VERIFY2(page().summary().startsWith(QStringLiteral("Paused after %1 of 39").arg(begun)),
+                  qPrintable(page().summary()));
     QVERIFY(run().isRunning());
     QSignalSpy finished(&run(), &ui::RunController::finished);
     click(page().pauseButton());
@@ -261,7 +261,7 @@ void QueueTest::aFailedLayerKeepsItsRowAndIsTriedAgain()
     }
     QCOMPARE(rowsIn(QueueState::Failed), 1);
     QVERIFY(page().retryButton()->isVisible());
-    QVERIFY2(page().summary().contains(QStringLiteral("1 failed")), qPrintable(page().summary()));
+    QTRY_VERIFY2(page().summary().contains(QStringLiteral("1 failed")), qPrintable(page().summary()));
     const auto texts = page().findChildren<ui::ElidedLabel*>();
     QVERIFY(std::ranges::any_of(texts, [](const ui::ElidedLabel* label) {
         return label->isVisible()

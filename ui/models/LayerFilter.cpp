@@ -15,7 +15,6 @@ namespace sigmascope::ui {
 
 namespace {
 
-constexpr quintptr kTopLevel = ~quintptr{0};
 constexpr std::size_t kFlatFrom = 10000;  // tensors
 
 /// Indices in the order of their keys; equal ones stay as they are.

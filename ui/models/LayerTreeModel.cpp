@@ -29,8 +29,7 @@ struct LayerTreeModel::Row {
 
 namespace {
 
-constexpr quintptr kTopLevel = ~quintptr{0};
-const QString kUnknown = QStringLiteral("–");
+const QString kNotSeen = QStringLiteral("–");
 
 /// Of what a change is told by: a hundred thousand are taken at once, so no text is built.
 std::size_t planHash(const LayerPlan& plan)
@@ -297,9 +296,9 @@ void LayerTreeModel::formatNumbers(Row& row, bool isBlock)
         row.text[LayerRank] = locale.toString(qRound(row.rank));
     } else {
         row.text[LayerBits] = locale.toString(row.bits, 'f', 0);
-        row.text[LayerRank] = kUnknown;
+        row.text[LayerRank] = kNotSeen;
     }
-    row.text[LayerError] = row.error ? bounded(decimals(100 * *row.error, *row.error < 0.001 ? 2 : 1), row.isUpperBound) : kUnknown;
+    row.text[LayerError] = row.error ? bounded(decimals(100 * *row.error, *row.error < 0.001 ? 2 : 1), row.isUpperBound) : kNotSeen;
     const double mebibytes = static_cast<double>(row.bytes) / (1024.0 * 1024.0);
     row.text[LayerMiB] = locale.toString(mebibytes, 'f', mebibytes < 9.995 ? 2 : mebibytes < 99.95 ? 1 : 0);
 }

@@ -18,6 +18,9 @@
 
 namespace sigmascope::ui {
 
+/// Internal id of rows without a parent, in this model and in the filter before it.
+inline constexpr quintptr kTopLevel = ~quintptr{0};
+
 class Session;
 
 /// Blocks with their tensors, and the tensors outside the blocks, of the open model. Text of a row is formatted

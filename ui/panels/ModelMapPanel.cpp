@@ -27,7 +27,7 @@ std::size_t cellAt(int row, int column, int columns)
     return static_cast<std::size_t>(row) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(column);
 }
 
-constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNoNumber = std::numeric_limits<float>::quiet_NaN();
 constexpr float kAbsent = std::numeric_limits<float>::infinity();
 
 /// "down" for down_proj: the map is narrow.
@@ -167,7 +167,7 @@ float ModelMapPanel::valueOf(std::size_t tensor, Value value) const
     switch (value) {
     case Value::Error: {
         const auto error = m_session.shownError(tensor);
-        return error ? static_cast<float>(error->value) : kUnknown;
+        return error ? static_cast<float>(error->value) : kNoNumber;
     }
     case Value::Bits: {
         const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
@@ -176,7 +176,7 @@ float ModelMapPanel::valueOf(std::size_t tensor, Value value) const
     case Value::Rank: return static_cast<float>(plan.keep ? 0U : plan.rank);
     case Value::Bytes: return static_cast<float>(m_session.plannedBytes(tensor));
     }
-    return kUnknown;
+    return kNoNumber;
 }
 
 void ModelMapPanel::refresh()
@@ -199,7 +199,7 @@ void ModelMapPanel::refresh()
     view.values.reserve(m_cells.size());
     for (const auto& tensors : m_cells) {
         // Several of a role (experts): sizes add up, of the rest the one that matters most is shown.
-        float shown = tensors.empty() ? kAbsent : kUnknown;
+        float shown = tensors.empty() ? kAbsent : kNoNumber;
         for (const std::size_t tensor : tensors) {
             const float own = valueOf(tensor, value);
             if (std::isnan(shown))

@@ -10,7 +10,7 @@ namespace sigmascope::ui {
 namespace {
 
 constexpr double kGroundShare = 0.02;  // of the values in view that may take the ground's colour
-constexpr double kDeepest = 1e-6;  // of the largest: the log scale goes no further down
+constexpr double kLogDepth = 1e-6;  // of the largest: the log scale goes no further down
 
 /// Rows are drawn downwards, so the axis counts them negatively and names them positively.
 class RowTicker : public PlainTicker {
@@ -184,7 +184,7 @@ void HeatMapPlot::chooseColours()
         double ground = m->tiles.empty() ? quantileOf(*m->view.overview, kGroundShare) : scale.upper;
         for (const auto& [tile, own] : m->tiles)
             ground = own > 0 ? std::min(ground, own) : ground;
-        scale.lower = roundedDown(std::clamp(ground, scale.upper * kDeepest, scale.upper / 4));
+        scale.lower = roundedDown(std::clamp(ground, scale.upper * kLogDepth, scale.upper / 4));
     }
     if (scale == m->picture->scale && m->shown == m->view.quantity)
         return;

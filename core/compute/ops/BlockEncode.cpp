@@ -17,11 +17,11 @@ namespace sigmascope {
 namespace {
 
 using kernels::KernelTable;
-using Encoder = unsigned (*)(const float*, std::size_t, std::uint8_t*);
+using BlockEncoder = unsigned (*)(const float*, std::size_t, std::uint8_t*);
 
 constexpr std::uint64_t kBlock = 32;
 
-Encoder encoderOf(DType type, const KernelTable& table)
+BlockEncoder blockEncoderOf(DType type, const KernelTable& table)
 {
     switch (type) {
     case DType::Q8_0: return table.encodeQ8_0;
@@ -42,7 +42,7 @@ Status nonFinite(std::span<const float> weights, std::uint64_t cols)
 }
 
 /// Finds the first block that the encoder complained of, by encoding blocks one at a time.
-Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t cols, Encoder encode)
+Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t cols, BlockEncoder encode)
 {
     std::uint64_t block = 0;
     std::uint8_t scratch[kBlock * sizeof(float)];
@@ -60,7 +60,7 @@ Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t
 
 bool hasBlockEncoder(DType type)
 {
-    return encoderOf(type, kernels::kKernelsScalar) != nullptr || hasSuperBlockEncoder(type) || hasLevelEncoder(type);
+    return blockEncoderOf(type, kernels::kKernelsScalar) != nullptr || hasSuperBlockEncoder(type) || hasLevelEncoder(type);
 }
 
 Status encodeBlocks(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
@@ -74,7 +74,7 @@ Status encodeBlocks(DType type, std::span<const float> weights, std::uint64_t ro
         const auto coded = encodeLevels(type, weights, rows, cols, {}, out, job, blockTableOf(table));
         return coded ? Status() : passOn(coded);
     }
-    const Encoder encode = encoderOf(type, table);
+    const BlockEncoder encode = blockEncoderOf(type, table);
     if (encode == nullptr)
         return fail(ErrorCode::UnsupportedType, fmt::format("there is no encoder of {}", info(type).name));
     if (cols % kBlock != 0)

@@ -2,6 +2,7 @@
 #include "core/compute/ops/ClipReach.h"
 
 #include "core/base/Parallel.h"
+#include "core/base/Rounding.h"
 #include "core/compute/ops/GroupEncode.h"
 
 #include <algorithm>
@@ -15,12 +16,6 @@ namespace {
 constexpr int kStep = 8;
 constexpr int kNarrowest = 48;
 constexpr double kHopeless = 8;
-
-double roundEven(double value)
-{
-    constexpr double kShift = 0x1.8p52;
-    return (value + kShift) - kShift;
-}
 
 }  // namespace
 

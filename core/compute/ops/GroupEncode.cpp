@@ -3,6 +3,7 @@
 
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
+#include "core/base/Rounding.h"
 
 #include <algorithm>
 #include <atomic>
@@ -14,13 +15,6 @@
 namespace sigmascope {
 
 namespace {
-
-/// Ties to even, |value| < 2^51.
-double roundEven(double value)
-{
-    constexpr double kShift = 0x1.8p52;
-    return (value + kShift) - kShift;
-}
 
 /// Writes codes of a fixed width one after the other, little end first.
 class BitWriter {

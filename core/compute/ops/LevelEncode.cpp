@@ -16,12 +16,12 @@ namespace sigmascope {
 namespace {
 
 using kernels::BlockTable;
-using Encoder = unsigned (*)(const kernels::BlockRun&, std::uint8_t*);
+using LevelEncoder = unsigned (*)(const kernels::BlockRun&, std::uint8_t*);
 
 /// Columns that share a scale in IQ4_NL and IQ4_XS.
 constexpr std::uint64_t kRun = 32;
 
-Encoder encoderOf(DType type, const BlockTable& table)
+LevelEncoder levelEncoderOf(DType type, const BlockTable& table)
 {
     switch (type) {
     case DType::MXFP4: return table.encodeMxfp4;
@@ -37,7 +37,7 @@ Encoder encoderOf(DType type, const BlockTable& table)
 }
 
 /// Finds the first block whose scale does not fit by coding blocks one at a time.
-Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t cols, Encoder encode)
+Status scaleOutOfRange(DType type, std::span<const float> weights, std::uint64_t cols, LevelEncoder encode)
 {
     const std::uint64_t length = info(type).blockElements;
     std::array<std::uint8_t, 256> scratch{};
@@ -70,7 +70,7 @@ const BlockTable& blockTableOf(const kernels::KernelTable& table)
 
 bool hasLevelEncoder(DType type)
 {
-    return encoderOf(type, kernels::kKernelsBlocksScalar) != nullptr;
+    return levelEncoderOf(type, kernels::kKernelsBlocksScalar) != nullptr;
 }
 
 bool weighsImportance(DType type)
@@ -82,7 +82,7 @@ Result<std::string> encodeLevels(DType type, std::span<const float> weights, std
                                  std::span<const float> importance, std::span<std::byte> out, const JobContext& job,
                                  const BlockTable& table)
 {
-    const Encoder encode = encoderOf(type, table);
+    const LevelEncoder encode = levelEncoderOf(type, table);
     if (encode == nullptr)
         return fail(ErrorCode::UnsupportedType, fmt::format("there is no encoder of {}", info(type).name));
     const std::uint64_t length = info(type).blockElements;

@@ -16,11 +16,11 @@ namespace sigmascope {
 namespace {
 
 using kernels::SearchTable;
-using Encoder = unsigned (*)(const float*, std::size_t, const float*, std::uint8_t*);
+using RowBlockEncoder = unsigned (*)(const float*, std::size_t, const float*, std::uint8_t*);
 
 constexpr std::uint64_t kBlock = 32;
 
-Encoder encoderOf(DType type, const SearchTable& table)
+RowBlockEncoder rowBlockEncoderOf(DType type, const SearchTable& table)
 {
     switch (type) {
     case DType::Q4_0:
@@ -40,14 +40,14 @@ Encoder encoderOf(DType type, const SearchTable& table)
 
 bool hasRowBlockSearch(DType type)
 {
-    return encoderOf(type, kernels::kKernelsSearchScalar) != nullptr;
+    return rowBlockEncoderOf(type, kernels::kKernelsSearchScalar) != nullptr;
 }
 
 Result<std::string> encodeRowBlocks(DType type, std::span<const float> weights, std::uint64_t rows, std::uint64_t cols,
                                     std::span<const float> importance, std::span<std::byte> out, const JobContext& job,
                                     const kernels::KernelTable& table)
 {
-    const Encoder encode = encoderOf(type, searchTableOf(table));
+    const RowBlockEncoder encode = rowBlockEncoderOf(type, searchTableOf(table));
     if (encode == nullptr)
         return fail(ErrorCode::UnsupportedType,
                     fmt::format("{} has no search weighted by importances", info(type).name));

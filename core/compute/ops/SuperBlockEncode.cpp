@@ -17,11 +17,11 @@ namespace {
 
 using kernels::SearchTable;
 using kernels::SuperBlocks;
-using Encoder = unsigned (*)(const SuperBlocks&, std::uint8_t*);
+using SuperBlockEncoder = unsigned (*)(const SuperBlocks&, std::uint8_t*);
 
 constexpr std::uint64_t kSuper = 256;
 
-Encoder encoderOf(DType type, const SearchTable& table)
+SuperBlockEncoder superBlockEncoderOf(DType type, const SearchTable& table)
 {
     switch (type) {
     case DType::Q2_K:
@@ -44,7 +44,7 @@ class Encoding {
 public:
     Encoding(DType type, const SearchTable& table, std::span<const float> weights, std::uint64_t cols,
              std::span<const float> importance, std::span<std::byte> out)
-        : m_encode(encoderOf(type, table))
+        : m_encode(superBlockEncoderOf(type, table))
         , m_weights(weights)
         , m_importance(importance)
         , m_out(out)
@@ -92,7 +92,7 @@ private:
                         reinterpret_cast<std::uint8_t*>(m_out.data() + first * m_bytes));
     }
 
-    Encoder m_encode;
+    SuperBlockEncoder m_encode;
     std::span<const float> m_weights, m_importance;
     std::span<std::byte> m_out;
     std::uint64_t m_perRow, m_bytes;
@@ -103,10 +103,10 @@ private:
 
 bool hasSuperBlockEncoder(DType type)
 {
-    return encoderOf(type, kernels::kKernelsSearchScalar) != nullptr;
+    return superBlockEncoderOf(type, kernels::kKernelsSearchScalar) != nullptr;
 }
 
-Result<std::string> encodeSuperBlocks(DType type, std::span<const float> weights, std::uint64_t rows,
+Result<std::string> encodeSuperBlocks(DType type, std::span<const float> weights, [[maybe_unused]] std::uint64_t rows,
                                       std::uint64_t cols, std::span<const float> importance, std::span<std::byte> out,
                                       const JobContext& job, const SearchTable& table)
 {

@@ -44,7 +44,7 @@ Result<SafetensorsSpec> keptSpec(const Checkpoint& checkpoint, const TensorInfo&
     return spec;
 }
 
-Result<SafetensorsItem> itemOf(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan)
+Result<SafetensorsItem> bf16ItemOf(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan)
 {
     const TensorInfo& tensor = checkpoint.tensors()[index];
     if (Status whole = checkWhole(checkpoint, index); !whole)
@@ -78,7 +78,7 @@ Status checkModel(const ExportRequest& request)
     return {};
 }
 
-Result<SafetensorsContents> contentsOf(const ExportRequest& request)
+Result<SafetensorsContents> bf16ContentsOf(const ExportRequest& request)
 {
     const Checkpoint& checkpoint = *request.checkpoint;
     SafetensorsContents contents;
@@ -87,7 +87,7 @@ Result<SafetensorsContents> contentsOf(const ExportRequest& request)
     if (checkpoint.format() == CheckpointFormat::Gguf)
         contents.remarks.emplace_back("tensor names and the row order of q and k are those of the GGUF");
     for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
-        auto item = itemOf(checkpoint, i, request.plan.layers[i]);
+        auto item = bf16ItemOf(checkpoint, i, request.plan.layers[i]);
         if (!item)
             return passOn(std::move(item));
         contents.items.push_back(std::move(*item));
@@ -232,9 +232,9 @@ private:
     std::optional<StoredForm> m_stored;
 };
 
-Result<SafetensorsDesign> designOf(const ExportRequest& request)
+Result<SafetensorsDesign> bf16DesignOf(const ExportRequest& request)
 {
-    auto contents = contentsOf(request);
+    auto contents = bf16ContentsOf(request);
     if (!contents)
         return passOn(std::move(contents));
     return designSafetensors(request, std::move(*contents));
@@ -244,7 +244,7 @@ Result<SafetensorsDesign> designOf(const ExportRequest& request)
 
 Result<SizeEstimate> estimateBf16(const ExportRequest& request)
 {
-    auto design = designOf(request);
+    auto design = bf16DesignOf(request);
     if (!design)
         return passOn(std::move(design));
     return std::move(design->estimate);
@@ -252,7 +252,7 @@ Result<SizeEstimate> estimateBf16(const ExportRequest& request)
 
 PlanVerdict acceptsBf16(const ExportRequest& request)
 {
-    PlanVerdict verdict = verdictOfSafetensors(request, checkModel(request), itemOf, estimateBf16);
+    PlanVerdict verdict = verdictOfSafetensors(request, checkModel(request), bf16ItemOf, estimateBf16);
     constexpr std::string_view kWhy = "no safetensors runtime reads these grids: the values that the codes stand for are written as BF16";
     for (const auto& [part, carriage, why] :
          {std::tuple{PlanPart::Codes, Carriage::Decoded, kWhy},
@@ -268,7 +268,7 @@ PlanVerdict acceptsBf16(const ExportRequest& request)
 
 Result<std::unique_ptr<Exporter>> makeBf16Exporter(ExportRequest request)
 {
-    auto design = designOf(request);
+    auto design = bf16DesignOf(request);
     if (!design)
         return passOn(std::move(design));
     return Bf16Exporter::create(std::move(request), std::move(*design));

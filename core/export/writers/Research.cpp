@@ -73,7 +73,7 @@ Result<SafetensorsItem> quantizedItem(const Checkpoint& checkpoint, std::size_t 
     return described(std::move(item), tensor.name, std::move(description));
 }
 
-Result<SafetensorsItem> itemOf(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan)
+Result<SafetensorsItem> researchItemOf(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan)
 {
     if (Status whole = checkWhole(checkpoint, index); !whole)
         return passOn(std::move(whole));
@@ -100,12 +100,12 @@ Result<SafetensorsItem> itemOf(const Checkpoint& checkpoint, std::size_t index, 
     return item;
 }
 
-Result<SafetensorsContents> contentsOf(const ExportRequest& request)
+Result<SafetensorsContents> researchContentsOf(const ExportRequest& request)
 {
     const Checkpoint& checkpoint = *request.checkpoint;
     SafetensorsContents contents;
     for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
-        auto item = itemOf(checkpoint, i, request.plan.layers[i]);
+        auto item = researchItemOf(checkpoint, i, request.plan.layers[i]);
         if (!item)
             return passOn(std::move(item));
         contents.items.push_back(std::move(*item));
@@ -220,9 +220,9 @@ private:
     std::optional<StoredForm> m_kept;  // of the layer that came last, if it was one
 };
 
-Result<SafetensorsDesign> designOf(const ExportRequest& request)
+Result<SafetensorsDesign> researchDesignOf(const ExportRequest& request)
 {
-    auto contents = contentsOf(request);
+    auto contents = researchContentsOf(request);
     if (!contents)
         return passOn(std::move(contents));
     return designSafetensors(request, std::move(*contents));
@@ -232,7 +232,7 @@ Result<SafetensorsDesign> designOf(const ExportRequest& request)
 
 Result<SizeEstimate> estimateResearch(const ExportRequest& request)
 {
-    auto design = designOf(request);
+    auto design = researchDesignOf(request);
     if (!design)
         return passOn(std::move(design));
     return std::move(design->estimate);
@@ -240,12 +240,12 @@ Result<SizeEstimate> estimateResearch(const ExportRequest& request)
 
 PlanVerdict acceptsResearch(const ExportRequest& request)
 {
-    return verdictOfSafetensors(request, {}, itemOf, estimateResearch);
+    return verdictOfSafetensors(request, {}, researchItemOf, estimateResearch);
 }
 
 Result<std::unique_ptr<Exporter>> makeResearchExporter(ExportRequest request)
 {
-    auto design = designOf(request);
+    auto design = researchDesignOf(request);
     if (!design)
         return passOn(std::move(design));
     return ResearchExporter::create(std::move(request), std::move(*design));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/base/Half.h"
+#include "core/base/Rounding.h"
 #include "core/compute/Kernels.h"
 #include "core/compute/ops/BlockEncode.h"
 #include "core/compute/ops/RowBlockEncode.h"
@@ -54,7 +55,8 @@ public:
         return encodeBlocks(m_type, weights, rows, cols, out, JobContext{});
     }
 
-    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols, std::span<float> out) const override
+    void decode(std::span<const std::byte> codes, [[maybe_unused]] std::uint64_t rows,
+                [[maybe_unused]] std::uint64_t cols, std::span<float> out) const override
     {
         assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);
         sigmascope::decode(m_type, codes, out);

@@ -19,6 +19,7 @@
 // (f16: 2^-24): every code then stays within half a step.
 
 #include "core/base/Half.h"
+#include "core/base/Rounding.h"
 #include "core/compute/Kernels.h"
 #include "core/grid/BitPacking.h"
 #include "core/grid/RowGrid.h"

@@ -17,6 +17,7 @@
 // above qmax. A step is exact in float, so what is stored is what is decoded.
 
 #include "core/compute/Kernels.h"
+#include "core/base/Rounding.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
 

@@ -9,6 +9,7 @@
 // takes the lower one. A scale that would round to 0 although the group is not 0 becomes 2^-24.
 
 #include "core/base/Half.h"
+#include "core/base/Rounding.h"
 #include "core/compute/Kernels.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"

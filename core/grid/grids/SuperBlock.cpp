@@ -60,7 +60,8 @@ public:
         return encodeSuperBlocks(m_type, weights, rows, cols, importance, out, job);
     }
 
-    void decode(std::span<const std::byte> codes, std::uint64_t rows, std::uint64_t cols,
+    void decode(std::span<const std::byte> codes, [[maybe_unused]] std::uint64_t rows,
+                [[maybe_unused]] std::uint64_t cols,
                 std::span<float> out) const override
     {
         assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);

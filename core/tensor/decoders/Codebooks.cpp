@@ -6,7 +6,6 @@ namespace sigmascope::decoders {
 
 namespace {
 
-constexpr std::size_t kSuper = 256;
 /// Runs of 32 elements in a super-block.
 constexpr std::size_t kRuns = 8;
 /// What the ternary points of IQ1 are shifted by, up or down.

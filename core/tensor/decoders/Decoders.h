@@ -16,6 +16,8 @@
 
 namespace sigmascope::decoders {
 
+inline constexpr std::size_t kSuper = 256;  // elements of a super-block
+
 using Decoder = void (*)(const std::byte* in, std::span<float> out);
 
 // Blocks32.cpp: one scale, or scale and minimum, for 32 elements

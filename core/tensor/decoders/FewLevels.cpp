@@ -22,7 +22,6 @@ void digits(const std::byte* in, std::size_t count, unsigned power, float d, flo
 void tq1_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 54;
-    constexpr std::size_t kSuper = 256;
     constexpr std::array<unsigned, 5> kPowers{1, 3, 9, 27, 81};
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 52);
@@ -39,7 +38,6 @@ void tq1_0(const std::byte* in, std::span<float> out)
 void tq2_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 66;
-    constexpr std::size_t kSuper = 256;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 64);
         float* to = out.data() + b * kSuper;

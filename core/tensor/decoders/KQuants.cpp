@@ -7,8 +7,6 @@ namespace sigmascope::decoders {
 
 namespace {
 
-constexpr std::size_t kSuper = 256;
-
 float signedFloat(int value)
 {
     return static_cast<float>(value);

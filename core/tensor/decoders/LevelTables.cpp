@@ -67,7 +67,6 @@ void iq4_NL(const std::byte* in, std::span<float> out)
 void iq4_XS(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 136;
-    constexpr std::size_t kSuper = 256;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in);
         const unsigned high = byteAt(in, 2) | byteAt(in, 3) << 8;
