@@ -282,9 +282,8 @@ int BudgetStrip::leftWidth() const
 
 void BudgetStrip::layOut()
 {
-    m_context->hide();
-    m_fallbackButton->hide();
     if (m_isCompact) {
+        m_context->hide();
         QPixmap nothing(1, 1);
         QPainter painter(&nothing);
         compactLine(painter, false);
@@ -297,12 +296,15 @@ void BudgetStrip::layOut()
 void BudgetStrip::layOutFull()
 {
     m_context->setFixedSize(px(74), px(20));
+    QRect button;
     m_columns = columns();
+    for (Column& column : m_columns)
+        column.width = widthOf(column);  // text is measured once: a drag comes here at every step
     const int gap = px(28), left = px(12) + leftWidth() + px(24);
     const auto needed = [&] {
         int wide = 0;
         for (const Column& column : m_columns)
-            wide += widthOf(column) + gap;
+            wide += column.width + gap;
         return wide;
     };
     // The bar keeps its room; what gives way is in the tooltip.
@@ -312,17 +314,18 @@ void BudgetStrip::layOutFull()
     }
     int x = width() - px(16);
     for (auto it = m_columns.rbegin(); it != m_columns.rend(); ++it) {
-        x -= widthOf(*it);
-        it->rect = QRect(x, 0, widthOf(*it), height());
+        x -= it->width;
+        it->rect = QRect(x, 0, it->width, height());
         if (it->kind == Column::Kind::Memory) {
             const QFontMetrics caption(ui::font(FontRole::Caption));
             m_context->move(x + caption.horizontalAdvance(it->title) + px(6), px(22) - px(14));
-            m_context->show();
         } else if (it->kind == Column::Kind::Fallbacks) {
-            m_fallbackButton->setGeometry(it->rect.adjusted(-px(6), px(4), px(6), -px(4)));
+            button = it->rect.adjusted(-px(6), px(4), px(6), -px(4));
         }
         x -= gap;
     }
+    m_fallbackButton->setGeometry(button);
+    m_context->setVisible(std::ranges::find(m_columns, Column::Kind::Memory, &Column::kind) != m_columns.end());
     m_bar = QRect(left, px(17), std::max(px(80), x - left), px(9));
 }
 

@@ -79,6 +79,7 @@ private:
         QString title, value, unit;
         Source source = Source::None;
         Verdict verdict{};
+        int width = 0;
         QRect rect;
     };
     [[nodiscard]] std::vector<Column> columns() const;
