@@ -18,6 +18,7 @@
 #include "ui/session/Text.h"
 #include "ui/widgets/BudgetStrip.h"
 #include "ui/widgets/ElidedLabel.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 #include "ui/widgets/PageStack.h"
 #include "ui/widgets/StepBar.h"
@@ -116,6 +117,7 @@ void MainWindow::buildPages()
 
     m_messageBar = new QWidget;
     m_messageText = new ElidedLabel;
+    m_messageText->setObjectName(QStringLiteral("messageText"));
     auto* close = new QToolButton;
     close->setIcon(icon(QStringLiteral("close")));
     close->setAutoRaise(true);
@@ -250,7 +252,9 @@ void MainWindow::connectSession()
     connect(&m_session, &Session::targetChanged, this, &MainWindow::refreshBudget);
     connect(&m_session, &Session::recipeChanged, this, &MainWindow::refreshBudget);
     connect(m_budget, &BudgetStrip::contextChosen, &m_session, &Session::setContext);
-    connect(&m_session, &Session::recipeSaved, this, [this](const QString& path) { raiseMessage(tr("Recipe saved as %1").arg(path)); });
+    connect(&m_session, &Session::recipeSaved, this, [this](const QString& path) {
+        showMessage(QStringLiteral("✓"), tr("Recipe saved as %1").arg(path));
+    });
     connect(m_plan, &PlanPage::messageRaised, this, &MainWindow::raiseMessage);
     connect(m_compare, &ComparePage::messageRaised, this, &MainWindow::raiseMessage);
     connect(m_compare, &ComparePage::layerChosen, this, &MainWindow::inspectLayer);
@@ -260,6 +264,12 @@ void MainWindow::connectSession()
     });
     connect(&m_session, &Session::deviceChanged, this, &MainWindow::refreshDevice);
     connect(&m_session, &Session::analysisChanged, this, [this] { m_fallbackOps->setText(tr("%1 ops on CPU").arg(m_session.backend()->fallbackCount())); });
+    for (const auto* table : findChildren<TableExport*>()) {
+        connect(table, &TableExport::saved, this,
+                [this](const QString& path) { showMessage(QStringLiteral("✓"), tr("Saved %1").arg(path)); });
+        connect(table, &TableExport::saveFailed, this,
+                [this](const QString& path) { raiseMessage(tr("%1 could not be written").arg(path)); });
+    }
 }
 
 void MainWindow::refreshBudget()
@@ -320,7 +330,12 @@ void MainWindow::refreshDevice()
 
 void MainWindow::raiseMessage(const QString& text)
 {
-    m_messageText->setText(QStringLiteral("▲ ") + text);
+    showMessage(QStringLiteral("▲"), text);
+}
+
+void MainWindow::showMessage(const QString& glyph, const QString& text)
+{
+    m_messageText->setText(glyph.isEmpty() ? text : glyph + QLatin1Char(' ') + text);
     m_recheck->hide();
     m_recover->hide();
     m_discard->hide();

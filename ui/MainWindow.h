@@ -105,7 +105,10 @@ private:
     void refreshRecentMenu();
     /// Goes to a layer in Inspect; a name of the other format finds its twin.
     void inspectLayer(const QString& name);
+    /// Something went wrong, or waits for an answer.
     void raiseMessage(const QString& text);
+    /// @param glyph  of the message's kind; empty for none.
+    void showMessage(const QString& glyph, const QString& text);
     /// A message whose cause may have passed: with a button that opens the model again.
     void offerRecheck(const QString& text);
     void openWithDialog(bool folder);

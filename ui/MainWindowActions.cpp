@@ -299,7 +299,9 @@ void MainWindow::buildRunMenu()
         connect(m_run, signal, report, refreshReport);
     connect(m_run, &RunController::failed, report, refreshReport);
     connect(&m_session, &Session::closed, report, [report] { report->setEnabled(false); });
-    connect(m_run, &RunController::reportSaved, this, [this](const QString& path) { raiseMessage(tr("Report written: %1").arg(path)); });
+    connect(m_run, &RunController::reportSaved, this, [this](const QString& path) {
+        showMessage(QStringLiteral("✓"), tr("Report written: %1").arg(path));
+    });
     m_runInBar = new QAction(run->text(), this);
     m_runInBar->setObjectName(QStringLiteral("run"));
     m_runInBar->setStatusTip(run->statusTip());

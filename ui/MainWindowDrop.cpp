@@ -110,9 +110,9 @@ void MainWindow::offerNext()
     m_openNext->setEnabled(!m_waiting.isEmpty());
     if (m_waiting.isEmpty())
         return;
-    raiseMessage(m_waiting.size() == 1 ? tr("One more was dropped and waits: %1").arg(QFileInfo(m_waiting.front()).fileName())
-                                       : tr("%1 more were dropped and wait, next %2")
-                                             .arg(QString::number(m_waiting.size()), QFileInfo(m_waiting.front()).fileName()));
+    const QString next = QFileInfo(m_waiting.front()).fileName();
+    showMessage({}, m_waiting.size() == 1 ? tr("One more was dropped and waits: %1").arg(next)
+                                          : tr("%1 more were dropped and wait, next %2").arg(QString::number(m_waiting.size()), next));
     m_nextButton->show();
 }
 

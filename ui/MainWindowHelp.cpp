@@ -47,7 +47,7 @@ void MainWindow::buildLanguageMenu(QMenu* view)
             if (code == Settings::language())
                 return;
             Settings::setLanguage(code);
-            raiseMessage(tr("The language changes at the next start of the program"));
+            showMessage({}, tr("The language changes at the next start of the program"));
         });
         action->setStatusTip(tr("Takes effect at the next start"));
         action->setCheckable(true);

@@ -28,7 +28,9 @@ void MainWindow::buildStore()
 {
     m_store = new SessionStore(m_session, this);
     m_store->setView([this] { return viewState(); }, [this](const QByteArray& view) { applyViewState(view); });
-    connect(m_store, &SessionStore::saved, this, [this](const QString& path) { raiseMessage(tr("Session saved as %1").arg(path)); });
+    connect(m_store, &SessionStore::saved, this, [this](const QString& path) {
+        showMessage(QStringLiteral("✓"), tr("Session saved as %1").arg(path));
+    });
     connect(m_store, &SessionStore::failed, this, &MainWindow::raiseMessage);
     connect(m_run, &RunController::finished, m_store, &SessionStore::keepCopy);
     auto* bar = qobject_cast<QBoxLayout*>(m_messageBar->layout());

@@ -106,20 +106,6 @@ void paintScrollBar(QPainter& painter, const QStyleOptionSlider& option, const Q
     painter.restore();
 }
 
-void paintProgress(QPainter& painter, const QStyleOptionProgressBar& option)
-{
-    const Theme& theme = Theme::current();
-    const int height = std::min(option.rect.height(), px(4));
-    const QRect bar(option.rect.left(), option.rect.center().y() - height / 2, option.rect.width(), height);
-    painter.fillRect(bar, theme.line);
-    const int span = option.maximum - option.minimum;
-    if (span <= 0)
-        return;
-    const double share = static_cast<double>(option.progress - option.minimum) / span;
-    painter.fillRect(QRect(bar.left(), bar.top(), qRound(bar.width() * std::clamp(share, 0.0, 1.0)), bar.height()),
-                     theme.acc);
-}
-
 void paintCombo(QPainter& painter, const QStyleOptionComboBox& option, const QWidget* widget)
 {
     const Theme& theme = Theme::current();
@@ -234,12 +220,6 @@ void Style::drawControl(ControlElement element, const QStyleOption* option, QPai
             muted.palette.setColor(QPalette::WindowText, theme.tx2);
             muted.state &= ~State_On;
             QProxyStyle::drawControl(element, &muted, painter, widget);
-            return;
-        }
-        break;
-    case CE_ProgressBar:
-        if (const auto* bar = qstyleoption_cast<const QStyleOptionProgressBar*>(option)) {
-            paintProgress(*painter, *bar);
             return;
         }
         break;

@@ -8,8 +8,9 @@ target_compile_options(sigmascope_options INTERFACE
   # One rounding per operation on every CPU and at every level: results must not depend on contraction.
   -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 sees uninitialised members in its own AVX-512 and std::optional code.
-  target_compile_options(sigmascope_options INTERFACE -Wno-maybe-uninitialized -Wno-missing-field-initializers)
+  # g++ 12 sees uninitialised members in its own AVX-512 and std::optional code, and copies without end in std::string.
+  target_compile_options(sigmascope_options INTERFACE -Wno-maybe-uninitialized -Wno-missing-field-initializers
+    -Wno-stringop-overflow -Wno-restrict)
 endif()
 if(SIGMASCOPE_WERROR)
   target_compile_options(sigmascope_options INTERFACE -Werror)

@@ -914,10 +914,6 @@ In „Ansehen“ zeigen</translation>
         <translation>%1 konnte nicht geschrieben werden</translation>
     </message>
     <message>
-        <source>Saved %1</source>
-        <translation>%1 gespeichert</translation>
-    </message>
-    <message>
         <source>Session file…</source>
         <translation>Sitzungsdatei…</translation>
     </message>
@@ -3117,6 +3113,14 @@ darüber</translation>
         <source>The open model has no layer %1</source>
         <translation>Das offene Modell hat keine Schicht %1</translation>
     </message>
+    <message>
+        <source>Saved %1</source>
+        <translation>%1 gespeichert</translation>
+    </message>
+    <message>
+        <source>%1 could not be written</source>
+        <translation>%1 konnte nicht geschrieben werden</translation>
+    </message>
 </context>
 <context>
     <name>sigmascope::ui::ModelMap</name>
@@ -3139,14 +3143,6 @@ darüber</translation>
     <message>
         <source>This model has no blocks</source>
         <translation>Dieses Modell hat keine Blöcke</translation>
-    </message>
-    <message>
-        <source>Copy image</source>
-        <translation>Bild kopieren</translation>
-    </message>
-    <message>
-        <source>Copy data</source>
-        <translation>Daten kopieren</translation>
     </message>
 </context>
 <context>

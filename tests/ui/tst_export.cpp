@@ -7,6 +7,9 @@
 #include "ui/panels/HeatMapPanel.h"
 #include "ui/panels/InspectPage.h"
 #include "ui/panels/LayerPanel.h"
+#include "ui/panels/PlanDiff.h"
+#include "ui/panels/PlanPage.h"
+#include "ui/panels/RulesPanel.h"
 #include "ui/panels/RunPage.h"
 #include "ui/panels/StatisticsPanel.h"
 #include "ui/plots/ChannelsPlot.h"
@@ -15,10 +18,13 @@
 #include "ui/plots/SpectrumPlot.h"
 #include "ui/session/RunController.h"
 #include "ui/text/Csv.h"
+#include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/Exportable.h"
+#include "ui/widgets/ModelMap.h"
 
 #include <QClipboard>
 #include <QFile>
+
 #include <QLineEdit>
 #include <QMenu>
 #include <QMimeData>
@@ -89,6 +95,8 @@ private slots:
     void aFileThatCannotBeWrittenIsSaid();
     void statisticsKeepFullPrecisionInEveryLocale();
     void theLayerTableHoldsEveryListedLayer();
+    void theTablesOfThePlanHoldItsChanges();
+    void aTableSaysWhereItWasSaved();
     void theRunTableHoldsWhatTheRunMeasured();
     void selectedRowsAreCopiedAsTheyAreRead();
     void fieldsWithCommasAndQuotesAreQuoted();
@@ -284,6 +292,48 @@ void ExportTest::theLayerTableHoldsEveryListedLayer()
     QCOMPARE(QImage(m_folder.filePath(QStringLiteral("layers.png"))).size(),
              m_window->layerPanel()->tree()->size() * 2);
     QVERIFY(elementsOf(contentOf(m_folder.filePath(QStringLiteral("layers.svg")))).value(QStringLiteral("text")) > 10);
+}
+
+void ExportTest::theTablesOfThePlanHoldItsChanges()
+{
+    const std::size_t tensor = *m_session->current();
+    m_session->setRank({tensor}, 5);
+    m_window->showPage(ui::MainWindow::Plan);
+    const auto csvOf = [](const QWidget* widget) {
+        const auto* table = widget->findChild<ui::TableExport*>();
+        return table != nullptr ? table->exportable().csv() : QString();
+    };
+    const ui::PlanDiff* changes = m_window->planPage()->findChild<ui::PlanDiff*>();
+    QVERIFY(changes != nullptr);
+    QTRY_COMPARE(rowsOf(csvOf(changes->table())).size(), qsizetype{1});
+    const QString change = rowsOf(csvOf(changes->table())).front();
+    QVERIFY2(change.startsWith(QStringLiteral("2,down_proj,4,32 → 5,-")), qPrintable(change));
+    // The adapter loses 27 of 32 rank vectors: rows and columns in F16.
+    const auto& shape = m_session->tensor(tensor).shape;
+    QCOMPARE(change.section(QLatin1Char(','), -1).toDouble(), -27.0 * 2 * static_cast<double>(shape[0] + shape[1]));
+    QVERIFY(csvOf(changes->fallbackTable()).startsWith(QStringLiteral("tensor,added_bytes,")));
+    const auto* rules = m_window->planPage()->findChild<ui::RulesPanel*>();
+    QVERIFY(rules != nullptr && csvOf(rules->table()).startsWith(QStringLiteral("pattern,bits,rank,layers\n")));
+    QCOMPARE(rowsOf(csvOf(rules->table())).size(), static_cast<qsizetype>(rules->table()->model()->rowCount()));
+    const auto* map = m_window->findChild<ui::ModelMap*>();
+    QVERIFY(map != nullptr);
+    QCOMPARE(rowsOf(csvOf(map)).size(), static_cast<qsizetype>(map->view().rows.size()));
+    const QString path = m_folder.filePath(QStringLiteral("map.svg"));
+    QVERIFY(ui::saveExported(map->findChild<ui::TableExport*>()->exportable(), path));
+    QVERIFY(!elementsOf(contentOf(path)).isEmpty());
+    m_session->undoStack().undo();
+    m_window->showPage(ui::MainWindow::Inspect);
+}
+
+void ExportTest::aTableSaysWhereItWasSaved()
+{
+    const auto* message = m_window->findChild<ui::ElidedLabel*>(QStringLiteral("messageText"));
+    auto* table = m_window->layerPanel()->tree()->findChild<ui::TableExport*>();
+    QVERIFY(message != nullptr && table != nullptr);
+    emit table->saved(QStringLiteral("/there/layers.csv"));
+    QCOMPARE(message->text(), QStringLiteral("✓ Saved /there/layers.csv"));
+    emit table->saveFailed(QStringLiteral("/there/layers.csv"));
+    QVERIFY2(message->text().startsWith(QStringLiteral("▲ /there/layers.csv")), qPrintable(message->text()));
 }
 
 void ExportTest::theRunTableHoldsWhatTheRunMeasured()

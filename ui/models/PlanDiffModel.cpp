@@ -3,6 +3,7 @@
 
 #include "ui/Theme.h"
 #include "ui/session/Text.h"
+#include "ui/text/Csv.h"
 
 #include <QLocale>
 
@@ -134,9 +135,10 @@ QString PlanDiffModel::asCsv() const
 {
     QString csv = QStringLiteral("block,layers,bits,rank,added_bytes\n");
     for (const Row& row : m_rows)
-        csv += QStringLiteral("%1,\"%2\",\"%3\",\"%4\",%5\n")
-                   .arg(row.text[Block], row.text[Layers], row.text[Bits], row.text[Rank],
-                        QString::number(row.bytes, 'f', 0));
+        csv += QStringList{row.text[Block], csvField(row.text[Layers]), csvField(row.text[Bits]), csvField(row.text[Rank]),
+                           QString::number(row.bytes, 'f', 0)}
+                   .join(QLatin1Char(','))
+            + QLatin1Char('\n');
     return csv;
 }
 
@@ -208,6 +210,16 @@ void FallbackModel::refresh()
     for (int row = 0; row < static_cast<int>(m_fallbacks.size()); ++row)
         m_cost.push_back(costAt(row));
     endResetModel();
+}
+
+QString FallbackModel::asCsv() const
+{
+    QString csv = QStringLiteral("tensor,added_bytes,what_happens_instead\n");
+    for (std::size_t row = 0; row < m_fallbacks.size(); ++row)
+        csv += csvField(QString::fromStdString(m_session.tensor(m_fallbacks[row].tensor).name)) + QLatin1Char(',')
+            + QString::number(m_cost[row], 'f', 0) + QLatin1Char(',')
+            + csvField(QString::fromStdString(m_fallbacks[row].detail)) + QLatin1Char('\n');
+    return csv;
 }
 
 int FallbackModel::rowCount(const QModelIndex& parent) const

@@ -59,6 +59,7 @@ public:
     explicit FallbackModel(Session& session, QObject* parent = nullptr);
 
     void refresh();
+    [[nodiscard]] QString asCsv() const;
     [[nodiscard]] std::size_t tensorAt(int row) const { return m_fallbacks[static_cast<std::size_t>(row)].tensor; }
     [[nodiscard]] int rowCount(const QModelIndex& parent = {}) const override;
     [[nodiscard]] int columnCount(const QModelIndex& parent = {}) const override;

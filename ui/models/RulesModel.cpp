@@ -5,6 +5,7 @@
 #include "core/plan/TargetGrids.h"
 #include "ui/Theme.h"
 #include "ui/session/Session.h"
+#include "ui/text/Csv.h"
 
 #include <QLocale>
 
@@ -94,6 +95,20 @@ QString RulesModel::text(const RecipeRule& rule, int column, int row) const
     case Layers: return QLocale().toString(static_cast<qulonglong>(m_counts[static_cast<std::size_t>(row)]));
     default: return {};
     }
+}
+
+QString RulesModel::asCsv() const
+{
+    QString csv = QStringLiteral("pattern,bits,rank,layers\n");
+    for (std::size_t row = 0; row < rules().size(); ++row) {
+        const RecipeRule& rule = rules()[row];
+        csv += QStringList{csvField(QString::fromStdString(rule.match)),
+                           csvField(text(rule, Bits, static_cast<int>(row))), text(rule, Rank, static_cast<int>(row)),
+                           QString::number(m_counts[row])}
+                   .join(QLatin1Char(','))
+            + QLatin1Char('\n');
+    }
+    return csv;
 }
 
 QVariant RulesModel::data(const QModelIndex& index, int role) const

@@ -36,6 +36,7 @@ public:
     void moveRule(int row, int by);
     /// Layers that this rule decides.
     [[nodiscard]] std::vector<std::size_t> layersOf(int row) const;
+    [[nodiscard]] QString asCsv() const;
     /// What is wrong with a pattern and where; empty for a good one.
     [[nodiscard]] static QString faultText(const QString& pattern);
 

@@ -182,10 +182,7 @@ void ComparePage::buildTable()
     m_table->setItemDelegateForColumn(0, new VerdictDelegate(m_table));
     m_table->setMinimumHeight(px(120));
     m_table->setAccessibleName(tr("Layers of A and B, worst first"));
-    auto* exports = new TableExport(m_table, [] { return QStringLiteral("comparison"); }, [this] { return m_model->asCsv(); });
-    connect(exports, &TableExport::saveFailed, this,
-            [this](const QString& path) { emit messageRaised(tr("%1 could not be written").arg(path)); });
-    connect(exports, &TableExport::saved, this, [this](const QString& path) { emit messageRaised(tr("Saved %1").arg(path)); });
+    new TableExport(m_table, [] { return QStringLiteral("comparison"); }, [this] { return m_model->asCsv(); });
 }
 
 void ComparePage::connectParts()

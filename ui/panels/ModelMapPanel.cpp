@@ -5,6 +5,7 @@
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
 #include "ui/widgets/ElidedLabel.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 
 #include <QComboBox>
@@ -98,6 +99,8 @@ ModelMapPanel::ModelMapPanel(Session& session, QWidget* parent)
     connect(m_map, &ModelMap::cellChosen, this, &ModelMapPanel::chooseCell);
     connect(m_map, &ModelMap::readingChanged, m_reading, &ElidedLabel::setText);
     connect(m_fold, &QToolButton::toggled, this, &ModelMapPanel::setFolded);
+    new TableExport(
+        m_map, [this] { return m_session.name() + QStringLiteral("-map"); }, [this] { return m_map->dataAsCsv(); });
     setFoldable(true);
     rebuild();
 }

@@ -6,6 +6,7 @@
 #include "ui/panels/PlanSettings.h"
 #include "ui/session/Text.h"
 #include "ui/widgets/ElidedLabel.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 #include "ui/widgets/SegmentedControl.h"
 
@@ -102,6 +103,11 @@ void PlanDiff::build()
     m_fallbackTable->setColumnWidth(FallbackModel::Layer, px(150));
     m_fallbackTable->setColumnWidth(FallbackModel::Cost, px(96));
     m_fallbackTable->horizontalHeader()->setStretchLastSection(true);
+    new TableExport(
+        m_table, [this] { return m_session.name() + QStringLiteral("-changes"); }, [this] { return m_model->asCsv(); });
+    new TableExport(
+        m_fallbackTable, [this] { return m_session.name() + QStringLiteral("-fallbacks"); },
+        [this] { return m_fallbackModel->asCsv(); });
     m_empty = new QLabel;
     m_empty->setAlignment(Qt::AlignCenter);
     m_empty->setWordWrap(true);

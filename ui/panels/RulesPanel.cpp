@@ -5,6 +5,7 @@
 #include "ui/models/RulesModel.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 
 #include <QHBoxLayout>
@@ -169,6 +170,8 @@ void RulesPanel::buildTable()
         m_table->setColumnWidth(section, px(width));
     }
     m_table->setAccessibleName(tr("Rules"));
+    new TableExport(
+        m_table, [this] { return m_session.name() + QStringLiteral("-rules"); }, [this] { return m_model->asCsv(); });
     m_table->installEventFilter(this);
     m_table->viewport()->installEventFilter(this);
 }

@@ -3,12 +3,8 @@
 
 #include "ui/Theme.h"
 
-#include <QClipboard>
-#include <QContextMenuEvent>
-#include <QGuiApplication>
 #include <QHelpEvent>
 #include <QKeyEvent>
-#include <QMenu>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QToolTip>
@@ -306,15 +302,6 @@ QString ModelMap::dataAsCsv() const
         csv += QLatin1Char('\n');
     }
     return csv;
-}
-
-void ModelMap::contextMenuEvent(QContextMenuEvent* event)
-{
-    auto* menu = new QMenu(this);
-    menu->setAttribute(Qt::WA_DeleteOnClose);
-    menu->addAction(tr("Copy image"), this, [this] { QGuiApplication::clipboard()->setImage(grab().toImage()); });
-    menu->addAction(tr("Copy data"), this, [this] { QGuiApplication::clipboard()->setText(dataAsCsv()); });
-    menu->popup(event->globalPos());
 }
 
 void ModelMap::resizeEvent(QResizeEvent* event)
