@@ -123,7 +123,8 @@ QString ExportChoice::outputOf(const QString& target) const
         return {};
     const std::string_view suffix = findExporter(target.toStdString())->suffix;
     const QString folder = QStandardPaths::writableLocation(QStandardPaths::DocumentsLocation);
-    return QDir(folder.isEmpty() ? QDir::homePath() : folder)
+    // Not every desktop has made it.
+    return QDir(!folder.isEmpty() && QDir(folder).exists() ? folder : QDir::homePath())
         .filePath(QFileInfo(m_session.name()).completeBaseName()
                   + QString::fromUtf8(suffix.data(), static_cast<qsizetype>(suffix.size())));
 }
