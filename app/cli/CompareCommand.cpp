@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/OrNull.h"
 #include "app/cli/Table.h"
 #include "app/cli/TensorReport.h"
 #include "app/cli/Terminal.h"
@@ -18,11 +19,6 @@ namespace sigmascope::cli
 
 namespace
 {
-
-Json number(std::optional<double> value)
-{
-    return value ? Json(*value) : Json();
-}
 
 class Compare final : public Verb
 {
@@ -71,10 +67,10 @@ private:
             row["dtype_b"] = escaped(right.typeName());
             row["bytes_a"] = left.bytes;
             row["bytes_b"] = right.bytes;
-            row["weight_rel_error"] = number(one.relativeError);
-            row["largest_difference"] = number(one.largest);
+            row["weight_rel_error"] = orNull(one.relativeError);
+            row["largest_difference"] = orNull(one.largest);
             row["same_bytes"] = one.sameBytes;
-            row["reason"] = one.reason.empty() ? Json() : Json(one.reason);
+            row["reason"] = orNull(one.reason);
             tensors.push_back(std::move(row));
         }
         Json object;
@@ -83,7 +79,7 @@ private:
         object["only_b"] = names(b, found.onlyB);
         object["totals"]["bytes_a"] = a.totalBytes();
         object["totals"]["bytes_b"] = b.totalBytes();
-        object["totals"]["weight_rel_error"] = number(found.relativeError);
+        object["totals"]["weight_rel_error"] = orNull(found.relativeError);
         return dumpJson(object, 2) + '\n';
     }
 

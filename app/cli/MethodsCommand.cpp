@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/cli/OrNull.h"
 #include "app/cli/Table.h"
 #include "app/cli/Verb.h"
 #include "core/base/Json.h"
@@ -31,11 +32,6 @@ constexpr Correction kCorrections[] = {
     {"low-rank", "Low rank, error-first: Q + L R, any rank, factors of 16 or 32 bit",
      "LQER, Zhang et al. 2024; QERA 2024"},
 };
-
-Json orNull(std::string_view text)
-{
-    return text.empty() ? Json() : Json(text);
-}
 
 template <class Row> Json describedRow(const Row& row)
 {

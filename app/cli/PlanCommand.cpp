@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/Composition.h"
+#include "app/cli/OrNull.h"
 #include "app/cli/Planning.h"
 #include "app/cli/Table.h"
 #include "app/cli/Terminal.h"
@@ -62,11 +63,6 @@ PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, con
     }
     row.bitsPerWeight = elements == 0 ? 0 : 8.0 * static_cast<double>(row.bytes) / static_cast<double>(elements);
     return row;
-}
-
-Json orNull(const std::string& text)
-{
-    return text.empty() ? Json() : Json(text);
 }
 
 class PlanVerb final : public Verb

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/Composition.h"
+#include "app/cli/OrNull.h"
 #include "app/cli/Planning.h"
 #include "app/cli/Table.h"
 #include "app/cli/Terminal.h"
@@ -19,16 +20,6 @@ namespace sigmascope::cli
 
 namespace
 {
-
-Json orNull(const std::string& text)
-{
-    return text.empty() ? Json() : Json(text);
-}
-
-Json orNull(std::optional<double> value)
-{
-    return value ? Json(*value) : Json();
-}
 
 std::string json(const RunResult& run)
 {

@@ -43,6 +43,8 @@ int runVerb(Verb& verb)
         code = exitCodeOf(text.error());
     } else if (!writeOutput(*text)) {
         code = kExitFailed;
+    } else {
+        code = verb.exitCode();
     }
     // A cancelled job may have left an eigen-solver or a syncing disk behind, which nobody wants to wait for.
     if (hasAbandonedWork())
@@ -62,6 +64,7 @@ int runCommandLine(int argc, char** argv)
     verbs.push_back(makePlan(app));
     verbs.push_back(makeQuantize(app));
     verbs.push_back(makeCompare(app));
+    verbs.push_back(makeVerify(app));
     verbs.push_back(makeReport(app));
     verbs.push_back(makeDevices(app));
     verbs.push_back(makeMethods(app));

@@ -89,9 +89,9 @@ void TestCliUsage::wrongUsageEndsWithTwo()
 void TestCliUsage::verbsNotBuiltAreAbsent()
 {
     const QByteArray help = cli({"--help"}).out;
-    for (const char* verb : {"inspect", "plan", "quantize", "compare", "report", "devices", "methods"})
+    for (const char* verb : {"inspect", "plan", "quantize", "compare", "verify", "report", "devices", "methods"})
         QVERIFY2(help.contains(verb), verb);
-    for (const char* verb : {"calibrate", "evaluate", "verify"}) {
+    for (const char* verb : {"calibrate", "evaluate"}) {
         QVERIFY2(!help.contains(verb), verb);
         QCOMPARE(cli({verb, sampleFolder()}).exitCode, 2);
     }
@@ -100,7 +100,7 @@ void TestCliUsage::verbsNotBuiltAreAbsent()
 
 void TestCliUsage::helpAndVersionAreDone()
 {
-    for (const char* verb : {"inspect", "plan", "quantize", "compare", "report", "devices", "methods"}) {
+    for (const char* verb : {"inspect", "plan", "quantize", "compare", "verify", "report", "devices", "methods"}) {
         const CliRun run = cli({verb, "--help"});
         QCOMPARE(run.exitCode, 0);
         QVERIFY(run.err.isEmpty());
