@@ -48,8 +48,7 @@ Status CodedBlock::encode(std::span<const float> weights, std::uint64_t rows, st
 }
 
 void CodedBlock::decode(std::span<const std::byte> codes, [[maybe_unused]] std::uint64_t rows,
-                        [[maybe_unused]] std::uint64_t cols,
-                        std::span<float> out) const
+                        [[maybe_unused]] std::uint64_t cols, std::span<float> out) const
 {
     assert(codes.size() == rows * rowBytes(cols) && out.size() == rows * cols);
     sigmascope::decode(m_type, codes, out);

@@ -4,6 +4,7 @@
 
 #include "ui/Language.h"
 #include "ui/dialogs/ShortcutSheet.h"
+#include "ui/models/PlanDiffModel.h"
 #include "ui/panels/GuidePanel.h"
 #include "ui/panels/InspectPage.h"
 #include "ui/panels/LayerPanel.h"
@@ -103,6 +104,7 @@ private slots:
     void chosenLanguageIsKept();
     void everyTextOfEveryPageIsGerman();
     void numbersFollowTheLanguage();
+    void filesSpeakNoLanguage();
     void qtsOwnWordsAreGerman();
     void keysAreTheSameInBothLanguages();
     void nothingIsCutAt1280x720();
@@ -227,6 +229,18 @@ void TranslationTest::everyTextOfEveryPageIsGerman()
 void TranslationTest::numbersFollowTheLanguage()
 {
     QCOMPARE(ui::decimals(1234.5, 2), QStringLiteral("1.234,50"));
+}
+
+void TranslationTest::filesSpeakNoLanguage()
+{
+    const std::size_t tensor = *m_session->current();
+    m_session->setKeep({tensor}, true);
+    ui::PlanDiffModel changes(*m_session);
+    changes.refresh(ui::Session::Since::Opening);
+    QVERIFY2(changes.index(0, ui::PlanDiffModel::Bits).data().toString().contains(QStringLiteral("unverändert")),
+             qPrintable(changes.index(0, ui::PlanDiffModel::Bits).data().toString()));
+    QVERIFY2(changes.asCsv().contains(QStringLiteral("4 → kept")), qPrintable(changes.asCsv()));
+    m_session->undoStack().undo();
 }
 
 void TranslationTest::qtsOwnWordsAreGerman()

@@ -24,10 +24,11 @@ bool isSame(const LayerPlan& a, const LayerPlan& b)
                        && a.solver == b.solver));
 }
 
-QString bitsText(const LayerPlan& plan)
+/// @param kept  the word for a layer that stays as it is: of the reader's language, or of a file's.
+QString bitsText(const LayerPlan& plan, const QString& kept)
 {
     if (plan.keep)
-        return PlanDiffModel::tr("kept");
+        return kept;
     const auto grid = findGrid(plan.grid);
     return grid ? QString::number((*grid)->bits()) : QString::fromStdString(plan.grid);
 }
@@ -45,12 +46,12 @@ QString arrow(const QString& before, const QString& after)
     return before == after ? after : before + QStringLiteral(" → ") + after;
 }
 
-QString bitsChange(const LayerPlan& before, const LayerPlan& after)
+QString bitsChange(const LayerPlan& before, const LayerPlan& after, const QString& kept)
 {
     // Grids of one width are told apart by their names.
-    if (!before.keep && !after.keep && before.grid != after.grid && bitsText(before) == bitsText(after))
+    if (!before.keep && !after.keep && before.grid != after.grid && bitsText(before, kept) == bitsText(after, kept))
         return arrow(QString::fromStdString(before.grid), QString::fromStdString(after.grid));
-    return arrow(bitsText(before), bitsText(after));
+    return arrow(bitsText(before, kept), bitsText(after, kept));
 }
 
 QString rankText(const LayerPlan& plan)
@@ -91,7 +92,8 @@ PlanDiffModel::Row PlanDiffModel::rowOf(const std::vector<std::size_t>& tensors,
     const int block = m_session.topology().place(tensors.front()).block;
     row.text[Block] = block < 0 ? QStringLiteral("–") : QString::number(block);
     row.text[Layers] = names.join(QStringLiteral(" + "));
-    row.text[Bits] = bitsChange(then, now);
+    row.text[Bits] = bitsChange(then, now, tr("kept"));
+    row.bits = bitsChange(then, now, QStringLiteral("kept"));
     row.text[Rank] = arrow(rankText(then), rankText(now));
     row.text[MiB] = signedMiB(row.bytes);
     row.toolTip = tr("%1\nwas %2\nis %3").arg(row.text[Layers], fullText(then), fullText(now));
@@ -135,7 +137,7 @@ QString PlanDiffModel::asCsv() const
 {
     QString csv = QStringLiteral("block,layers,bits,rank,added_bytes\n");
     for (const Row& row : m_rows)
-        csv += QStringList{row.text[Block], csvField(row.text[Layers]), csvField(row.text[Bits]), csvField(row.text[Rank]),
+        csv += QStringList{row.text[Block], csvField(row.text[Layers]), csvField(row.bits), csvField(row.text[Rank]),
                            QString::number(row.bytes, 'f', 0)}
                    .join(QLatin1Char(','))
             + QLatin1Char('\n');

@@ -39,6 +39,7 @@ private:
         std::vector<std::size_t> tensors;
         double bytes = 0;
         std::array<QString, ColumnCount> text;
+        QString bits;  ///< for files: the same in every language
         QString toolTip;
     };
     [[nodiscard]] Row rowOf(const std::vector<std::size_t>& tensors, const QuantizationPlan& before) const;

@@ -9,11 +9,23 @@
 
 #include <QLocale>
 
+#include <optional>
+
 namespace sigmascope::ui {
 
 namespace {
 
 const QString kInherited = QStringLiteral("–");
+
+/// What a rule that quantizes says of the grid; nothing if it inherits that.
+std::optional<QString> widthOf(const RecipeRule& rule)
+{
+    if (rule.grid)
+        return QString::fromStdString(*rule.grid);
+    if (rule.bits)
+        return QString::number(*rule.bits);
+    return rule.preset ? std::optional(QString::fromStdString(*rule.preset)) : std::nullopt;
+}
 
 /// ".weight" goes, and what stands before the layer's own words: "model.layers.3.mlp.down_proj.weight" ->
 /// "mlp\.down_proj".
@@ -84,13 +96,7 @@ QString RulesModel::text(const RecipeRule& rule, int column, int row) const
     switch (column) {
     case Pattern: return QString::fromStdString(rule.match);
     case Bits:
-        if (rule.skip)
-            return tr("keep", "a rule's bits");
-        if (rule.grid)
-            return QString::fromStdString(*rule.grid);
-        if (rule.bits)
-            return QString::number(*rule.bits);
-        return rule.preset ? QString::fromStdString(*rule.preset) : kInherited;
+        return rule.skip ? tr("keep", "a rule's bits") : widthOf(rule).value_or(kInherited);
     case Rank: return rule.skip || !rule.rank ? kInherited : QString::number(*rule.rank);
     case Layers: return QLocale().toString(static_cast<qulonglong>(m_counts[static_cast<std::size_t>(row)]));
     default: return {};
@@ -103,7 +109,8 @@ QString RulesModel::asCsv() const
     for (std::size_t row = 0; row < rules().size(); ++row) {
         const RecipeRule& rule = rules()[row];
         csv += QStringList{csvField(QString::fromStdString(rule.match)),
-                           csvField(text(rule, Bits, static_cast<int>(row))), text(rule, Rank, static_cast<int>(row)),
+                           rule.skip ? QStringLiteral("keep") : csvField(widthOf(rule).value_or(QString())),
+                           rule.skip || !rule.rank ? QString() : QString::number(*rule.rank),
                            QString::number(m_counts[row])}
                    .join(QLatin1Char(','))
             + QLatin1Char('\n');

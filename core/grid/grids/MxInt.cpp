@@ -16,8 +16,8 @@
 // The two differ where amax is a power of two: then bfp clips it by one step. Otherwise both clip at most half a step
 // above qmax. A step is exact in float, so what is stored is what is decoded.
 
-#include "core/compute/Kernels.h"
 #include "core/base/Rounding.h"
+#include "core/compute/Kernels.h"
 #include "core/grid/RowGrid.h"
 #include "core/grid/grids/Grids.h"
 
