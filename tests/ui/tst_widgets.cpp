@@ -2,6 +2,7 @@
 #include "ui/Style.h"
 #include "ui/Theme.h"
 #include "ui/widgets/BudgetStrip.h"
+#include "ui/widgets/CellText.h"
 #include "ui/widgets/ElidedLabel.h"
 #include "ui/widgets/LayerDelegate.h"
 #include "ui/widgets/RankSlider.h"
@@ -68,6 +69,7 @@ private slots:
     void theBudgetBarsPartsAreInProportion();
     void aCompactStripIsOneLine();
     void aCutLabelSaysSo();
+    void wordsShapedOnceLookAsPaintedAnew();
     void stepsAreExclusiveAndSpeakOnlyForTheUser();
     void theStyleSheetStaysShort();
 };
@@ -309,6 +311,48 @@ void TestWidgets::aCutLabelSaysSo()
     label.resize(60, 20);
     QVERIFY(label.isElided());
     QVERIFY(label.minimumSizeHint().width() < 60);
+}
+
+void TestWidgets::wordsShapedOnceLookAsPaintedAnew()
+{
+    CellText cells;
+    const QRect cell(4, 0, 90, 22);
+    const auto picture = [&](const auto& paint) {
+        QImage image(100, 22, QImage::Format_RGB32);
+        image.fill(Qt::white);
+        QPainter painter(&image);
+        painter.setPen(Qt::black);
+        paint(painter);
+        return image;
+    };
+    const auto shaped = [&](const QString& text, bool isRight) {
+        return picture([&](QPainter& painter) { cells.paint(painter, cell, isRight, FontRole::Mono, text); });
+    };
+    const auto plain = [&](const QString& text, bool isRight) {
+        return picture([&](QPainter& painter) {
+            painter.setFont(font(FontRole::Mono));
+            const QString shown = painter.fontMetrics().elidedText(text, Qt::ElideRight, cell.width());
+            painter.drawText(cell, static_cast<int>(isRight ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter, shown);
+        });
+    };
+    const QString tooLong = QStringLiteral("model.layers.12.mlp.down_proj.weight");
+    for (const QString& text : {QStringLiteral("12.34"), QStringLiteral("Q4_0 + r 32"), tooLong}) {
+        for (const bool isRight : {false, true}) {
+            const QImage first = shaped(text, isRight);
+            QCOMPARE(first, plain(text, isRight));
+            QCOMPARE(shaped(text, isRight), first);  // now from those that are kept
+        }
+    }
+    // Another size of the application's font is another picture.
+    const QFont before = QApplication::font();
+    const QImage usual = shaped(QStringLiteral("12.34"), false);
+    QFont large = before;
+    large.setPointSizeF(before.pointSizeF() * 1.3);
+    QApplication::setFont(large);
+    const QImage larger = shaped(QStringLiteral("12.34"), false), wanted = plain(QStringLiteral("12.34"), false);
+    QApplication::setFont(before);
+    QVERIFY(larger != usual);
+    QCOMPARE(larger, wanted);
 }
 
 void TestWidgets::stepsAreExclusiveAndSpeakOnlyForTheUser()

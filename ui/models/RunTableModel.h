@@ -81,6 +81,8 @@ public:
     /// Of the first layer that failed.
     [[nodiscard]] std::optional<int> firstFailed() const;
     [[nodiscard]] QString asCsv() const;
+    /// Right-aligned, in digits of one width.
+    [[nodiscard]] static bool isNumber(int column);
 
     [[nodiscard]] int rowCount(const QModelIndex& parent = {}) const override;
     [[nodiscard]] int columnCount(const QModelIndex& parent = {}) const override;

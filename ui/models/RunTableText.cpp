@@ -26,17 +26,17 @@ QString padded(const QString& text)
     return QChar(0x2002) + text + QChar(0x2002);
 }
 
-bool isNumber(int column)
-{
-    return column == RunTableModel::Order || (column >= RunTableModel::OutputError && column <= RunTableModel::Seconds);
-}
-
 std::optional<double> errorOf(const TensorResult& result)
 {
     return result.metricError ? result.metricError : result.weightError;
 }
 
 }  // namespace
+
+bool RunTableModel::isNumber(int column)
+{
+    return column == Order || (column >= OutputError && column <= Seconds);
+}
 
 QString RunTableModel::planText(std::size_t tensor) const
 {

@@ -4,6 +4,7 @@
 #include "ui/Theme.h"
 #include "ui/models/LayerRoles.h"
 #include "ui/models/RunTableModel.h"
+#include "ui/widgets/CellText.h"
 #include "ui/widgets/LayerDelegate.h"
 
 #include <QAction>
@@ -23,67 +24,80 @@ namespace sigmascope::ui {
 
 namespace {
 
-/// Words in Inter, figures in mono; the state as glyph and word, or as bar and phase.
+/// Words in Inter, figures in mono; the state as glyph and word, or as bar and phase. Paints its cells itself: when a
+/// run begins or ends all of them change, which must fit into a frame.
 class QueueDelegate : public QStyledItemDelegate {
 public:
     using QStyledItemDelegate::QStyledItemDelegate;
 
+    /// For the width that a column wants.
     void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override
     {
         QStyledItemDelegate::initStyleOption(option, index);
-        const int column = index.column();
-        const bool isWords
-            = column == RunTableModel::Layer || column == RunTableModel::State || column == RunTableModel::Note;
-        option->font = ui::font(isWords ? FontRole::Body : FontRole::Mono);
+        option->font = ui::font(roleOf(index.column()));
         option->fontMetrics = QFontMetrics(option->font);
-        if (column == RunTableModel::Order)
-            option->palette.setColor(QPalette::Text, Theme::current().tx2);
-        if (column == RunTableModel::State)
-            option->text.clear();  // painted below
     }
 
     void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override
     {
-        QStyledItemDelegate::paint(painter, option, index);
-        if (index.column() != RunTableModel::State)
-            return;
         const Theme& theme = Theme::current();
-        const auto state = static_cast<QueueState>(index.data(QueueStateRole).toInt());
+        const int column = index.column();
         const bool isSelected = option.state.testFlag(QStyle::State_Selected);
-        const QString word = index.data().toString().trimmed();
-        QRect rect = option.rect.adjusted(px(8), 0, -px(4), 0);
-        painter->save();
-        painter->setClipRect(option.rect);
-        painter->setFont(ui::font(FontRole::Body));
-        painter->setPen(state == QueueState::Waiting ? (isSelected ? theme.tx2 : theme.tx3) : theme.tx);
+        if (isSelected)
+            painter->fillRect(option.rect, option.state.testFlag(QStyle::State_Active) ? theme.sel : theme.seln);
+        const QRect rect = option.rect.adjusted(px(2), 0, -px(3), 0);  // under the words of the header
+        painter->setPen(column == RunTableModel::Order ? theme.tx2 : theme.tx);
+        if (column == RunTableModel::State)
+            paintState(*painter, rect, index, isSelected);
+        else
+            m_text.paint(*painter, rect, RunTableModel::isNumber(column), roleOf(column), index.data().toString());
+        if (option.state.testFlag(QStyle::State_HasFocus)) {
+            painter->setPen(theme.acc);
+            painter->setBrush(Qt::NoBrush);
+            painter->drawRect(option.rect.adjusted(0, 0, -1, -1));
+        }
+    }
+
+private:
+    static FontRole roleOf(int column)
+    {
+        const bool isWords
+            = column == RunTableModel::Layer || column == RunTableModel::State || column == RunTableModel::Note;
+        return isWords ? FontRole::Body : FontRole::Mono;
+    }
+    void paintState(QPainter& painter, QRect rect, const QModelIndex& index, bool isSelected) const
+    {
+        const auto state = static_cast<QueueState>(index.data(QueueStateRole).toInt());
+        painter.save();
+        painter.setClipRect(rect);  // of a narrow column
+        rect.adjust(px(6), 0, 0, 0);
         const int side = px(12);
         const QRectF glyph(rect.left(), rect.center().y() - side / 2.0 + 1, side, side);
         switch (state) {
         case QueueState::Waiting:
+            painter.setPen(isSelected ? Theme::current().tx2 : Theme::current().tx3);
             break;
         case QueueState::Running:
-            paintPhase(*painter, {rect.left(), rect.center().y()},
+            paintPhase(painter, {rect.left(), rect.center().y()},
                        static_cast<RunStage>(index.data(QueueStageRole).toInt()));
             rect.setLeft(rect.left() + 3 * partWidth() + px(12));
             break;
         case QueueState::Done:
-            paintVerdict(*painter, glyph, Verdict::Better);
+            paintVerdict(painter, glyph, Verdict::Better);
             break;
         case QueueState::DoneOtherwise:
-            paintVerdict(*painter, glyph, Verdict::Changed);
+            paintVerdict(painter, glyph, Verdict::Changed);
             break;
         case QueueState::Failed:
-            paintVerdict(*painter, glyph, Verdict::Worse);
+            paintVerdict(painter, glyph, Verdict::Worse);
             break;
         }
         if (state != QueueState::Waiting && state != QueueState::Running)
             rect.setLeft(rect.left() + side + px(6));
-        painter->drawText(rect, Qt::AlignLeft | Qt::AlignVCenter,
-                          QFontMetrics(painter->font()).elidedText(word, Qt::ElideRight, rect.width()));
-        painter->restore();
+        m_text.paint(painter, rect, false, FontRole::Body, index.data().toString().trimmed());
+        painter.restore();
     }
 
-private:
     static int partWidth() { return px(16); }
     /// One part a phase of the layer: codes, factors, writing. Filled up to the present one.
     static void paintPhase(QPainter& painter, const QPoint& middleLeft, RunStage stage)
@@ -93,6 +107,8 @@ private:
             painter.fillRect(QRect(middleLeft.x() + part * (partWidth() + px(2)), middleLeft.y(), partWidth(), px(3)),
                              part < reached ? Theme::current().acc : Theme::current().line);
     }
+
+    mutable CellText m_text;
 };
 
 }  // namespace
