@@ -2,8 +2,8 @@
 #include "core/export/GgufSource.h"
 
 #include "core/export/Exporter.h"
+#include "core/export/GgufTokenizer.h"
 #include "core/model/ModelConfig.h"
-#include "core/model/TokenizerSpm.h"
 
 #include <fmt/format.h>
 
@@ -202,38 +202,6 @@ void setModelKeys(const ModelConfig& config, GgufKeys& keys)
         keys.set(key("rope.scaling.original_context_length"), *config.rope.originalContext);
 }
 
-void setTokenizerKeys(const TokenizerSpm& tokenizer, GgufKeys& keys)
-{
-    std::vector<std::string> texts;
-    std::vector<float> scores;
-    std::vector<std::int32_t> types;
-    for (const Token& token : tokenizer.tokens) {
-        texts.push_back(token.text);
-        scores.push_back(token.score);
-        types.push_back(static_cast<std::int32_t>(token.type));
-    }
-    keys.set("tokenizer.ggml.model", "llama");
-    keys.set("tokenizer.ggml.pre", "default");
-    keys.set("tokenizer.ggml.tokens", texts);
-    keys.set("tokenizer.ggml.scores", std::span<const float>(scores));
-    keys.set("tokenizer.ggml.token_type", std::span<const std::int32_t>(types));
-    const auto setId = [&](std::string_view key, const std::optional<std::uint32_t>& id) {
-        if (id)
-            keys.set(key, *id);
-    };
-    setId("tokenizer.ggml.bos_token_id", tokenizer.bosId);
-    setId("tokenizer.ggml.eos_token_id", tokenizer.eosId);
-    setId("tokenizer.ggml.unknown_token_id", tokenizer.unknownId);
-    setId("tokenizer.ggml.padding_token_id", tokenizer.padId);
-    if (tokenizer.addBos)
-        keys.set("tokenizer.ggml.add_bos_token", *tokenizer.addBos);
-    if (tokenizer.addEos)
-        keys.set("tokenizer.ggml.add_eos_token", *tokenizer.addEos);
-    keys.set("tokenizer.ggml.add_space_prefix", tokenizer.addSpacePrefix);
-    if (tokenizer.chatTemplate)
-        keys.set("tokenizer.chat_template", *tokenizer.chatTemplate);
-}
-
 /// Shape a matrix must have by the configuration; nothing for roles it does not fix.
 std::optional<Shape> expectedShape(const ModelConfig& config, Role role)
 {
@@ -323,7 +291,7 @@ Status fillFromFolder(const Checkpoint& checkpoint, GgufSource& source)
         return complete;
     if (auto rotated = markRotated(checkpoint, source.targets, config->heads, config->kvHeads); !rotated)
         return rotated;
-    const auto tokenizer = readTokenizerSpm(checkpoint.folder(), checkpoint.config(), config->vocabularySize);
+    const auto tokenizer = readTokenizer(checkpoint.folder(), checkpoint.config(), config->vocabularySize);
     if (!tokenizer)
         return passOn(tokenizer);
 
@@ -333,6 +301,8 @@ Status fillFromFolder(const Checkpoint& checkpoint, GgufSource& source)
     source.keys.set("general.name", std::string_view(nameOf(checkpoint)));
     setModelKeys(*config, source.keys);
     setTokenizerKeys(*tokenizer, source.keys);
+    for (std::string& note : tokenizerNotes(*tokenizer))
+        source.notes.push_back(std::move(note));
     if (const auto factors = ropeFrequencyFactors(*config); !factors.empty()) {
         GgufExtra extra{{std::string(kRopeFactors), DType::F32, {factors.size()}}, {}};
         const auto bytes = std::as_bytes(std::span(factors));
@@ -429,7 +399,8 @@ void addInputs(const Checkpoint& checkpoint, std::vector<fs::path>& inputs)
     }
     inputs.push_back(checkpoint.path());
     for (const char* name : {"config.json", "model.safetensors.index.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json",
-                             "added_tokens.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"})
+                             "added_tokens.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
+                             "chat_template.json", "vocab.json", "merges.txt"})
         inputs.push_back(checkpoint.folder() / name);
 }
 

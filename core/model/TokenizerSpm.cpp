@@ -3,16 +3,14 @@
 
 #include "core/base/MappedFile.h"
 #include "core/base/Utf8.h"
+#include "core/model/TokenizerFiles.h"
 
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstring>
 #include <exception>
-#include <system_error>
 #include <utility>
 
 namespace sigmascope {
@@ -189,42 +187,6 @@ void readTrainerField(const Field& field, SentencePieceModel& model)
     }
 }
 
-/// Content of a side file; nothing when it is absent.
-Result<std::optional<std::string>> sideFile(const fs::path& path)
-{
-    std::error_code error;
-    if (!fs::exists(path, error))
-        return std::optional<std::string>{};
-    const auto file = MappedFile::open(path);
-    if (!file)
-        return passOn(file);
-    std::optional text{std::string(textOf((*file)->bytes()))};
-    if (auto unchanged = (*file)->checkUnchanged(); !unchanged)
-        return passOn(std::move(unchanged));
-    return text;
-}
-
-Result<Json> sideJson(const fs::path& path)
-{
-    const auto text = sideFile(path);
-    if (!text)
-        return passOn(text);
-    if (!*text)
-        return Json::object();
-    auto json = parseJson(**text, path.string());
-    if (json && !json->is_object())
-        return fail(ErrorCode::InvalidMetadata, Where{path.string(), {}, {}}, "a JSON object is expected");
-    return json;
-}
-
-/// Marked as control by llama.cpp's converter although the file does not call them special.
-bool looksSpecial(std::string_view text)
-{
-    constexpr std::array<std::string_view, 3> kKnown{"<pad>", "<mask>", "<2mass>"};
-    return std::find(kKnown.begin(), kKnown.end(), text) != kKnown.end() || (text.starts_with("<|") && text.ends_with("|>"))
-           || (text.starts_with("<｜") && text.ends_with("｜>"));
-}
-
 void put(std::vector<Token>& tokens, std::uint64_t id, std::string text, TokenType type)
 {
     constexpr float kAddedScore = -1000;
@@ -243,9 +205,8 @@ void applyAddedTokens(const Json& added, const Json& config, std::vector<Token>&
     if (decoder == config.end() || !decoder->is_object())
         return;
     for (const auto& [idText, description] : decoder->items()) {
-        std::uint64_t id = 0;
-        const auto [end, error] = std::from_chars(idText.data(), idText.data() + idText.size(), id);
-        if (error != std::errc{} || end != idText.data() + idText.size() || !description.is_object())
+        const auto id = wholeNumber(idText);
+        if (!id || !description.is_object())
             continue;
         const auto content = description.find("content");
         if (content == description.end() || !content->is_string())
@@ -253,13 +214,13 @@ void applyAddedTokens(const Json& added, const Json& config, std::vector<Token>&
         auto text = content->get<std::string>();
         const auto special = description.find("special");
         if ((special != description.end() && *special == true) || looksSpecial(text)) {
-            put(tokens, id, std::move(text), TokenType::Control);
+            put(tokens, *id, std::move(text), TokenType::Control);
             continue;
         }
         constexpr std::string_view kBlank = "\u2581";  // the runtime matches these against plain text
         for (std::size_t at = text.find(kBlank); at != std::string::npos; at = text.find(kBlank, at))
             text.replace(at, kBlank.size(), " ");
-        put(tokens, id, std::move(text), TokenType::UserDefined);
+        put(tokens, *id, std::move(text), TokenType::UserDefined);
     }
 }
 
@@ -278,29 +239,6 @@ std::optional<std::uint32_t> specialId(std::string_view kind, const Json& tokeni
         entry != config.end() && entry->is_number_unsigned() && entry->get<std::uint64_t>() < tokens.size())
         return entry->get<std::uint32_t>();
     return fromModel && *fromModel < tokens.size() ? fromModel : std::nullopt;
-}
-
-std::optional<bool> flag(const Json& object, const char* key)
-{
-    const auto entry = object.find(key);
-    return entry == object.end() || !entry->is_boolean() ? std::nullopt : std::optional(entry->get<bool>());
-}
-
-/// The template in tokenizer_config.json wins over the file beside it; of several the one named "default" counts.
-Result<std::optional<std::string>> chatTemplateOf(const fs::path& folder, const Json& tokenizerConfig)
-{
-    const auto entry = tokenizerConfig.find("chat_template");
-    if (entry == tokenizerConfig.end() || entry->is_null())
-        return sideFile(folder / "chat_template.jinja");
-    if (entry->is_string())
-        return std::optional{entry->get<std::string>()};
-    if (entry->is_array()) {
-        for (const Json& named : *entry) {
-            if (named.is_object() && named.value("name", Json()) == "default" && named.value("template", Json()).is_string())
-                return std::optional{named["template"].get<std::string>()};
-        }
-    }
-    return std::optional<std::string>{};
 }
 
 }  // namespace
@@ -358,7 +296,7 @@ Result<std::vector<std::int32_t>> encodeWithSentencePiece(const fs::path& model,
 Result<TokenizerSpm> readTokenizerSpm(const fs::path& folder, const Json& config, std::uint32_t vocabularySize)
 {
     const fs::path path = folder / "tokenizer.model";
-    const auto bytes = sideFile(path);
+    const auto bytes = tokenizerText(path);
     if (!bytes)
         return passOn(bytes);
     if (!*bytes)
@@ -372,15 +310,15 @@ Result<TokenizerSpm> readTokenizerSpm(const fs::path& folder, const Json& config
         return fail(ErrorCode::NotRepresentable, Where{path.string(), {}, {}},
                     "is not of SentencePiece's BPE kind, which is the one llama.cpp reproduces; use a GGUF of the same model as "
                     "template");
-    const auto tokenizerConfig = sideJson(folder / "tokenizer_config.json");
+    const auto tokenizerConfig = tokenizerJson(folder / "tokenizer_config.json");
     if (!tokenizerConfig)
         return passOn(tokenizerConfig);
-    const auto added = sideJson(folder / "added_tokens.json");
+    const auto added = tokenizerJson(folder / "added_tokens.json");
     if (!added)
         return passOn(added);
-    auto chatTemplate = chatTemplateOf(folder, *tokenizerConfig);
-    if (!chatTemplate)
-        return passOn(std::move(chatTemplate));
+    auto chatTemplates = chatTemplatesOf(folder, *tokenizerConfig);
+    if (!chatTemplates)
+        return passOn(std::move(chatTemplates));
 
     TokenizerSpm tokenizer;
     tokenizer.tokens = std::move(model->pieces);
@@ -392,10 +330,10 @@ Result<TokenizerSpm> readTokenizerSpm(const fs::path& folder, const Json& config
     tokenizer.eosId = specialId("eos", *tokenizerConfig, config, model->eosId, tokenizer.tokens);
     tokenizer.unknownId = specialId("unk", *tokenizerConfig, config, model->unknownId, tokenizer.tokens);
     tokenizer.padId = specialId("pad", *tokenizerConfig, config, model->padId, tokenizer.tokens);
-    tokenizer.addBos = flag(*tokenizerConfig, "add_bos_token");
-    tokenizer.addEos = flag(*tokenizerConfig, "add_eos_token");
-    tokenizer.addSpacePrefix = flag(*tokenizerConfig, "add_prefix_space").value_or(model->addsDummyPrefix);
-    tokenizer.chatTemplate = std::move(*chatTemplate);
+    tokenizer.addBos = flagIn(*tokenizerConfig, "add_bos_token");
+    tokenizer.addEos = flagIn(*tokenizerConfig, "add_eos_token");
+    tokenizer.addSpacePrefix = flagIn(*tokenizerConfig, "add_prefix_space").value_or(model->addsDummyPrefix);
+    tokenizer.chatTemplates = std::move(*chatTemplates);
     return tokenizer;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/base/Json.h"
 #include "core/base/Result.h"
+#include "core/model/TokenizerFiles.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -44,7 +45,7 @@ struct TokenizerSpm {
     std::optional<std::uint32_t> bosId{}, eosId{}, unknownId{}, padId{};
     std::optional<bool> addBos{}, addEos{};
     bool addSpacePrefix = true;
-    std::optional<std::string> chatTemplate{};
+    ChatTemplates chatTemplates{};
 };
 
 /// Reads tokenizer.model, added_tokens.json, tokenizer_config.json and chat_template.jinja of an HF folder, as

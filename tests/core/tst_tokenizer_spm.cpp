@@ -102,7 +102,7 @@ private slots:
         QCOMPARE(tokenizer->eosId.value_or(99), 2U);
         QCOMPARE(tokenizer->unknownId.value_or(99), 0U);
         QVERIFY(!tokenizer->padId && tokenizer->addBos == true && tokenizer->addEos == false && tokenizer->addSpacePrefix);
-        QVERIFY(!tokenizer->chatTemplate);
+        QVERIFY(!tokenizer->chatTemplates.main);
     }
 
     void everyKindOfPieceIsRead()
@@ -135,14 +135,14 @@ private slots:
         QCOMPARE(tokenizer->eosId.value_or(0), 6U);
         QCOMPARE(tokenizer->padId.value_or(0), 5U);
         QVERIFY(tokenizer->addSpacePrefix);
-        QCOMPARE(tokenizer->chatTemplate.value_or(""), std::string("D"));
+        QCOMPARE(tokenizer->chatTemplates.main.value_or(""), std::string("D"));
     }
 
     void aTemplateFileCountsWhenTheConfigHasNone()
     {
         writeText(m_folder / "tokenizer.model", tinyModel());
         writeText(m_folder / "chat_template.jinja", "from the file");
-        QCOMPARE(readTokenizerSpm(m_folder, Json::object(), 5)->chatTemplate.value_or(""), std::string("from the file"));
+        QCOMPARE(readTokenizerSpm(m_folder, Json::object(), 5)->chatTemplates.main.value_or(""), std::string("from the file"));
     }
 
     void foldersWithoutASuitableTokenizerAskForATemplate()
