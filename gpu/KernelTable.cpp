@@ -20,6 +20,15 @@ constexpr std::uint32_t kEncodeQ4_0[] = {
 constexpr std::uint32_t kEncodeQ8_0[] = {
 #include "kernels/encode_q8_0.spv.inc"
 };
+constexpr std::uint32_t kEncodeAffine[] = {
+#include "kernels/encode_affine.spv.inc"
+};
+constexpr std::uint32_t kEncodeSymmetric[] = {
+#include "kernels/encode_symmetric.spv.inc"
+};
+constexpr std::uint32_t kEncodeLevels[] = {
+#include "kernels/encode_levels.spv.inc"
+};
 constexpr std::uint32_t kGroupScales[] = {
 #include "kernels/group_scales.spv.inc"
 };
@@ -51,6 +60,9 @@ constexpr std::array kRows{
     KernelRow{KernelId::Outliers, "outliers", kOutliers, 20, 2, 128},
     KernelRow{KernelId::EncodeQ4_0, "encode q4_0", kEncodeQ4_0, 4, 2, 64},
     KernelRow{KernelId::EncodeQ8_0, "encode q8_0", kEncodeQ8_0, 4, 2, 64},
+    KernelRow{KernelId::EncodeAffine, "encode q2_k, q4_k, q5_k", kEncodeAffine, 12, 3, 32},
+    KernelRow{KernelId::EncodeSymmetric, "encode q3_k, q6_k", kEncodeSymmetric, 12, 3, 32},
+    KernelRow{KernelId::EncodeLevels, "encode iq4_xs", kEncodeLevels, 12, 3, 32},
     KernelRow{KernelId::GroupScales, "group scales", kGroupScales, 28, 2, 64},
     KernelRow{KernelId::GroupCodes, "group codes", kGroupCodes, 32, 2, 64},
     KernelRow{KernelId::ErrorSums, "error sums", kErrorSums, 52, 4, 128},
@@ -108,6 +120,20 @@ std::optional<std::uint32_t> codedKind(DType type)
         return 5;
     case DType::Q5_1:
         return 6;
+    case DType::Q2_K:
+        return 7;
+    case DType::Q3_K:
+        return 8;
+    case DType::Q4_K:
+        return 9;
+    case DType::Q5_K:
+        return 10;
+    case DType::Q6_K:
+        return 11;
+    case DType::IQ4_NL:
+        return 12;
+    case DType::IQ4_XS:
+        return 13;
     default:
         return std::nullopt;
     }

@@ -3,6 +3,7 @@
 
 #include "gpu/EncodeOp.h"
 #include "gpu/Operand.h"
+#include "gpu/SuperEncodeOp.h"
 
 #include <fmt/format.h>
 
@@ -144,6 +145,8 @@ public:
         , m_scaled(!scale.empty())
         , m_out(out)
         , m_rowBytes(m_format.rowBytes(source.cols))
+        , m_super(m_format.block ? superKernel(*m_format.block, false) : std::nullopt)
+        , m_supers{m_format.block.value_or(DType::F32), source.weights, source.cols, {}, out}
     {
         const GroupFormat& groups = m_format.groups;
         const std::uint64_t cols = source.cols;
@@ -163,7 +166,9 @@ public:
         m_team = wide ? 64 : 8;
         wanted.push_back({&m_sumKernel, {KernelId::ErrorSums, *codedKind(m_source.format)}});
         if (m_format.block) {
-            wanted.push_back({&m_codeKernel, {*encodeKernel(*m_format.block), 0}});
+            wanted.push_back({&m_codeKernel,
+                              m_super ? std::pair(m_super->id, m_super->constant)
+                                      : std::pair(*encodeKernel(*m_format.block), std::uint32_t{0})});
         } else {
             wanted.push_back({&m_scaleKernel, {KernelId::GroupScales, m_team}});
             wanted.push_back({&m_codeKernel, {KernelId::GroupCodes, 0}});
@@ -205,17 +210,20 @@ public:
         return work;
     }
 
-    [[nodiscard]] bool metTrouble() const { return m_metTrouble; }
+    [[nodiscard]] bool metTrouble() const { return m_metTrouble || m_supers.metTrouble; }
     [[nodiscard]] const ErrorSums& total() const { return m_sums.total(); }
 
 private:
     static constexpr std::uint64_t kWideGroup = 512;
     /// A last pair of blocks is written whole, and sums begin at a word.
-    static constexpr Bytes kSlack = 80;
+    static constexpr Bytes kSlack = 256;
 
     [[nodiscard]] Bytes rowWords() const { return m_scaleWords + m_zeroWords + m_codeWords; }
     [[nodiscard]] Bytes codedBytes() const { return m_format.block ? m_rowBytes : rowWords() * 4; }
-    [[nodiscard]] std::uint64_t blocks(std::uint64_t rows) const { return rows * m_source.cols / kBlock; }
+    [[nodiscard]] std::uint64_t blocks(std::uint64_t rows) const
+    {
+        return rows * m_source.cols / (m_super ? kSuper : kBlock);
+    }
     /// In words from the start of the output.
     [[nodiscard]] std::uint64_t sumsAt(std::uint64_t rows) const
     {
@@ -228,6 +236,12 @@ private:
     std::size_t blockPass(std::span<Pass> passes, const Slice& slice) const
     {
         passes[0].kernel = m_codeKernel;
+        if (m_super) {
+            passes[0].buffers = {slice.input, slice.output, &m_scale};
+            passes[0].tell({word(blocks(slice.count)), 0, word(m_source.cols / kSuper)});
+            passes[0].groupsX = word(ceilDiv(blocks(slice.count), m_super->perWorkgroup));
+            return 1;
+        }
         passes[0].buffers = {slice.input, slice.output};
         passes[0].tell({word(blocks(slice.count))});
         passes[0].groupsX = word(ceilDiv(ceilDiv(blocks(slice.count), 2), m_codeKernel->row().workgroup));
@@ -293,10 +307,17 @@ private:
         if (m_metTrouble)
             return {};
         copyCodes(output.subspan(kHeader), first, rows);
+        if (m_super && (header[0] & kMetTiny) != 0) {
+            // Sums over a marked super-block are NaN: the reference sums its row.
+            const Status redone
+                = redoMarked(m_context, *m_super, m_supers, first * m_source.cols / kSuper, blocks(rows));
+            if (!redone || m_supers.metTrouble)
+                return redone;
+        }
         const auto sums = output.subspan(sumsAt(rows) * 4);
         const Bytes perRow = m_sums.chunks() * kSumsBytes;
         for (std::uint64_t i = 0; i < rows; ++i) {
-            const bool redo = (header[0] & kMetTiny) != 0 && needsReference(first + i);
+            const bool redo = !m_super && (header[0] & kMetTiny) != 0 && needsReference(first + i);
             Status done = redo ? byReference(first + i) : m_sums.take(sums.subspan(i * perRow, perRow), first + i);
             if (done && !redo && i == 0)
                 done = m_sums.check(sums.first(perRow), first);
@@ -363,6 +384,8 @@ private:
     bool m_scaled;
     std::span<std::byte> m_out;
     Bytes m_rowBytes;
+    std::optional<SuperKernel> m_super;
+    SuperEncode m_supers;
     std::uint64_t m_scaleWords = 0, m_zeroWords = 0, m_codeWords = 0;
     std::uint32_t m_team = 8;
     Buffer m_scale;
@@ -378,13 +401,13 @@ Result<ErrorSums> encodeMeasured(OpContext& context, const CodeFormat& format, s
                                  std::uint64_t rows, std::uint64_t cols, std::span<const float> scale,
                                  std::span<std::byte> out, const JobContext& job)
 {
-    if (format.block && !encodeKernel(*format.block))
+    if (format.block && !encodeKernel(*format.block) && !superKernel(*format.block, false))
         return fail(ErrorCode::UnsupportedType,
                     fmt::format("{} has no kernel for encoding to {}", context.device.info().id, format.id()));
     const auto byReference
         = [&] { return context.reference.encodeMeasured(format, weights, rows, cols, scale, out, {.stop = job.stop}); };
     const bool fits = weights.size() == rows * cols && out.size() == rows * format.rowBytes(cols)
-        && (!format.block || cols % kBlock == 0);
+        && (!format.block || cols % info(*format.block).blockElements == 0);
     if (!fits || weights.empty())  // the reference words the error
         return byReference();
     const ResidualSource source{weights, rows, cols, format, out};

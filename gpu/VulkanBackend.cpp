@@ -9,6 +9,7 @@
 #include "gpu/OpContext.h"
 #include "gpu/Operand.h"
 #include "gpu/StatisticsOp.h"
+#include "gpu/SuperEncodeOp.h"
 
 #include <fmt/format.h>
 
@@ -53,6 +54,15 @@ public:
     {
         return onDevice(Op::Encode, job,
                         [&](gpu::OpContext& on) { return gpu::encode(on, type, weights, rows, cols, out, job); });
+    }
+
+    [[nodiscard]] Result<std::string> encodeWeighted(DType type, std::span<const float> weights, std::uint64_t rows,
+                                                     std::uint64_t cols, std::span<const float> importance,
+                                                     std::span<std::byte> out, const JobContext& job) override
+    {
+        return onDevice(Op::EncodeWeighted, job, [&](gpu::OpContext& on) {
+            return gpu::encodeSupers(on, type, weights, rows, cols, importance, out, job);
+        });
     }
 
     [[nodiscard]] Result<ErrorSums> encodeMeasured(const CodeFormat& format, std::span<const float> weights,
@@ -108,7 +118,9 @@ public:
         case Op::Histogram:
             return gpu::storedType(type).has_value();
         case Op::Encode:
-            return gpu::encodeKernel(type).has_value();
+            return gpu::encodeKernel(type).has_value() || gpu::superKernel(type, false).has_value();
+        case Op::EncodeWeighted:
+            return gpu::superKernel(type, true).has_value();
         case Op::Decode:
             return gpu::canDecode(type);
         case Op::Reduce:

@@ -5,8 +5,11 @@
 #include "core/compute/ops/Bins.h"
 #include "core/compute/ops/ClipReach.h"
 #include "core/compute/ops/GroupEncode.h"
+#include "core/compute/ops/LevelEncode.h"
 #include "core/compute/ops/Residual.h"
+#include "core/compute/ops/RowBlockEncode.h"
 #include "core/compute/ops/Statistics.h"
+#include "core/compute/ops/SuperBlockEncode.h"
 #include "core/tensor/Decode.h"
 
 #include <fmt/format.h>
@@ -38,6 +41,25 @@ Bytes physicalMemory()
     return pages > 0 && pageSize > 0 ? static_cast<Bytes>(pages) * static_cast<Bytes>(pageSize) : 0;
 }
 
+bool hasWeightedEncoder(DType type)
+{
+    return hasSuperBlockEncoder(type) || weighsImportance(type) || hasRowBlockSearch(type);
+}
+
+Result<std::string> encodeByImportance(DType type, std::span<const float> weights, std::uint64_t rows,
+                                       std::uint64_t cols, std::span<const float> importance, std::span<std::byte> out,
+                                       const JobContext& job)
+{
+    if (hasSuperBlockEncoder(type))
+        return encodeSuperBlocks(type, weights, rows, cols, importance, out, job);
+    if (weighsImportance(type))
+        return encodeLevels(type, weights, rows, cols, importance, out, job);
+    if (hasRowBlockSearch(type))
+        return encodeRowBlocks(type, weights, rows, cols, importance, out, job);
+    return fail(ErrorCode::UnsupportedType,
+                fmt::format("{} has no search weighted by importances", info(type).name));
+}
+
 class CpuBackend final : public ComputeBackend {
 public:
     CpuBackend() : m_device{"cpu", cpuName(), "cpu", physicalMemory(), std::string(simdLevel()), true, ""} {}
@@ -53,6 +75,13 @@ public:
                                 std::span<std::byte> out, const JobContext& job) override
     {
         return told(Op::Encode, job, encodeBlocks(type, weights, rows, cols, out, job));
+    }
+
+    [[nodiscard]] Result<std::string> encodeWeighted(DType type, std::span<const float> weights, std::uint64_t rows,
+                                                     std::uint64_t cols, std::span<const float> importance,
+                                                     std::span<std::byte> out, const JobContext& job) override
+    {
+        return told(Op::EncodeWeighted, job, encodeByImportance(type, weights, rows, cols, importance, out, job));
     }
 
     [[nodiscard]] Result<ErrorSums> encodeMeasured(const CodeFormat& format, std::span<const float> weights,
@@ -108,6 +137,8 @@ public:
         switch (op) {
         case Op::Encode:
             return hasBlockEncoder(type);
+        case Op::EncodeWeighted:
+            return hasWeightedEncoder(type);
         case Op::EncodeGroups:
         case Op::Gram:
         case Op::ClipSearch:
@@ -144,6 +175,7 @@ std::string_view id(Op op)
         return "statistics";
     case Op::Encode:
     case Op::EncodeGroups:
+    case Op::EncodeWeighted:
         return "encode";
     case Op::Decode:
         return "decode";
@@ -166,6 +198,12 @@ DType askedType(const std::optional<CodeFormat>& format)
     if (!format)
         return DType::F32;
     return format->block.value_or(DType::F16);
+}
+
+Result<std::string> ComputeBackend::encodeWeighted(DType, std::span<const float>, std::uint64_t, std::uint64_t,
+                                                   std::span<const float>, std::span<std::byte>, const JobContext&)
+{
+    return lacks(*this, Op::EncodeWeighted);
 }
 
 Result<ErrorSums> ComputeBackend::encodeMeasured(const CodeFormat&, std::span<const float>, std::uint64_t, std::uint64_t,

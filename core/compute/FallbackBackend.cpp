@@ -41,6 +41,16 @@ public:
         });
     }
 
+    [[nodiscard]] Result<std::string> encodeWeighted(DType type, std::span<const float> weights, std::uint64_t rows,
+                                                     std::uint64_t cols, std::span<const float> importance,
+                                                     std::span<std::byte> out, const JobContext& job) override
+    {
+        return firstOrSecond<Result<std::string>>(
+            Op::EncodeWeighted, type, job, [&](ComputeBackend& backend, const JobContext& told) {
+                return backend.encodeWeighted(type, weights, rows, cols, importance, out, told);
+            });
+    }
+
     [[nodiscard]] Result<ErrorSums> encodeMeasured(const CodeFormat& format, std::span<const float> weights,
                                                    std::uint64_t rows, std::uint64_t cols,
                                                    std::span<const float> scale, std::span<std::byte> out,

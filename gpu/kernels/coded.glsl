@@ -47,9 +47,13 @@ uint upperBit(uint at, uint j)
     return (codeByte(at + (j >> 3)) >> (j & 7u)) & 1u;
 }
 
+#include "coded_supers.glsl"
+
 float quantized(Matrix m, uint row, uint col)
 {
     const uint base = m.codeBase + row * m.codeStride;
+    if (kKind >= 7u)
+        return quantizedSuper(base, col);
     if (kKind == 3u) {
         const uint g = col / m.group;
         const int zero = m.asymmetric != 0u ? int(codeBits(base + m.zerosAt, g * m.bits, m.bits))

@@ -26,7 +26,8 @@ void main()
             Matrix m;
             m.codeBase = 0u;
             m.codeStride = blockBytes;
-            bits = floatBitsToUint(quantized(m, i >> 5, i & 31u));
+            const uint shift = kKind >= 7u && kKind != 12u ? 8u : 5u;  // of a block's elements
+            bits = floatBitsToUint(quantized(m, i >> shift, i & ((1u << shift) - 1u)));
         } else if (halves == 0u) {
             bits = codes[i];
         } else {

@@ -55,3 +55,59 @@ uint floatBitsToHalf(uint bits)
     }
     return sign | ((magnitude + 0xFFFu + ((magnitude >> 13) & 1u) - 0x38000000u) >> 13);
 }
+
+// a / b, correctly rounded. @pre finite; b is normal. A quotient below 2^-126, or of a subnormal, is 0; one beyond the
+// floats infinite. The device's own quotient of the mantissas is off by a few units at most; what it leaves is exact
+// in 32 bits, and a tie cannot occur.
+float quotient(float a, float b)
+{
+    const uint bitsA = floatBitsToUint(a);
+    const uint bitsB = floatBitsToUint(b);
+    const uint sign = (bitsA ^ bitsB) & 0x80000000u;
+    const uint exponentA = (bitsA >> 23) & 0xFFu;
+    if (exponentA == 0u)
+        return uintBitsToFloat(sign);
+    const uint numerator = (bitsA & 0x7FFFFFu) | 0x800000u;
+    const uint divisor = (bitsB & 0x7FFFFFu) | 0x800000u;
+    const bool isLess = numerator < divisor;
+    const int exponent = int(exponentA) - int((bitsB >> 23) & 0xFFu) + (isLess ? 126 : 127);
+    if (exponent <= 0 || exponent >= 255)
+        return uintBitsToFloat(sign | (exponent <= 0 ? 0u : 0x7F800000u));
+    uint found = uint(float(numerator) / float(divisor) * (isLess ? 16777216.0 : 8388608.0));
+    int rest = int((numerator << (isLess ? 24 : 23)) - found * divisor);
+    while (rest < 0) {
+        rest += int(divisor);
+        --found;
+    }
+    while (rest >= int(divisor)) {
+        rest -= int(divisor);
+        ++found;
+    }
+    if (2 * rest > int(divisor))
+        ++found;
+    return uintBitsToFloat(sign | ((uint(exponent) << 23) + (found - 0x800000u)));
+}
+
+// Square root, correctly rounded. @pre finite, not negative; 0 of subnormals. As quotient().
+float root(float x)
+{
+    const uint bits = floatBitsToUint(x);
+    const uint exponent = bits >> 23;
+    if (exponent == 0u)
+        return 0.0;
+    const uint mantissa = (bits & 0x7FFFFFu) | 0x800000u;
+    const bool isEven = (exponent & 1u) != 0u;  // without its bias
+    uint found = uint(sqrt(float(mantissa) * (isEven ? 8388608.0 : 16777216.0)));
+    int rest = int((mantissa << (isEven ? 23 : 24)) - found * found);
+    while (rest < 0) {
+        rest += int(2u * found - 1u);
+        --found;
+    }
+    while (rest > int(2u * found)) {
+        rest -= int(2u * found + 1u);
+        ++found;
+    }
+    if (rest > int(found))
+        ++found;
+    return uintBitsToFloat((((exponent + 127u) >> 1) << 23) + (found - 0x800000u));
+}

@@ -131,14 +131,16 @@ private slots:
     void errorSumsAreTheCpus_data()
     {
         QTest::addColumn<QString>("format");
-        for (const char* format : {"none", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "int4-g128", "int3-g32-asym"})
+        for (const char* format : {"none", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "int4-g128", "int3-g32-asym", "q2_k", "q3_k",
+                                   "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs"})
             QTest::newRow(format) << QString::fromLatin1(format);
     }
     void errorSumsAreTheCpus()
     {
         QFETCH(QString, format);
         const std::uint64_t rows = 37;
-        const std::uint64_t cols = 1056;
+        const auto block = formatOf(format).value_or(CodeFormat{}).block;
+        const std::uint64_t cols = block && info(*block).blockElements == 256 ? 1280 : 1056;
         const auto weights = normal(rows * cols);
         std::vector<float> scale(cols);
         for (std::size_t i = 0; i < cols; ++i)
@@ -250,7 +252,8 @@ private slots:
     {
         QTest::addColumn<DType>("type");
         for (const DType type :
-             {DType::F32, DType::BF16, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1})
+             {DType::F32, DType::BF16, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1,
+              DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS})
             QTest::addRow("%s", info(type).name.data()) << type;
     }
     void decodingIsTheCpusToTheBit()
@@ -386,7 +389,8 @@ private:
     {
         if (id == QStringLiteral("none"))
             return std::nullopt;
-        for (const DType type : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1})
+        for (const DType type : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q2_K, DType::Q3_K,
+                                 DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS})
             if (id == QString::fromUtf8(info(type).name.data()).toLower())
                 return CodeFormat{.block = type};
         const QStringList parts = id.mid(3).split(QLatin1Char('-'));

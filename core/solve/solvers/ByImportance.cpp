@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What llama-quantize --imatrix does: the block type's own encoder, told how much an error in each column costs. The
-// importances are those of the calibration file, untouched, since a square root and a square would change bytes.
+// What llama-quantize --imatrix does: the block type's own encoder, told how much an error in each column costs; on a
+// device where that has one. The importances are those of the calibration file, untouched, since a square root and a
+// square would change bytes.
 
 #include "core/grid/FiniteCheck.h"
 #include "core/solve/solvers/Solvers.h"
@@ -25,6 +26,14 @@ std::vector<float> importancesOf(const Metric& metric)
     for (const float scale : metric.scale)
         squares.push_back(scale * scale);
     return squares;
+}
+
+/// A device that has a search of its own for the grid's type; the CPU's is the grid's.
+ComputeBackend* deviceWithSearch(const SolveProblem& problem)
+{
+    const bool isDevice = problem.backend != nullptr && problem.backend->device().kind != "cpu";
+    return isDevice && problem.backend->supports(Op::EncodeWeighted, *problem.grid->ggufType()) ? problem.backend
+                                                                                                : nullptr;
 }
 
 }  // namespace
@@ -57,19 +66,26 @@ Result<Solution> solveByImportance(const SolveProblem& problem, const JobContext
     if (problem.rows % matrices != 0)
         matrices = 1;
     const std::uint64_t rows = problem.rows / matrices;
+    ComputeBackend* const device = deviceWithSearch(problem);
     Solution solution{.device = "cpu"};
     solution.quantized
         = {&grid, problem.rows, problem.cols, std::vector<std::byte>(problem.rows * grid.rowBytes(problem.cols))};
     for (std::uint64_t m = 0; m < matrices; ++m) {
         const auto codes = std::span(solution.quantized.codes)
                                .subspan(m * rows * grid.rowBytes(problem.cols), rows * grid.rowBytes(problem.cols));
-        auto note = search->encodeWeighted(problem.weights.subspan(m * rows * problem.cols, rows * problem.cols), rows,
-                                           problem.cols, std::span(importances).subspan(m * problem.cols, problem.cols),
-                                           codes, job);
+        const auto weights = problem.weights.subspan(m * rows * problem.cols, rows * problem.cols);
+        const auto columns = std::span(importances).subspan(m * problem.cols, problem.cols);
+        auto note = device != nullptr
+            ? device->encodeWeighted(*grid.ggufType(), weights, rows, problem.cols, columns, codes, job)
+            : search->encodeWeighted(weights, rows, problem.cols, columns, codes, job);
         if (!note)
             return passOn(note);
         if (solution.note.empty() && !note->empty())
             solution.note = matrices == 1 ? *note : fmt::format("matrix {} of {}: {}", m + 1, matrices, *note);
+    }
+    if (device != nullptr) {  // asked afterwards: it may have failed over meanwhile, and has told what ran
+        solution.device = device->deviceFor(Op::EncodeWeighted, *grid.ggufType());
+        return solution;
     }
     const bool isElsewhere = problem.backend != nullptr && problem.backend->device().kind != "cpu";
     job.reportRan(id(Op::Encode), solution.device,
