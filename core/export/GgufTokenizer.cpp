@@ -77,12 +77,12 @@ void setKindKeys(const TokenizerBpe& tokenizer, GgufKeys& keys)
 
 }  // namespace
 
-void setTokenizerKeys(const Tokenizer& tokenizer, GgufKeys& keys)
+void setTokenizerKeys(const AnyTokenizer& tokenizer, GgufKeys& keys)
 {
     std::visit([&](const auto& kind) { setKindKeys(kind, keys); }, tokenizer);
 }
 
-std::vector<std::string> tokenizerNotes(const Tokenizer& tokenizer)
+std::vector<std::string> tokenizerNotes(const AnyTokenizer& tokenizer)
 {
     const auto* bpe = std::get_if<TokenizerBpe>(&tokenizer);
     return bpe == nullptr ? std::vector<std::string>{} : bpe->notes;

@@ -7,9 +7,9 @@
 namespace sigmascope {
 
 /// Puts a tokenizer into a GGUF's keys: tokenizer.ggml.* and tokenizer.chat_template.
-void setTokenizerKeys(const Tokenizer& tokenizer, GgufKeys& keys);
+void setTokenizerKeys(const AnyTokenizer& tokenizer, GgufKeys& keys);
 
 /// What llama.cpp does otherwise than the tokenizer, one line each.
-[[nodiscard]] std::vector<std::string> tokenizerNotes(const Tokenizer& tokenizer);
+[[nodiscard]] std::vector<std::string> tokenizerNotes(const AnyTokenizer& tokenizer);
 
 }  // namespace sigmascope

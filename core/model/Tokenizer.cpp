@@ -81,14 +81,14 @@ Result<TokenizerSpm> sentencePieceOf(TokenizerBpe read, const fs::path& path)
 
 }  // namespace
 
-Result<Tokenizer> readTokenizer(const fs::path& folder, const Json& config, std::uint32_t vocabularySize)
+Result<AnyTokenizer> readTokenizer(const fs::path& folder, const Json& config, std::uint32_t vocabularySize)
 {
     std::error_code error;
     const fs::path json = folder / "tokenizer.json";
     if (fs::exists(folder / "tokenizer.model", error)) {
         auto tokenizer = readTokenizerSpm(folder, config, vocabularySize);
         if (tokenizer)
-            return Tokenizer{std::move(*tokenizer)};
+            return AnyTokenizer{std::move(*tokenizer)};
         // Some folders keep a file of another kind under this name (llama 3's is tiktoken's): then tokenizer.json counts.
         if (tokenizer.error().code != ErrorCode::MalformedHeader || !fs::exists(json, error))
             return passOn(std::move(tokenizer));
@@ -100,11 +100,11 @@ Result<Tokenizer> readTokenizer(const fs::path& folder, const Json& config, std:
     if (!tokenizer)
         return passOn(std::move(tokenizer));
     if (!tokenizer->spacePrefix)
-        return Tokenizer{std::move(*tokenizer)};
+        return AnyTokenizer{std::move(*tokenizer)};
     auto pieces = sentencePieceOf(std::move(*tokenizer), json);
     if (!pieces)
         return passOn(std::move(pieces));
-    return Tokenizer{std::move(*pieces)};
+    return AnyTokenizer{std::move(*pieces)};
 }
 
 }  // namespace sigmascope

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # setup.sh [DIR]: installs the foreign readers that the interop tests ask, into DIR (default build/oracles):
 #   llama.cpp's own libraries, prebuilt (npm @node-llama-cpp/linux-x64, CPU only), opened by dlopen;
-#   the reference readers of GGUF, safetensors and HDF5 (PyPI gguf, safetensors with ml_dtypes, h5py), in a virtual
-#   environment.
+#   the reference readers of GGUF, safetensors and HDF5 (PyPI gguf, safetensors with ml_dtypes, h5py) and Hugging Face's
+#   tokenizers, in a virtual environment.
 # Tests find them by SIGMASCOPE_ORACLES=DIR. Versions are pinned: the tests declare llama.cpp's C ABI themselves.
 set -eu
 
@@ -14,7 +14,8 @@ gguf=0.19.0
 safetensors=0.8.0
 ml_dtypes=0.6.0
 h5py=3.16.0
-stamp="llama $llama gguf $gguf safetensors $safetensors ml_dtypes $ml_dtypes h5py $h5py"
+tokenizers=0.23.3
+stamp="llama $llama gguf $gguf safetensors $safetensors ml_dtypes $ml_dtypes h5py $h5py tokenizers $tokenizers"
 
 mkdir -p "$dir"
 dir=$(CDPATH= cd -- "$dir" && pwd)
@@ -32,6 +33,8 @@ ls "$dir"/node_modules/@node-llama-cpp/linux-x64/bins/*/libggml-base.so > /dev/n
 python3 -m venv "$dir/venv"
 "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check "gguf==$gguf" "safetensors==$safetensors" \
     "ml_dtypes==$ml_dtypes" "h5py==$h5py" numpy
-"$dir/venv/bin/python" -c 'import gguf, h5py, ml_dtypes, safetensors'
+# Without what it downloads models with.
+"$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "tokenizers==$tokenizers"
+"$dir/venv/bin/python" -c 'import gguf, h5py, ml_dtypes, safetensors, tokenizers'
 
 printf '%s' "$stamp" > "$dir/.installed"

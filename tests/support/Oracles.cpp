@@ -322,7 +322,7 @@ std::optional<LlamaLibrary::Run> LlamaLibrary::evaluate(const fs::path& modelPat
 }
 
 std::optional<std::vector<std::int32_t>> LlamaLibrary::tokenize(const fs::path& modelPath, std::string_view text,
-                                                                std::string& problem) const
+                                                                std::string& problem, bool special) const
 {
     const Functions& f = *m_functions;
     g_log.clear();
@@ -336,7 +336,7 @@ std::optional<std::vector<std::int32_t>> LlamaLibrary::tokenize(const fs::path& 
     }
     std::vector<std::int32_t> ids(text.size() + 8);
     const std::int32_t count = f.tokenize(f.vocabulary(model.object), text.data(), static_cast<std::int32_t>(text.size()), ids.data(),
-                                          static_cast<std::int32_t>(ids.size()), true, false);
+                                          static_cast<std::int32_t>(ids.size()), true, special);
     if (count < 0) {
         problem = "tokenizing fails: " + g_log;
         return std::nullopt;

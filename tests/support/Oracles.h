@@ -46,9 +46,9 @@ public:
     /// Logits of every position. Nothing, with what llama.cpp logged in @p problem, if a file is refused.
     [[nodiscard]] std::optional<Run> evaluate(const std::filesystem::path& model, const std::filesystem::path& adapter,
                                               std::span<const std::int32_t> tokens, std::string& problem) const;
-    /// Ids of a text, BOS as the model wants it.
+    /// Ids of a text, BOS as the model wants it. @param special  names of control tokens in the text become those tokens.
     [[nodiscard]] std::optional<std::vector<std::int32_t>> tokenize(const std::filesystem::path& model, std::string_view text,
-                                                                    std::string& problem) const;
+                                                                    std::string& problem, bool special = false) const;
 
 private:
     struct Functions;
