@@ -33,6 +33,7 @@ struct SizeEstimate {
     Bytes kept = 0;        ///< tensors stored as they are
     Bytes factors = 0;     ///< low-rank factors
     Bytes overhead = 0;    ///< headers, metadata, padding
+    std::uint32_t adapterRank = 0;   ///< that a runtime has to make room for; 0 where it needs not be told
     std::vector<std::string> notes;  ///< what the files leave out and why, one line each, safe to show
     [[nodiscard]] double bitsPerWeight(std::uint64_t elements) const
     {

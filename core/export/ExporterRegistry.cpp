@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/Exporter.h"
+#include "core/export/writers/PackedWriters.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -70,13 +73,43 @@ std::string transformersCommand(const SizeEstimate& estimate)
         + shellQuoted(modelPath(estimate));
 }
 
+/// Folder of the adapter; empty if there is none.
+std::string adapterPath(const SizeEstimate& estimate)
+{
+    const auto adapter = std::find_if(estimate.outputs.begin(), estimate.outputs.end(), [](const OutputFile& o) { return o.kind == "adapter"; });
+    return adapter == estimate.outputs.end() ? std::string() : adapter->path.parent_path().string();
+}
+
+std::string vllmCommand(const SizeEstimate& estimate)
+{
+    const std::string command = "vllm serve " + shellQuoted(modelPath(estimate));
+    const std::string adapter = adapterPath(estimate);
+    return adapter.empty() ? command
+                           : command + fmt::format(" --enable-lora --max-lora-rank {} --lora-modules {}", estimate.adapterRank,
+                                                   shellQuoted("correction=" + adapter));
+}
+
+std::string gptqCommand(const SizeEstimate& estimate)
+{
+    const std::string adapter = adapterPath(estimate);
+    if (adapter.empty())
+        return "python3 -c \"import sys, gptqmodel; gptqmodel.GPTQModel.load(sys.argv[1])\" " + shellQuoted(modelPath(estimate));
+    return "python3 -c \"import sys, peft, transformers; "
+           "peft.PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1]), sys.argv[2])\" "
+        + shellQuoted(modelPath(estimate)) + ' ' + shellQuoted(adapter);
+}
+
 std::string inspectCommand(const SizeEstimate& estimate)
 {
     return "sigmascope-cli inspect " + shellQuoted(modelPath(estimate));
 }
 
-constexpr std::array<ExporterRow, 3> kExporters{{
+constexpr std::array<ExporterRow, 6> kExporters{{
     {"gguf", "GGUF for llama.cpp", makeGgufExporter, estimateGguf, llamaCommand, acceptsGguf, true, "llama.cpp", "-quantized.gguf"},
+    {"compressed-tensors", "compressed-tensors for vLLM", makeCompressedTensorsExporter, estimateCompressedTensors, vllmCommand,
+     acceptsCompressedTensors, true, "vLLM", "-compressed"},
+    {"gptq", "GPTQ for GPTQModel, vLLM and transformers", makeGptqExporter, estimateGptq, gptqCommand, acceptsGptq, true, "GPTQModel", "-gptq"},
+    {"awq", "AWQ for vLLM and transformers", makeAwqExporter, estimateAwq, vllmCommand, acceptsAwq, true, "vLLM (AWQ)", "-awq"},
     {"bf16", "Dequantized BF16 safetensors", makeBf16Exporter, estimateBf16, transformersCommand, acceptsBf16, false, "transformers", "-bf16"},
     {"research", "Research container: codes, scales, factors", makeResearchExporter, estimateResearch, inspectCommand, acceptsResearch,
      true, "Sigmascope", "-research"},

@@ -97,6 +97,8 @@ Status SafetensorsExporter::open()
         return possible;
     if (Status made = m_design.isFolder ? m_folder.make() : Status{}; !made)
         return made;
+    if (Status made = m_design.hasAdapter ? m_adapterFolder.make() : Status{}; !made)
+        return made;
     FileSystem& system = m_request.system == nullptr ? FileSystem::real() : *m_request.system;
     if (Status opened = openSides(system); !opened)
         return opened;
@@ -107,11 +109,14 @@ Status SafetensorsExporter::open()
         m_writers.push_back(std::move(*file));
     }
     Position at;
+    std::size_t inAdapter = 0;
     for (const SafetensorsItem& item : m_design.items) {
         if (at.tensor == m_design.layouts[at.file].tensors.size())
             at = {at.file + 1, 0};
         m_positions.push_back(at);
+        m_adapterPositions.push_back(inAdapter);
         at.tensor += item.specs.size();
+        inAdapter += item.adapter.size();
     }
     m_itemOf.assign(checkpoint().tensors().size(), SIZE_MAX);
     for (std::size_t i = 0; i < m_design.order.size(); ++i)
@@ -129,7 +134,22 @@ Status SafetensorsExporter::moveTo(std::size_t tensor)
     if (m_hasCome[item])
         return failAt(tensor, "comes a second time");
     m_next = item;
-    return m_writers[m_positions[item].file].tensors().seek(m_positions[item].tensor);
+    m_file = m_positions[item].file;
+    return m_writers[m_file].tensors().seek(m_positions[item].tensor);
+}
+
+Status SafetensorsExporter::turnToAdapter()
+{
+    m_file = m_writers.size() - 1;
+    return m_writers[m_file].tensors().seek(m_adapterPositions[m_next]);
+}
+
+SafetensorsExporter::Position SafetensorsExporter::positionOf(std::size_t item, std::size_t spec) const
+{
+    const std::size_t own = m_design.items[item].specs.size();
+    if (spec < own)
+        return {m_positions[item].file, m_positions[item].tensor + spec};
+    return {m_writers.size() - 1, m_adapterPositions[item] + spec - own};
 }
 
 void SafetensorsExporter::noteCome()
@@ -160,7 +180,7 @@ Status SafetensorsExporter::append(std::span<const std::byte> bytes, const JobCo
     for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
         if (job.cancelled())
             return cancelledError();
-        if (Status written = m_writers[m_positions[m_next].file].tensors().append(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
+        if (Status written = m_writers[m_file].tensors().append(bytes.subspan(at, std::min(kPiece, bytes.size() - at)));
             !written)
             return written;
     }
@@ -170,8 +190,8 @@ Status SafetensorsExporter::append(std::span<const std::byte> bytes, const JobCo
 Status SafetensorsExporter::makeBf16(std::size_t spec)
 {
     m_isBf16[spec] = true;
-    const Position& at = m_positions[m_next];
-    return m_writers[at.file].makeBf16(at.tensor + spec);
+    const Position at = positionOf(m_next, spec);
+    return m_writers[at.file].makeBf16(at.tensor);
 }
 
 Status SafetensorsExporter::add(const QuantizedLayer& layer, const JobContext& job)
@@ -182,7 +202,7 @@ Status SafetensorsExporter::add(const QuantizedLayer& layer, const JobContext& j
     if (layer.quantized.has_value() == keep)
         return failAt(layer.tensor, keep ? "was quantized although the plan keeps it" : "was kept although the plan quantizes it");
     const SafetensorsItem& item = m_design.items[m_next];
-    m_isBf16.assign(item.specs.size(), false);
+    m_isBf16.assign(specCount(m_next), false);
     Status written = write(layer, item, job);
     // A page that vanished makes write(2) fail too: what happened to the input is the better message.
     if (const Status same = checkpoint().checkUnchanged(layer.tensor); !same)
@@ -190,7 +210,8 @@ Status SafetensorsExporter::add(const QuantizedLayer& layer, const JobContext& j
     if (!written)
         return written;
     const Position& at = m_positions[m_next];
-    if (m_writers[at.file].tensors().next() < at.tensor + item.specs.size())
+    if (m_writers[at.file].tensors().next() < at.tensor + item.specs.size()
+        || (!item.adapter.empty() && m_writers.back().tensors().next() < m_adapterPositions[m_next] + item.adapter.size()))
         return failAt(layer.tensor, "fills less than was planned");
     noteCome();
     return {};
@@ -201,11 +222,11 @@ LayerReceipt SafetensorsExporter::receipt() const
     LayerReceipt receipt;
     if (!m_last)
         return receipt;
-    const Position& at = m_positions[*m_last];
-    const TensorFile& file = m_writers[at.file].tensors();
-    for (std::size_t i = at.tensor; i < at.tensor + m_design.items[*m_last].specs.size(); ++i) {
-        const auto& place = file.places()[i];
-        receipt.ranges.push_back({outputOf(at.file), place.begin, place.begin + place.size, file.checksum(i).value_or(0)});
+    for (std::size_t i = 0; i < specCount(*m_last); ++i) {
+        const Position at = positionOf(*m_last, i);
+        const TensorFile& file = m_writers[at.file].tensors();
+        const auto& place = file.places()[at.tensor];
+        receipt.ranges.push_back({outputOf(at.file), place.begin, place.begin + place.size, file.checksum(at.tensor).value_or(0)});
     }
     for (std::size_t i = 0; i < m_isBf16.size(); ++i) {
         if (m_isBf16[i])
@@ -218,18 +239,18 @@ Status SafetensorsExporter::takeUp(std::size_t tensor, const LayerReceipt& recei
 {
     if (Status moved = moveTo(tensor); !moved)
         return moved;
-    const SafetensorsItem& item = m_design.items[m_next];
-    const Position& at = m_positions[m_next];
-    TensorFile& file = m_writers[at.file].tensors();
-    if (receipt.ranges.size() != item.specs.size())
+    const std::size_t count = specCount(m_next);
+    if (receipt.ranges.size() != count)
         return failAt(tensor, "the journal speaks of other stored tensors");
-    std::vector<bool> isBf16(item.specs.size(), false);
+    std::vector<bool> isBf16(count, false);
     std::string note;
-    for (std::size_t i = 0; i < item.specs.size(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const Position at = positionOf(m_next, i);
+        const TensorFile& file = m_writers[at.file].tensors();
         const std::string digit = fmt::format("{}{}", note.empty() ? kBf16Note : ",", i);
-        isBf16[i] = item.specs[i].dtype == DType::F16 && std::string_view(receipt.note).substr(note.size()).starts_with(digit);
+        isBf16[i] = m_design.layouts[at.file].tensors[at.tensor].dtype == DType::F16 && std::string_view(receipt.note).substr(note.size()).starts_with(digit);
         note += isBf16[i] ? digit : std::string();
-        const auto& place = file.places()[at.tensor + i];
+        const auto& place = file.places()[at.tensor];
         const WrittenRange expected{outputOf(at.file), place.begin, place.begin + place.size, receipt.ranges[i].checksum};
         if (!(receipt.ranges[i] == expected))
             return failAt(tensor, "the journal speaks of another place");
@@ -242,8 +263,14 @@ Status SafetensorsExporter::takeUp(std::size_t tensor, const LayerReceipt& recei
     if (note != receipt.note)
         return failAt(tensor, "the journal's note is not understood");
     m_isBf16 = std::move(isBf16);
-    for (std::size_t i = 0; i < item.specs.size(); ++i) {
-        if (file.next() > at.tensor + i)
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i == m_design.items[m_next].specs.size()) {
+            if (Status turned = turnToAdapter(); !turned)
+                return turned;
+        }
+        const Position at = positionOf(m_next, i);
+        TensorFile& file = m_writers[at.file].tensors();
+        if (file.next() > at.tensor)
             continue;  // without bytes: passed already
         if (Status taken = file.takeUp(receipt.ranges[i].checksum, job); !taken)
             return taken;
@@ -341,6 +368,11 @@ std::vector<fs::path> SafetensorsExporter::obsoleteFiles() const
         const bool isOurs = std::ranges::find(m_design.paths, it->path()) != m_design.paths.end();
         if (!isOurs && (name == kSafetensorsWhole || isShardName(name)))
             paths.push_back(it->path());
+    }
+    for (const std::string_view name : {kAdapterWeights, kAdapterConfig}) {  // corrects the model that goes
+        const fs::path path = m_design.folder / kAdapterFolder / name;
+        if (!m_design.hasAdapter && fs::exists(fs::symlink_status(path, error)))
+            paths.push_back(path);
     }
     std::ranges::sort(paths.begin() + 1, paths.end());
     return paths;

@@ -86,7 +86,7 @@ std::string indexOf(const SafetensorsDesign& design)
 {
     Bytes total = 0;
     std::string entries;
-    for (std::size_t i = 0; i < design.layouts.size(); ++i) {
+    for (std::size_t i = 0; i < design.layouts.size() - (design.hasAdapter ? 1 : 0); ++i) {
         const std::string file = dumpJson(Json(design.paths[i].filename().string()));
         for (const SafetensorsSpec& spec : design.layouts[i].tensors) {
             total += spec.bytes;
@@ -106,7 +106,7 @@ void estimate(SafetensorsDesign& design)
     for (const SideFile& side : design.sides)
         add(design.folder / side.name, side.name == "config.json" ? "config" : "side file", side.bytes);
     for (std::size_t i = 0; i < design.layouts.size(); ++i)
-        add(design.paths[i], "model", design.layouts[i].totalBytes);
+        add(design.paths[i], design.hasAdapter && i + 1 == design.layouts.size() ? "adapter" : "model", design.layouts[i].totalBytes);
     if (!design.index.empty())
         add(design.folder / kSafetensorsIndex, "index", design.index.size());
     Bytes stored = 0;
@@ -117,6 +117,11 @@ void estimate(SafetensorsDesign& design)
         (item.isKept ? sizes.kept : sizes.codes) += bytes - item.factorBytes;
         sizes.factors += item.factorBytes;
         stored += bytes;
+        for (const SafetensorsSpec& spec : item.adapter) {
+            const Bytes factor = bytesOf(spec).value_or(0);
+            sizes.factors += factor;
+            stored += factor;
+        }
     }
     sizes.overhead = sizes.total - stored;
 }
@@ -136,13 +141,33 @@ void addSides(const ExportRequest& request, const SafetensorsContents& contents,
     } else {
         notes.push_back("no config.json lies beside the model: the folder holds weights alone");
     }
+    for (SideFile side : contents.sides) {
+        side.bytes = side.text.size();
+        design.sides.push_back(std::move(side));
+    }
+}
+
+/// The factors of all items in one file, which is what runtimes look for.
+Status addAdapterFile(SafetensorsNotes notes, SafetensorsDesign& design)
+{
+    std::vector<SafetensorsSpec> specs;
+    for (const SafetensorsItem& item : design.items)
+        specs.insert(specs.end(), item.adapter.begin(), item.adapter.end());
+    if (specs.empty())
+        return {};
+    auto layout = layoutSafetensors(std::move(notes), std::move(specs));
+    if (!layout)
+        return passOn(std::move(layout));
+    design.layouts.push_back(std::move(*layout));
+    design.paths.push_back(design.folder / kAdapterFolder / kAdapterWeights);
+    design.hasAdapter = true;
+    return {};
 }
 
 }  // namespace
 
 PlanVerdict verdictOfSafetensors(const ExportRequest& request, const Status& model,
-                                 Result<SafetensorsItem> (*itemOf)(const Checkpoint&, std::size_t, const LayerPlan&),
-                                 Result<SizeEstimate> (*estimate)(const ExportRequest&))
+                                 const ItemOfLayer& itemOf, const EstimateOfPlan& estimate)
 {
     PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
     const Checkpoint& checkpoint = *request.checkpoint;
@@ -235,6 +260,8 @@ Result<SafetensorsDesign> designSafetensors(const ExportRequest& request, Safete
     design.items = std::move(contents.items);
     for (const SafetensorsItem& item : design.items)
         design.order.push_back(item.tensor);
+    if (Status added = addAdapterFile(std::move(contents.adapterNotes), design); !added)
+        return fail(added.error().code, Where{request.output.string(), {}, {}}, added.error().detail);
     if (files > 1)
         design.index = indexOf(design);
     design.estimate.notes = std::move(contents.remarks);

@@ -3,7 +3,8 @@
 
 #include "core/base/Json.h"
 #include "core/base/Utf8.h"
-#include "core/checkpoint/Checkpoint.h"
+#include "core/base/MappedFile.h"
+#include "core/checkpoint/readers/ShardContent.h"
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include <cassert>
 #include <cstring>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace sigmascope {
@@ -141,20 +143,24 @@ Status SafetensorsWriter::compareHeader() const
 {
     const AtomicFile& file = m_tensors.file();
     const std::string target = file.target().string();
-    const auto written = Checkpoint::open(file.temporaryPath().empty() ? file.target() : file.temporaryPath());
-    if (!written)
-        return fail(ErrorCode::VerifyFailed, Where{target, {}, {}}, "the written file cannot be read back: " + written.error().detail);
-    const Checkpoint& found = **written;
-    if (found.tensors().size() != m_layout.tensors.size())
+    // The file alone, as it is stored: what lies beside it may be of another model, or not written yet.
+    const auto mapped = MappedFile::open(file.temporaryPath().empty() ? file.target() : file.temporaryPath());
+    const auto found = mapped ? readSafetensors(**mapped, {}) : passOn(mapped);
+    if (!found)
+        return fail(ErrorCode::VerifyFailed, Where{target, {}, {}}, "the written file cannot be read back: " + found.error().detail);
+    if (found->tensors.size() != m_layout.tensors.size())
         return fail(ErrorCode::VerifyFailed, Where{target, {}, {}},
-                    fmt::format("{} tensors were written, {} are read back", m_layout.tensors.size(), found.tensors().size()));
+                    fmt::format("{} tensors were written, {} are read back", m_layout.tensors.size(), found->tensors.size()));
+    std::unordered_map<std::string_view, const TensorInfo*> byName;
+    for (const TensorInfo& tensor : found->tensors)
+        byName.emplace(tensor.name, &tensor);
     for (std::size_t i = 0; i < m_layout.tensors.size(); ++i) {
         const SafetensorsSpec& spec = m_layout.tensors[i];
         const Where where{target, spec.name, m_layout.header.size() + m_layout.offsets[i]};
-        const auto index = found.find(spec.name);
-        if (!index)
+        const auto at = byName.find(spec.name);
+        if (at == byName.end())
             return fail(ErrorCode::VerifyFailed, where, "is missing from the written file");
-        const TensorInfo& tensor = found.tensors()[*index];
+        const TensorInfo& tensor = *at->second;
         const bool sameType = spec.dtype == DType::Unknown ? tensor.unknownDtype == spec.word : tensor.dtype == spec.dtype;
         if (!sameType || tensor.shape != spec.shape || tensor.offset != where.offset || tensor.bytes != spec.bytes)
             return fail(ErrorCode::VerifyFailed, where,

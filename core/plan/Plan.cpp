@@ -4,6 +4,7 @@
 #include "core/base/Parallel.h"
 #include "core/plan/NameMatcher.h"
 #include "core/plan/RecipeRules.h"
+#include "core/plan/TargetGrids.h"
 #include "core/solve/Solver.h"
 
 #include <fmt/format.h>
@@ -64,7 +65,7 @@ double bitsOf(const Grid& grid, std::uint64_t cols)
 }
 
 /// One tensor's plan from what was asked of it; what could not be done is added to @p fallbacks.
-Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorInfo& tensor, const TensorPlace& place,
+Result<LayerPlan> fitted(const Intent& intent, std::string_view target, std::size_t index, const TensorInfo& tensor, const TensorPlace& place,
                          std::vector<Fallback>& fallbacks)
 {
     LayerPlan layer;
@@ -83,6 +84,12 @@ Result<LayerPlan> fitted(const Intent& intent, std::size_t index, const TensorIn
         fallbacks.push_back({index, fmt::format("row length {} is no multiple of {}: {} instead of {}, {:+.4g} bits per weight", colsOf(tensor),
                                                 asked.blockElements, grid->id(), intent.grid->id(),
                                                 bitsOf(*grid, colsOf(tensor)) - static_cast<double>(asked.blockBits) / asked.blockElements)});
+    }
+    if (const Grid* whole = gridForRows(target, *grid, colsOf(tensor)); whole != nullptr && whole != grid) {
+        fallbacks.push_back({index, fmt::format("row length {} is no multiple of {}: {} instead of {}, {:+.4g} bits per weight", colsOf(tensor),
+                                                grid->groupSize(), whole->id(), grid->id(),
+                                                bitsOf(*whole, colsOf(tensor)) - bitsOf(*grid, colsOf(tensor)))});
+        grid = whole;
     }
     layer = {.keep = false, .preset = intent.preset, .grid = grid->id(), .rank = intent.rank,
              .factors = intent.factors, .metric = intent.metric, .solver = intent.solver};
@@ -182,6 +189,34 @@ private:
     std::map<GgufMix, std::vector<const Grid*>> m_grids;
 };
 
+/// Where the target has one scheme for all layers and some rows were too odd for it: all of that grid become as they are.
+void makeUniform(ResolvedPlan& resolved, const Checkpoint& checkpoint)
+{
+    std::map<std::string, std::uint64_t> groups;  // by grid, of those that are there
+    for (const LayerPlan& layer : resolved.plan.layers) {
+        const auto grid = layer.keep ? Result<const Grid*>(nullptr) : findGrid(layer.grid);
+        if (grid && *grid != nullptr)
+            groups[layer.grid] = (*grid)->groupSize() == 0 ? UINT64_MAX : (*grid)->groupSize();
+    }
+    if (groups.size() < 2)
+        return;
+    // One for the row fits every row; else the narrowest divides what the others do.
+    const auto row = std::ranges::find(groups, UINT64_MAX, &std::pair<const std::string, std::uint64_t>::second);
+    const std::string narrowest = row != groups.end() ? row->first
+                                                      : std::ranges::min_element(groups, {}, &std::pair<const std::string, std::uint64_t>::second)->first;
+    const Grid& common = **findGrid(narrowest);
+    for (std::size_t i = 0; i < resolved.plan.layers.size(); ++i) {
+        LayerPlan& layer = resolved.plan.layers[i];
+        if (layer.keep || layer.grid == narrowest)
+            continue;
+        const std::uint64_t cols = colsOf(checkpoint.tensors()[i]);
+        resolved.fallbacks.push_back({i, fmt::format("{} instead of {}, {:+.4g} bits per weight: {} has one scheme for all layers, and some rows need it",
+                                                     narrowest, layer.grid, bitsOf(common, cols) - bitsOf(**findGrid(layer.grid), cols),
+                                                     resolved.plan.target)});
+        layer.grid = narrowest;
+    }
+}
+
 }  // namespace
 
 Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
@@ -198,6 +233,7 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
     resolved.plan.target = recipe.target;
     resolved.plan.seed = recipe.seed;
     resolved.plan.layers.resize(checkpoint.tensors().size());
+    bool hasOddRows = false;
     const std::unordered_set<std::string_view> pins(recipe.pins.begin(), recipe.pins.end());
     for (std::size_t i = 0; i < resolved.plan.layers.size(); ++i) {
         const TensorInfo& tensor = checkpoint.tensors()[i];
@@ -210,14 +246,17 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
             if (intent.mix)
                 own.grid = mixes.gridOf(*intent.mix, i);
             if (own.grid != nullptr) {
-                auto layer = fitted(own, i, tensor, topology.place(i), resolved.fallbacks);
+                auto layer = fitted(own, recipe.target, i, tensor, topology.place(i), resolved.fallbacks);
                 if (!layer)
                     return fail(layer.error().code, escaped(checkpoint.path().native()) + ": " + layer.error().detail);
+                hasOddRows = hasOddRows || (!layer->keep && layer->grid != own.grid->id());
                 resolved.plan.layers[i] = std::move(*layer);
             }
         }
         resolved.plan.layers[i].pinned = pins.contains(tensor.name);
     }
+    if (hasOddRows && needsOneScheme(recipe.target))
+        makeUniform(resolved, checkpoint);
     return resolved;
 }
 

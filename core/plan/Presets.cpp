@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
+#include <vector>
 
 namespace sigmascope {
 
@@ -109,7 +111,22 @@ std::optional<std::pair<Method, int>> split(std::string_view presetId)
 std::span<const Preset> presets(std::string_view target)
 {
     const std::span<const Preset> all(kPresets);
-    return target == "gguf" ? all.subspan(kBeyondGguf) : all.first(all.size() - kGgufOnly);
+    if (target == "gguf")
+        return all.subspan(kBeyondGguf);
+    const auto open = all.first(all.size() - kGgufOnly);
+    if (!needsFusedAlike(target))
+        return open;
+    static const std::map<std::string_view, std::vector<Preset>> ofWidths = [open] {
+        std::map<std::string_view, std::vector<Preset>> found;
+        for (const std::string_view packed : {"compressed-tensors", "gptq", "awq"}) {
+            for (const Preset& preset : open) {
+                if (ownGrid(packed, preset.bits, {}))
+                    found[packed].push_back(preset);
+            }
+        }
+        return found;
+    }();
+    return ofWidths.at(target);
 }
 
 const Preset* findPreset(std::string_view id)

@@ -6,8 +6,11 @@
 
 #include "support/ResumeFixture.h"
 
+#include "core/base/MappedFile.h"
 #include "core/base/Parallel.h"
+#include "core/checkpoint/readers/ShardContent.h"
 #include "core/lowrank/CodedMatrices.h"
+#include "core/plan/TargetGrids.h"
 
 #include <chrono>
 #include <cmath>
@@ -97,12 +100,12 @@ private:
             const fs::path& path = entry.path();
             if (path.extension() != ".gguf" && path.extension() != ".safetensors")
                 continue;
-            const auto opened = Checkpoint::open(path);
+            const auto file = MappedFile::open(path);
+            const auto opened = !file ? passOn(file) : path.extension() == ".gguf" ? readGguf(**file, {}) : readSafetensors(**file, {});
             if (!opened)
                 continue;
-            for (std::size_t i = 0; i < (*opened)->tensors().size(); ++i) {
-                const TensorInfo& tensor = (*opened)->tensors()[i];
-                const auto bytes = (*opened)->shard(tensor.shard)->bytes().subspan(tensor.offset, tensor.bytes);
+            for (const TensorInfo& tensor : opened->tensors) {
+                const auto bytes = (*file)->bytes().subspan(tensor.offset, tensor.bytes);
                 all[tensor.name] = std::string(info(tensor.dtype).name) + ' '
                     + std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
             }
@@ -197,7 +200,8 @@ void TestExporterConformance::storedValuesLieWithinTheBound()
                 most = std::max(most, std::abs(double{original[j]}));
             const double error = std::abs(double{stored[i]} - original[i]);
             // q4_0: its step is an eighth of the largest of 32, a whole one at the side with one code less; then the
-            // scale's rounding to F16 and, dequantized, the value's to BF16.
+            // scale's rounding to F16 and, dequantized, the value's to BF16. INT grids stay within half a step of a
+            // seventh, or of a fifteenth of the range.
             QVERIFY(error <= most / 8 * (1 + 0x1p-7) + most * 0x1p-8);
             lost += error * error;
             energy += double{original[i]} * original[i];
@@ -221,7 +225,7 @@ void TestExporterConformance::zerosStayZeros()
     QVERIFY(std::ranges::all_of(stored, [](float value) { return value == 0; }));
     const auto& tensor = *std::ranges::find(result->tensors, kDown, &TensorResult::name);
     QCOMPARE(tensor.rank, 0U);  // nothing to correct
-    QCOMPARE(tensor.grid, std::string(m_exporter->id == "bf16" ? tensor.grid : "q4_0"));
+    QCOMPARE(tensor.grid, std::string(m_exporter->id == "bf16" ? tensor.grid : gridFor(m_exporter->id)));
 }
 
 /// By policy a tensor with such weights is kept as it is and named; told to refuse, the run does not begin.
@@ -261,9 +265,15 @@ void TestExporterConformance::everyOptionChangesTheResult_data()
         const auto add = [&](const char* key, const char* from, const char* to, const char* rules = "") {
             QTest::addRow("%s, %s", row.id.data(), key) << target << from << to << rules;
         };
+        const bool isPacked = needsFusedAlike(row.id);
+        const bool isAwq = row.id == "awq";
         add("preset", R"("preset":"l2qer-w4")", R"("preset":"rtn-w4")");
-        add("bits", R"("preset":"rtn-w4","bits":4)", R"("preset":"rtn-w4","bits":5)");
-        add("grid", R"("preset":"rtn-w4","grid":"q4_0")", R"("preset":"rtn-w4","grid":"q4_1")");
+        if (!isAwq)  // which has one width
+            add("bits", R"("preset":"rtn-w4","bits":4)", isPacked ? R"("preset":"rtn-w4","bits":8)" : R"("preset":"rtn-w4","bits":5)");
+        if (isPacked)
+            add("grid", R"("preset":"rtn-w4","grid":"int4-g32-asym")", R"("preset":"rtn-w4","grid":"int4-row-asym")");
+        else
+            add("grid", R"("preset":"rtn-w4","grid":"q4_0")", R"("preset":"rtn-w4","grid":"q4_1")");
         add("rank", R"("preset":"l2qer-w4","rank":2)", R"("preset":"l2qer-w4","rank":3)");
         add("factor_bits", R"("preset":"l2qer-w4","rank":2,"factor_bits":16)", R"("preset":"l2qer-w4","rank":2,"factor_bits":32)");
         add("solver", R"("preset":"rtn-w4","solver":"nearest")", R"("preset":"rtn-w4","solver":"clip-search")");
@@ -271,7 +281,8 @@ void TestExporterConformance::everyOptionChangesTheResult_data()
         // From an imatrix the two differ where a channel is silent: LQER's statistic never is.
         add("metric of LQER", R"("preset":"l2qer-w4","rank":2,"metric":"rms")", R"("preset":"l2qer-w4","rank":2,"metric":"lqer")");
         add("skip", R"("preset":"rtn-w4")", R"("preset":"rtn-w4")", R"({"match":"down_proj","skip":true})");
-        add("match", R"("preset":"rtn-w4")", R"("preset":"rtn-w4")", R"({"match":"gate_proj","bits":8})");
+        add("match", R"("preset":"rtn-w4")", R"("preset":"rtn-w4")",
+            isAwq ? R"({"match":"gate_proj","rank":2})" : R"({"match":"gate_proj|up_proj","bits":8})");
     }
 }
 

@@ -113,17 +113,19 @@ void TestPlanVerdict::theRunRefusesWithTheSameSentenceBeforeItBegins()
 
 void TestPlanVerdict::partsAreCountedAndTold()
 {
-    const QuantizationPlan plan = planOf("q4_0 rank 4");
     struct Row {
         const char* target;
         Carriage codes, correction, factors, kept, recipe;
     };
     for (const Row& row :
          {Row{"gguf", Carriage::Exact, Carriage::Adapter, Carriage::Exact, Carriage::Exact, Carriage::Inside},
+          Row{"compressed-tensors", Carriage::Exact, Carriage::Adapter, Carriage::Exact, Carriage::Exact, Carriage::Inside},
+          Row{"gptq", Carriage::Exact, Carriage::Adapter, Carriage::Exact, Carriage::Exact, Carriage::Inside},
+          Row{"awq", Carriage::Exact, Carriage::Adapter, Carriage::Exact, Carriage::Exact, Carriage::Inside},
           Row{"bf16", Carriage::Decoded, Carriage::Folded, Carriage::Folded, Carriage::Exact, Carriage::Inside},
           Row{"research", Carriage::Exact, Carriage::Inside, Carriage::Exact, Carriage::Exact, Carriage::Inside}}) {
         const ExporterRow& exporter = *findExporter(row.target);
-        const PlanVerdict verdict = exporter.accepts(requestFor(exporter, plan));
+        const PlanVerdict verdict = exporter.accepts(requestFor(exporter, quantizeBlock(*m_model, gridFor(row.target), 4)));
         QCOMPARE(partIn(verdict, PlanPart::Codes).carriage, row.codes);
         QCOMPARE(partIn(verdict, PlanPart::Correction).carriage, row.correction);
         QCOMPARE(partIn(verdict, PlanPart::Correction).layers, std::size_t(7));
@@ -157,7 +159,8 @@ void TestPlanVerdict::whatIsStoredOtherwiseSaysWhy()
 void TestPlanVerdict::aPlanWithoutCorrectionHasNone()
 {
     for (const ExporterRow& row : exporters()) {
-        const PlanVerdict verdict = row.accepts(requestFor(row, quantizeBlock(*m_model, "q4_0", 0)));
+        const PlanVerdict verdict = row.accepts(requestFor(row, quantizeBlock(*m_model, gridFor(row.id), 0)));
+        QVERIFY2(verdict.refusals.empty(), row.id.data());
         QCOMPARE(partIn(verdict, PlanPart::Correction).carriage, Carriage::None);
         QCOMPARE(partIn(verdict, PlanPart::Correction).changed, std::size_t(0));
         QCOMPARE(partIn(verdict, PlanPart::Factors).carriage, Carriage::None);
@@ -181,9 +184,9 @@ void TestPlanVerdict::theTokenizerIsTold()
 void TestPlanVerdict::everyTargetHasACommandThatNamesItsFiles()
 {
     for (const ExporterRow& row : exporters()) {
-        const ExportRequest r = requestFor(row, planOf("q4_0 rank 4"));
+        const ExportRequest r = requestFor(row, quantizeBlock(*m_model, gridFor(row.id), 4));
         const auto sizes = row.estimate(r);
-        QVERIFY(sizes.has_value());
+        QVERIFY2(sizes.has_value(), sizes ? "" : sizes.error().detail.c_str());
         const std::string command = row.loadCommand(*sizes);
         QVERIFY2(command.find(r.output.string()) != std::string::npos, command.c_str());
         QVERIFY(!row.runtime.empty() && !row.suffix.empty());

@@ -211,10 +211,11 @@ void RecipeTest::presetsThatRunAreListedAndOthersNameTheNearest()
         QCOMPARE(recipe.error().code, ErrorCode::InvalidOption);
     }
     for (const char* target : {"gptq", "awq", "compressed-tensors"}) {
-        const auto recipe = parseRecipe("{\"schema\":1,\"target\":\"" + std::string(target) + "\"}", "r.json");
+        const auto recipe = recipeFromPreset("rtn-w5", target);
         QVERIFY(!recipe);
         QCOMPARE(recipe.error().code, ErrorCode::NotRepresentable);
-        QVERIFY(recipe.error().detail.find("nearest: gguf") != std::string::npos);
+        const std::string nearest = target == std::string("awq") ? "rtn-w4 (int4-g128-asym)" : "rtn-w8 (int8-g128)";
+        QVERIFY2(recipe.error().detail.find("nearest: " + nearest) != std::string::npos, recipe.error().detail.c_str());
     }
 }
 

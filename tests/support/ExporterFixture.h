@@ -95,6 +95,12 @@ inline LayerPlan onGrid(const std::string& grid, std::uint32_t rank = 0, FactorT
     return {.keep = false, .grid = grid, .rank = rank, .factors = factors, .metric = MetricKind::Plain};
 }
 
+/// A four-bit grid with groups of 32 that the target carries.
+inline std::string gridFor(std::string_view target)
+{
+    return target == "awq" ? "int4-g32-asym" : target == "compressed-tensors" || target == "gptq" ? "int4-g32" : "q4_0";
+}
+
 /// Every linear layer of the block on a grid, with a correction.
 inline QuantizationPlan quantizeBlock(const Checkpoint& checkpoint, const std::string& grid, std::uint32_t rank)
 {

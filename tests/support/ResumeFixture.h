@@ -35,10 +35,11 @@ protected:
     [[nodiscard]] bool writesFolder() const { return m_exporter->id != "gguf"; }
     [[nodiscard]] ExportRequest plan(std::uint32_t rank = 2, FileSystem* system = nullptr) const
     {
-        ExportRequest r = request(quantizeBlock(*m_model, "q4_0", 0));
+        const std::string grid = gridFor(m_exporter->id);
+        ExportRequest r = request(quantizeBlock(*m_model, grid, 0));
         // Two corrected layers have all that seven have, in a third of the time.
         for (const char* name : {"q_proj", "o_proj"})
-            r.plan.layers[*m_model->find(std::string("model.layers.0.self_attn.") + name + ".weight")] = onGrid("q4_0", rank);
+            r.plan.layers[*m_model->find(std::string("model.layers.0.self_attn.") + name + ".weight")] = onGrid(grid, rank);
         r.plan.target = m_exporter->id;
         r.system = system;
         if (writesFolder())

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/export/PackedModel.h"
+
+#include "core/export/IntCodes.h"
+#include "core/export/PeftAdapter.h"
+#include "core/plan/TargetGrids.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace sigmascope {
+
+namespace {
+
+constexpr std::uint64_t kSlabCodes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSlabStep = 32;  // a whole number of words and of bytes, whatever the width
+constexpr std::string_view kWeight = ".weight";
+
+/// What the model itself has against such a folder, whatever the plan.
+Status checkPackable(const ExportRequest& request)
+{
+    const Checkpoint& checkpoint = *request.checkpoint;
+    if (checkpoint.format() != CheckpointFormat::Safetensors || !checkpoint.config().is_object())
+        return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), {}, {}},
+                    "the runtimes of this format load Hugging Face folders; this model is none, or has no config.json; nearest: gguf or research");
+    if (checkpoint.config().contains("quantization_config"))
+        return fail(ErrorCode::NotRepresentable, Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
+                    "the model is quantized already: its config.json can describe one format only");
+    if (request.output.extension() == ".safetensors")
+        return fail(ErrorCode::NotRepresentable, Where{request.output.string(), {}, {}},
+                    "runtimes need config.json beside the weights; nearest: the name of a folder");
+    return {};
+}
+
+/// The module that vLLM makes of this one and others, and its experts' common one.
+std::string fusedPathOf(const std::string& path, const TensorPlace& place)
+{
+    if (const std::size_t experts = path.find(".experts."); experts != std::string::npos)
+        return path.substr(0, experts + 8);
+    const std::size_t dot = path.rfind('.');
+    if (dot == std::string::npos || place.group == FusedGroup::None)
+        return {};
+    return path.substr(0, dot) + (place.group == FusedGroup::Qkv ? ".qkv_proj" : ".gate_up_proj");
+}
+
+/// A plan seen module by module: which are quantized and how, and what stands against each tensor.
+class PackedPlanner {
+public:
+    PackedPlanner(const ExportRequest& request, const PackedFormat& format)
+        : m_request(request), m_format(format), m_topology(*request.checkpoint), m_unlike(request.checkpoint->tensors().size())
+    {
+        const auto& tensors = request.checkpoint->tensors();
+        for (std::size_t i = 0; i < std::min(tensors.size(), request.plan.layers.size()); ++i) {
+            const TensorInfo& tensor = tensors[i];
+            const LayerPlan& plan = request.plan.layers[i];
+            const TensorPlace& place = m_topology.place(i);
+            if (tensor.shape.size() != 2 || !tensor.name.ends_with(kWeight) || place.role == Role::Embedding)
+                continue;
+            PackedModule module{.tensor = i, .path = tensor.name.substr(0, tensor.name.size() - kWeight.size())};
+            if (m_topology.isQuantizable(i))
+                module.fused = fusedPathOf(module.path, place);
+            const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
+            const auto form = grid && *grid != nullptr ? intFormOf(**grid) : std::nullopt;
+            if (form) {
+                module.grid = *grid;
+                module.form = *form;
+                m_anyAsymmetric = m_anyAsymmetric || form->isAsymmetric;
+            }
+            m_modules.push_back(std::move(module));
+            if (!plan.keep && plan.rank > 0)
+                m_corrected.push_back({m_modules.back().path, plan.rank});
+        }
+        compareFused();
+        compareAll();
+    }
+
+    [[nodiscard]] const std::vector<PackedModule>& modules() const { return m_modules; }
+    [[nodiscard]] const std::vector<CorrectedModule>& corrected() const { return m_corrected; }
+
+    [[nodiscard]] Result<SafetensorsItem> itemOf(std::size_t index, const LayerPlan& plan) const
+    {
+        const Checkpoint& checkpoint = *m_request.checkpoint;
+        const TensorInfo& tensor = checkpoint.tensors()[index];
+        const Where where{checkpoint.shardPath(tensor.shard).string(), tensor.name, tensor.offset};
+        if (Status whole = checkWhole(checkpoint, index); !whole)
+            return passOn(std::move(whole));
+        if (!m_unlike[index].empty())
+            return fail(ErrorCode::NotRepresentable, where, m_unlike[index]);
+        SafetensorsItem item{.tensor = index, .isKept = plan.keep};
+        if (plan.keep) {
+            item.specs.push_back({.name = tensor.name, .dtype = tensor.dtype, .shape = tensor.shape, .word = tensor.unknownDtype, .bytes = tensor.bytes});
+            return item;
+        }
+        const auto grid = findGrid(plan.grid);
+        if (!grid)
+            return passOn(grid);
+        if (Status carried = checkRepresentable(m_format.target, **grid); !carried)
+            return fail(carried.error().code, where, carried.error().detail);
+        if (tensor.shape.size() != 2 || !tensor.name.ends_with(kWeight) || !m_topology.isQuantizable(index))
+            return fail(ErrorCode::NotRepresentable, where,
+                        "is no linear layer of a block; runtimes read embedding, output head, router and stacks of experts unquantized; nearest: keep it");
+        return quantizedItem(std::move(item), where, plan, *intFormOf(**grid));
+    }
+    [[nodiscard]] std::vector<PackedTensor> tensorsOf(std::uint64_t rows, std::uint64_t cols, const IntForm& form) const
+    {
+        return m_format.tensors(rows, cols, form, m_anyAsymmetric);
+    }
+
+private:
+    [[nodiscard]] Result<SafetensorsItem> quantizedItem(SafetensorsItem item, const Where& where, const LayerPlan& plan, const IntForm& form) const
+    {
+        const TensorInfo& tensor = m_request.checkpoint->tensors()[item.tensor];
+        const std::uint64_t rows = tensor.shape[0];
+        const std::uint64_t cols = tensor.shape[1];
+        std::string why = rows == 0 || cols == 0 ? "has no elements" : m_format.whyNot(rows, cols, form);
+        if (why.empty() && form.group != 0 && cols % form.group != 0)
+            why = fmt::format("has rows of {}, which groups of {} do not divide; nearest: a narrower group, or int{}-row{}", cols, form.group,
+                              form.bits, form.isAsymmetric ? "-asym" : "");
+        if (!why.empty())
+            return fail(ErrorCode::NotRepresentable, where, why);
+        const std::string path = tensor.name.substr(0, tensor.name.size() - kWeight.size());
+        for (PackedTensor& part : tensorsOf(rows, cols, form))
+            item.specs.push_back({.name = fmt::format("{}.{}", path, part.name), .dtype = part.dtype, .shape = std::move(part.shape)});
+        if (plan.rank == 0)
+            return item;
+        if (plan.rank > std::min(rows, cols))
+            return fail(ErrorCode::NotRepresentable, where, fmt::format("rank {} exceeds the shape {}", plan.rank, toString(tensor.shape)));
+        auto adapter = adapterTensorsOf(path, rows, cols, plan);
+        if (!adapter)
+            return fail(adapter.error().code, where, adapter.error().detail);
+        item.adapter = std::move(*adapter);
+        return item;
+    }
+
+    [[nodiscard]] std::string gridOf(const PackedModule& module) const
+    {
+        const LayerPlan& plan = m_request.plan.layers[module.tensor];
+        return plan.keep ? std::string() : plan.grid;
+    }
+
+    /// vLLM loads q, k and v into one matrix, gate and up into another, and all experts of a layer together: what is not as
+    /// most of its siblings are is told to become so.
+    void compareFused()
+    {
+        std::map<std::string, std::vector<const PackedModule*>> siblings;
+        for (const PackedModule& module : m_modules) {
+            if (!module.fused.empty())
+                siblings[module.fused].push_back(&module);
+        }
+        for (const auto& [fused, members] : siblings) {
+            std::map<std::string, std::size_t> count;
+            for (const PackedModule* member : members)
+                ++count[gridOf(*member)];
+            if (count.size() < 2)
+                continue;
+            // Of what is equally frequent a grid, not "kept", and the last in name: the wider.
+            const auto usual = std::ranges::max_element(count, [](const auto& a, const auto& b) { return std::pair(a.second, a.first) < std::pair(b.second, b.first); });
+            for (const PackedModule* member : members) {
+                if (gridOf(*member) == usual->first)
+                    continue;
+                const std::string nearest = usual->first.empty() ? "keep all of them" : usual->first + " for all of them";
+                m_unlike[member->tensor] = fmt::format("is {}, its siblings are {}; vLLM merges them into {}, which has one scheme; nearest: {}",
+                                                       wordOf(gridOf(*member)), wordOf(usual->first), fused, nearest);
+            }
+        }
+    }
+    void compareAll()
+    {
+        const Grid* usual = usualGrid(m_modules);
+        if (!m_format.isUniform || usual == nullptr)
+            return;
+        for (const PackedModule& module : m_modules) {
+            if (module.grid != nullptr && module.grid != usual && m_unlike[module.tensor].empty())
+                m_unlike[module.tensor] = fmt::format("is {}, others are {}; {} has one scheme for all layers; nearest: {}, or keep it",
+                                                      module.grid->id(), usual->id(), m_format.target, usual->id());
+        }
+    }
+    static std::string wordOf(const std::string& grid) { return grid.empty() ? "kept" : grid; }
+
+    const ExportRequest& m_request;
+    const PackedFormat& m_format;
+    ModelTopology m_topology;
+    std::vector<PackedModule> m_modules;
+    std::vector<CorrectedModule> m_corrected;
+    std::vector<std::string> m_unlike;  // by tensor: why it cannot be as it is beside its siblings
+    bool m_anyAsymmetric = false;
+};
+
+void addAdapterFiles(const ExportRequest& request, const PackedPlanner& planner, SafetensorsContents& contents)
+{
+    if (planner.corrected().empty())
+        return;
+    // The name alone: whoever moves the folder need not edit it.
+    const std::string base = escaped(request.output.filename().string(), 255);
+    contents.sides.push_back({.name = fmt::format("{}/{}", kAdapterFolder, kAdapterConfig),
+                              .text = dumpJson(adapterConfigOf(planner.corrected(), planner.modules(), base), 2) + '\n'});
+    contents.adapterNotes = {{"format", "pt"}, {"sigmascope.version", SIGMASCOPE_VERSION}, {"sigmascope.corrects", base}};
+}
+
+Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const PackedFormat& format, const PackedPlanner& planner)
+{
+    const Checkpoint& checkpoint = *request.checkpoint;
+    if (Status possible = checkPackable(request); !possible)
+        return passOn(std::move(possible));
+    SafetensorsContents contents;
+    for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+        auto item = planner.itemOf(i, request.plan.layers[i]);
+        if (!item)
+            return passOn(std::move(item));
+        contents.items.push_back(std::move(*item));
+    }
+    if (usualGrid(planner.modules()) == nullptr)
+        return fail(ErrorCode::NotRepresentable, Where{request.output.string(), {}, {}},
+                    "the plan quantizes no layer, so there is nothing for this format to hold; nearest: bf16");
+    const std::string recipe = dumpJson(toJson(recipeOf(request.plan, checkpoint, ModelTopology(checkpoint))));
+    contents.notes = {{"format", "pt"}, {"sigmascope.version", SIGMASCOPE_VERSION}, {"sigmascope.recipe", recipe}};
+    if (request.calibration != nullptr)
+        contents.notes.emplace_back("sigmascope.calibration", escaped(request.calibration->path.filename().string(), 1024));
+    const Json config = format.config(planner.modules());
+    contents.config = checkpoint.config();
+    contents.config["quantization_config"] = config;
+    if (!format.configFile.empty())
+        contents.sides.push_back({.name = std::string(format.configFile), .text = dumpJson(config, 2) + '\n'});
+    addAdapterFiles(request, planner, contents);
+    if (format.addRemarks != nullptr)
+        format.addRemarks(planner.modules(), !planner.corrected().empty(), contents.remarks);
+    const Json& type = contents.config.contains("dtype") ? contents.config["dtype"] : contents.config["torch_dtype"];
+    if (type == "bfloat16")
+        contents.remarks.emplace_back("scales are stored as planned; a runtime that computes in BF16, as config.json asks for, rounds them to it");
+    auto design = designSafetensors(request, std::move(contents));
+    if (design)
+        design->estimate.adapterRank = adapterRankOf(planner.corrected());
+    return design;
+}
+
+class PackedExporter final : public SafetensorsExporter {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<Exporter>> create(ExportRequest request, SafetensorsDesign design, const PackedFormat& format,
+                                                                  bool anyAsymmetric)
+    {
+        auto exporter = std::unique_ptr<PackedExporter>(new PackedExporter(std::move(request), std::move(design), format, anyAsymmetric));
+        if (Status opened = exporter->open(); !opened) {
+            exporter->discard();
+            return passOn(std::move(opened));
+        }
+        return exporter;
+    }
+    [[nodiscard]] std::optional<StoredForm> storedForm() const override { return m_kept; }
+
+private:
+    PackedExporter(ExportRequest request, SafetensorsDesign design, const PackedFormat& format, bool anyAsymmetric)
+        : SafetensorsExporter(std::move(request), std::move(design)), m_format(format), m_anyAsymmetric(anyAsymmetric)
+    {
+    }
+
+    [[nodiscard]] Status write(const QuantizedLayer& layer, const SafetensorsItem& item, const JobContext& job) override
+    {
+        const TensorInfo& tensor = checkpoint().tensors()[layer.tensor];
+        m_kept.reset();
+        if (!layer.quantized) {
+            m_kept = StoredForm{.type = tensor.dtype, .bytes = tensor.bytes, .isExact = true};
+            return append(storedBytes(checkpoint(), layer.tensor), job);
+        }
+        const QuantizedTensor& quantized = *layer.quantized;
+        const auto form = intFormOf(*quantized.grid);
+        if (quantized.grid->id() != request().plan.layers[layer.tensor].grid || !form || quantized.rows != tensor.shape[0]
+            || quantized.cols != tensor.shape[1])
+            return failAt(layer.tensor, fmt::format("comes as {} rows of {} on {}, which were not planned", quantized.rows, quantized.cols,
+                                                    quantized.grid->id()));
+        const IntCodes codes(quantized, *form);
+        for (const PackedTensor& part : m_format.tensors(quantized.rows, quantized.cols, *form, m_anyAsymmetric)) {
+            if (Status written = writePart(part, quantized, *form, codes, job); !written)
+                return written;
+        }
+        return item.adapter.empty() ? Status{} : writeAdapter(layer, item, job);
+    }
+
+    [[nodiscard]] Status writePart(const PackedTensor& part, const QuantizedTensor& quantized, const IntForm& form, const IntCodes& codes,
+                                   const JobContext& job)
+    {
+        switch (part.part) {
+        case PackedPart::Codes:
+            return part.layout.isTransposed ? writeBySlabsOfInputs(part, quantized, codes, job) : writeBySlabsOfOutputs(part, quantized, codes, job);
+        case PackedPart::Zeros:
+            return writeZeros(part, quantized, form, codes, job);
+        case PackedPart::Scales:
+            return append(codes.scales(part.isTransposed), job);
+        case PackedPart::GroupIndex: {
+            std::vector<std::int32_t> index(static_cast<std::size_t>(quantized.cols));
+            for (std::size_t i = 0; i < index.size(); ++i)
+                index[i] = form.group == 0 ? 0 : static_cast<std::int32_t>(i / form.group);
+            return append(std::as_bytes(std::span(index)), job);
+        }
+        case PackedPart::OutIn: {
+            const std::array<std::uint64_t, 2> shape{quantized.rows, quantized.cols};
+            return append(std::as_bytes(std::span(shape)), job);
+        }
+        }
+        return {};
+    }
+
+    /// Words lie output by output.
+    [[nodiscard]] Status writeBySlabsOfOutputs(const PackedTensor& part, const QuantizedTensor& quantized, const IntCodes& codes, const JobContext& job)
+    {
+        const std::uint64_t step = std::max<std::uint64_t>(1, kSlabCodes / quantized.cols);
+        for (std::uint64_t row = 0; row < quantized.rows; row += step) {
+            const std::uint64_t count = std::min(step, quantized.rows - row);
+            if (Status written = writeSlab(part, codes, {row, count, 0, quantized.cols}, job); !written)
+                return written;
+        }
+        return {};
+    }
+    /// Words lie input by input, or group of inputs by group of inputs.
+    [[nodiscard]] Status writeBySlabsOfInputs(const PackedTensor& part, const QuantizedTensor& quantized, const IntCodes& codes, const JobContext& job)
+    {
+        const std::uint64_t step = std::max<std::uint64_t>(1, kSlabCodes / quantized.rows / kSlabStep) * kSlabStep;
+        for (std::uint64_t col = 0; col < quantized.cols; col += step) {
+            const std::uint64_t count = std::min(step, quantized.cols - col);
+            if (Status written = writeSlab(part, codes, {0, quantized.rows, col, count}, job); !written)
+                return written;
+        }
+        return {};
+    }
+    struct Slab {
+        std::uint64_t row = 0, rows = 0, col = 0, cols = 0;
+    };
+    [[nodiscard]] Status writeSlab(const PackedTensor& part, const IntCodes& codes, const Slab& slab, const JobContext& job)
+    {
+        m_codes.resize(static_cast<std::size_t>(slab.rows * slab.cols));
+        codes.codes(slab.row, slab.rows, slab.col, slab.cols, m_codes);
+        return appendPacked(slab.rows, slab.cols, part.layout, job);
+    }
+    [[nodiscard]] Status writeZeros(const PackedTensor& part, const QuantizedTensor& quantized, const IntForm& form, const IntCodes& codes,
+                                    const JobContext& job)
+    {
+        m_codes = codes.zeros();
+        const unsigned mask = (1U << static_cast<unsigned>(form.bits)) - 1U;
+        for (std::uint8_t& zero : m_codes)
+            zero = static_cast<std::uint8_t>(static_cast<unsigned>(zero + part.zeroOffset) & mask);
+        return appendPacked(quantized.rows, codes.groups(), part.layout, job);
+    }
+    /// What lies in m_codes.
+    [[nodiscard]] Status appendPacked(std::uint64_t rows, std::uint64_t cols, const PackedLayout& layout, const JobContext& job)
+    {
+        m_words.resize(static_cast<std::size_t>(checkedByteSize(DType::I32, packedShape(layout, rows, cols)).value_or(0)));
+        if (Status packed = packInts(m_codes, rows, cols, layout, m_words); !packed)
+            return packed;
+        return append(m_words, job);
+    }
+
+    [[nodiscard]] Status writeAdapter(const QuantizedLayer& layer, const SafetensorsItem& item, const JobContext& job)
+    {
+        if (Status turned = turnToAdapter(); !turned)
+            return turned;
+        const LayerPlan& plan = request().plan.layers[layer.tensor];
+        for (std::size_t i = 0; i < item.adapter.size(); ++i) {
+            const SafetensorsSpec& spec = item.adapter[i];
+            const auto size = static_cast<std::size_t>(checkedByteSize(spec.dtype, spec.shape).value_or(0));
+            // A residual of zero has no factors: the file then holds zeros, as its size was promised.
+            if (!layer.factors) {
+                if (Status written = append(std::vector<std::byte>(size), job); !written)
+                    return written;
+                continue;
+            }
+            const StoredFactors& factors = *layer.factors;
+            const std::vector<std::byte>& bytes = i == 0 ? factors.right : factors.left;
+            const bool becameBf16 = factors.type == FactorType::BF16 && plan.factors == FactorType::F16;
+            if (factors.rank != plan.rank || bytes.size() != size || (factors.type != plan.factors && !becameBf16))
+                return failAt(layer.tensor, fmt::format("factors of rank {} and {} bytes come where {} and {} were planned", factors.rank,
+                                                        bytes.size(), plan.rank, size));
+            if (Status typed = becameBf16 ? makeBf16(item.specs.size() + i) : Status{}; !typed)
+                return typed;
+            if (Status written = append(bytes, job); !written)
+                return written;
+        }
+        return {};
+    }
+
+    PackedFormat m_format;
+    bool m_anyAsymmetric;
+    std::vector<std::uint8_t> m_codes;  // of the slab being written
+    std::vector<std::byte> m_words;
+    std::optional<StoredForm> m_kept;   // of the layer that came last, if it was one
+};
+
+}  // namespace
+
+const Grid* usualGrid(std::span<const PackedModule> modules)
+{
+    std::vector<std::pair<const Grid*, std::size_t>> counts;
+    for (const PackedModule& module : modules) {
+        if (module.grid == nullptr)
+            continue;
+        auto found = std::ranges::find(counts, module.grid, &std::pair<const Grid*, std::size_t>::first);
+        if (found == counts.end())
+            found = counts.insert(counts.end(), {module.grid, 0});
+        ++found->second;
+    }
+    const auto most = std::ranges::max_element(counts, {}, &std::pair<const Grid*, std::size_t>::second);
+    return most == counts.end() ? nullptr : most->first;
+}
+
+std::string regexOf(std::string_view path)
+{
+    constexpr std::string_view kRead = R"(.^$*+?()[]{}|\)";
+    std::string pattern;
+    for (const char c : path) {
+        if (kRead.find(c) != std::string_view::npos)
+            pattern += '\\';
+        pattern += c;
+    }
+    return pattern;
+}
+
+Result<SizeEstimate> estimatePacked(const ExportRequest& request, const PackedFormat& format)
+{
+    auto design = packedDesignOf(request, format, PackedPlanner(request, format));
+    if (!design)
+        return passOn(std::move(design));
+    return std::move(design->estimate);
+}
+
+PlanVerdict acceptsPacked(const ExportRequest& request, const PackedFormat& format)
+{
+    const PackedPlanner planner(request, format);
+    PlanVerdict verdict = verdictOfSafetensors(
+        request, checkPackable(request),
+        [&planner](const Checkpoint&, std::size_t index, const LayerPlan& plan) { return planner.itemOf(index, plan); },
+        [&](const ExportRequest& asked) -> Result<SizeEstimate> {
+            auto design = packedDesignOf(asked, format, planner);
+            if (!design)
+                return passOn(std::move(design));
+            return std::move(design->estimate);
+        });
+    if (partIn(verdict, PlanPart::Correction).carriage == Carriage::Inside)
+        carry(verdict, PlanPart::Correction, Carriage::Adapter);
+    if (request.plan.layers.size() == partIn(verdict, PlanPart::Kept).layers && !verdict.refusals.empty()) {
+        carry(verdict, PlanPart::Kept, Carriage::Refused, verdict.refusals.front().detail);
+        partIn(verdict, PlanPart::Kept).changed = request.plan.layers.size();
+    }
+    return verdict;
+}
+
+Result<std::unique_ptr<Exporter>> makePackedExporter(ExportRequest request, const PackedFormat& format)
+{
+    const PackedPlanner planner(request, format);
+    auto design = packedDesignOf(request, format, planner);
+    if (!design)
+        return passOn(std::move(design));
+    const bool anyAsymmetric = std::ranges::any_of(planner.modules(), [](const PackedModule& module) { return module.grid != nullptr && module.form.isAsymmetric; });
+    return PackedExporter::create(std::move(request), std::move(*design), format, anyAsymmetric);
+}
+
+}  // namespace sigmascope

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// GPTQ (formats.md §5.2): words along the inputs, one column an output; zero points along the outputs. Modules that are
+// not as most are stand in `dynamic`, by expressions that also match the fused modules of vLLM.
+#include "core/export/PackedModel.h"
+#include "core/export/writers/PackedWriters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace sigmascope {
+
+namespace {
+
+constexpr std::uint64_t kGptqMultiple = 32;
+
+std::vector<PackedTensor> gptqTensors(std::uint64_t rows, std::uint64_t cols, const IntForm& form, bool anyAsymmetric)
+{
+    const PackedLayout codes = gptqCodes(form.bits);
+    const PackedLayout zeros = gptqZeros(form.bits);
+    const std::uint64_t groups = form.groups(cols);
+    return {{.name = "qweight", .part = PackedPart::Codes, .shape = packedShape(codes, rows, cols), .layout = codes},
+            {.name = "qzeros", .part = PackedPart::Zeros, .shape = packedShape(zeros, rows, groups), .layout = zeros,
+             .zeroOffset = anyAsymmetric ? 0 : -1},
+            {.name = "g_idx", .part = PackedPart::GroupIndex, .shape = {cols}},
+            {.name = "scales", .part = PackedPart::Scales, .dtype = DType::F16, .shape = {groups, rows}, .isTransposed = true}};
+}
+
+std::string whyNoGptq(std::uint64_t rows, std::uint64_t cols, const IntForm&)
+{
+    if (rows % kGptqMultiple != 0 || cols % kGptqMultiple != 0)
+        return fmt::format("has the shape [{}, {}], GPTQ runtimes take multiples of {}; nearest: keep it", rows, cols, kGptqMultiple);
+    return {};
+}
+
+std::int64_t groupSizeOf(const IntForm& form)
+{
+    return form.group == 0 ? -1 : static_cast<std::int64_t>(form.group);
+}
+
+/// Matches a module by its own name and by that of the fused one it becomes part of.
+std::string patternOf(const PackedModule& module)
+{
+    if (module.fused.empty())
+        return fmt::format("^{}$", regexOf(module.path));
+    if (module.fused.ends_with(".experts"))
+        return fmt::format(R"(^{}(\..*)?$)", regexOf(module.fused));
+    const std::string parent = module.fused.substr(0, module.fused.rfind('.'));
+    const std::string_view members = module.fused.ends_with(".qkv_proj") ? "q_proj|k_proj|v_proj|qkv_proj" : "gate_proj|up_proj|gate_up_proj";
+    return fmt::format("^{}\\.({})$", regexOf(parent), members);
+}
+
+Json dynamicOf(std::span<const PackedModule> modules, const IntForm& base)
+{
+    Json dynamic = Json::object();
+    for (const PackedModule& module : modules) {
+        if (module.path == "lm_head" || (module.grid != nullptr && module.form == base))
+            continue;
+        if (module.grid == nullptr)
+            dynamic["-:" + patternOf(module)] = Json::object();
+        else
+            dynamic["+:" + patternOf(module)] = {
+                {"bits", module.form.bits}, {"group_size", groupSizeOf(module.form)}, {"sym", !module.form.isAsymmetric}, {"desc_act", false}};
+    }
+    return dynamic;
+}
+
+Json gptqConfig(std::span<const PackedModule> modules)
+{
+    const IntForm base = *intFormOf(*usualGrid(modules));
+    const bool isV2 = std::ranges::any_of(modules, [](const PackedModule& module) { return module.grid != nullptr && module.form.isAsymmetric; });
+    Json config{{"quant_method", "gptq"},
+                {"bits", base.bits},
+                {"group_size", groupSizeOf(base)},
+                {"desc_act", false},
+                {"sym", !base.isAsymmetric},
+                {"lm_head", false},
+                {"checkpoint_format", isV2 ? "gptq_v2" : "gptq"},
+                {"pack_dtype", "int32"}};
+    if (Json dynamic = dynamicOf(modules, base); !dynamic.empty())
+        config["dynamic"] = std::move(dynamic);
+    config["meta"] = {{"quantizer", Json::array({"sigmascope:" SIGMASCOPE_VERSION})}};
+    return config;
+}
+
+void addGptqRemarks(std::span<const PackedModule> modules, bool, std::vector<std::string>& remarks)
+{
+    const Json config = gptqConfig(modules);
+    if (config["checkpoint_format"] == "gptq_v2")
+        remarks.emplace_back("zero points that differ are stored as gptq_v2: older runtimes read gptq only, for which the plan needs symmetric grids");
+    if (config.contains("dynamic"))
+        remarks.emplace_back("layers that differ stand in `dynamic`, which GPTQModel, vLLM and SGLang read and plain transformers does not");
+}
+
+constexpr PackedFormat kGptq{.target = "gptq",
+                             .tensors = gptqTensors,
+                             .whyNot = whyNoGptq,
+                             .config = gptqConfig,
+                             .configFile = "quantize_config.json",
+                             .addRemarks = addGptqRemarks};
+
+}  // namespace
+
+Result<SizeEstimate> estimateGptq(const ExportRequest& request)
+{
+    return estimatePacked(request, kGptq);
+}
+
+PlanVerdict acceptsGptq(const ExportRequest& request)
+{
+    return acceptsPacked(request, kGptq);
+}
+
+Result<std::unique_ptr<Exporter>> makeGptqExporter(ExportRequest request)
+{
+    return makePackedExporter(std::move(request), kGptq);
+}
+
+}  // namespace sigmascope
