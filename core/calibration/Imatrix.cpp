@@ -22,6 +22,10 @@ const ImatrixEntry* Imatrix::find(std::string_view tensorName, std::uint64_t col
     };
     if (const ImatrixEntry* entry = lookUp(std::string(tensorName)))
         return entry;
+    if (const auto part = expertPartOf(tensorName)) {
+        const ImatrixEntry* stack = lookUp(part->stack);
+        return stack != nullptr && part->expert < stack->matrices ? stack : nullptr;
+    }
     const auto gguf = ggufNameOf(tensorName);
     return gguf ? lookUp(*gguf) : nullptr;
 }

@@ -49,9 +49,22 @@ std::vector<double> rmsOf(const ImatrixEntry& entry, std::uint64_t cols)
     return rms;
 }
 
+/// What concerns one tensor: of a stack's entry the expert's own part, where the tensor is one expert.
+ImatrixEntry ownPart(const ImatrixEntry& entry, std::string_view tensorName, std::uint64_t cols)
+{
+    ImatrixEntry own = entry;
+    if (const auto part = expertPartOf(tensorName); part && entry.matrices > 1) {
+        const auto first = entry.meanSquares.begin() + static_cast<std::ptrdiff_t>(part->expert * cols);
+        own.meanSquares.assign(first, first + static_cast<std::ptrdiff_t>(cols));
+        own.matrices = 1;
+    }
+    return own;
+}
+
 std::string whyNoEntry(const Imatrix& imatrix, std::string_view tensorName)
 {
-    const std::string gguf = ggufNameOf(tensorName).value_or(std::string(tensorName));
+    const auto part = expertPartOf(tensorName);
+    const std::string gguf = part ? part->stack : ggufNameOf(tensorName).value_or(std::string(tensorName));
     for (const std::string& reason : imatrix.unusable) {
         if (reason.starts_with(gguf + ": ") || reason.starts_with(std::string(tensorName) + ": "))
             return "plain metric: calibration of " + escaped(reason);
@@ -84,12 +97,13 @@ Metric metricFor(MetricKind kind, const Imatrix* imatrix, std::string_view tenso
         return {};
     if (imatrix == nullptr)
         return {.note = "plain metric: no calibration"};
-    const ImatrixEntry* entry = imatrix->find(tensorName, cols);
-    if (entry == nullptr)
+    const ImatrixEntry* found = imatrix->find(tensorName, cols);
+    if (found == nullptr)
         return {.note = whyNoEntry(*imatrix, tensorName)};
 
-    std::vector<double> scale = rmsOf(*entry, cols);
-    Metric metric{.kind = kind, .tokens = entry->tokens};
+    ImatrixEntry entry = ownPart(*found, tensorName, cols);
+    std::vector<double> scale = rmsOf(entry, cols);
+    Metric metric{.kind = kind, .tokens = entry.tokens};
     if (kind == MetricKind::DiagonalLqer) {
         // A Gaussian of this RMS has that mean absolute value; an imatrix does not know the real one.
         for (double& value : scale)
@@ -99,7 +113,7 @@ Metric metricFor(MetricKind kind, const Imatrix* imatrix, std::string_view tenso
     }
     metric.scale.assign(scale.begin(), scale.end());
     if (kind == MetricKind::DiagonalRms)
-        metric.meanSquares = entry->meanSquares;
+        metric.meanSquares = std::move(entry.meanSquares);
     return metric;
 }
 

@@ -31,13 +31,21 @@ constexpr std::array kInBlock{
     Name{"self_attn.o_proj", "attn_output", Role::AttnOutput},
     Name{"self_attn.q_norm", "attn_q_norm", Role::AttnQNorm},
     Name{"self_attn.k_norm", "attn_k_norm", Role::AttnKNorm},
+    // Before the feed-forward of most; gemma's and olmo2's families have it behind the attention and name it themselves.
     Name{"post_attention_layernorm", "ffn_norm", Role::FfnNorm},
+    Name{"pre_feedforward_layernorm", "ffn_norm", Role::FfnPreNorm},
+    Name{"post_feedforward_layernorm", "post_ffw_norm", Role::FfnPostNorm},
+    Name{"", "post_attention_norm", Role::AttnPostNorm},
+    // phi3: one matrix for q, k and v, one for gate and up
+    Name{"self_attn.qkv_proj", "attn_qkv", Role::AttnQkv},
     Name{"mlp.gate_proj", "ffn_gate", Role::FfnGate},
     Name{"mlp.up_proj", "ffn_up", Role::FfnUp},
+    Name{"mlp.gate_up_proj", "ffn_up", Role::FfnGateUp},
     Name{"mlp.down_proj", "ffn_down", Role::FfnDown},
     // mixtures of experts: the router, shared experts; routed ones are stacked in GGUF, so have no twin of their own
     Name{"mlp.gate", "ffn_gate_inp", Role::Other},
     Name{"block_sparse_moe.gate", "ffn_gate_inp", Role::Other},
+    Name{"mlp.shared_expert_gate", "ffn_gate_inp_shexp", Role::Other},
     Name{"mlp.shared_expert.gate_proj", "ffn_gate_shexp", Role::FfnGate},
     Name{"mlp.shared_expert.up_proj", "ffn_up_shexp", Role::FfnUp},
     Name{"mlp.shared_expert.down_proj", "ffn_down_shexp", Role::FfnDown},
@@ -47,8 +55,9 @@ constexpr std::array kInBlock{
 };
 
 constexpr std::array kExpert{
-    Name{"gate_proj", "", Role::FfnGate}, Name{"up_proj", "", Role::FfnUp}, Name{"down_proj", "", Role::FfnDown},
-    Name{"w1", "", Role::FfnGate},        Name{"w3", "", Role::FfnUp},      Name{"w2", "", Role::FfnDown},
+    Name{"gate_proj", "ffn_gate_exps", Role::FfnGate}, Name{"up_proj", "ffn_up_exps", Role::FfnUp},
+    Name{"down_proj", "ffn_down_exps", Role::FfnDown}, Name{"w1", "ffn_gate_exps", Role::FfnGate},
+    Name{"w3", "ffn_up_exps", Role::FfnUp},            Name{"w2", "ffn_down_exps", Role::FfnDown},
 };
 
 /// Nobody has more blocks; a hostile number must not become the size of a table.
@@ -74,6 +83,7 @@ std::optional<std::int32_t> takeNumber(std::string_view& text, std::string_view 
 struct Parsed {
     const Name* known = nullptr;
     std::int32_t block = -1;
+    std::int32_t expert = -1;
     std::string_view suffix{};  // ".weight" or ".bias", empty if neither
     bool isGguf = false;
 };
@@ -85,13 +95,15 @@ const Name* lookUp(const std::array<Name, N>& table, std::string_view stem, std:
     return it == table.end() ? nullptr : &*it;
 }
 
-const Name* lookUpExpert(std::string_view stem)
+void lookUpExpert(std::string_view stem, Parsed& parsed)
 {
     for (const std::string_view prefix : {"mlp.experts.", "block_sparse_moe.experts."}) {
-        if (takeNumber(stem, prefix))
-            return lookUp(kExpert, stem, &Name::hf);
+        if (const auto expert = takeNumber(stem, prefix)) {
+            parsed.known = lookUp(kExpert, stem, &Name::hf);
+            parsed.expert = parsed.known != nullptr ? *expert : -1;
+            return;
+        }
     }
-    return nullptr;
 }
 
 Parsed parse(std::string_view name)
@@ -112,7 +124,7 @@ Parsed parse(std::string_view name)
         parsed.block = *layer;
         parsed.known = lookUp(kInBlock, name, &Name::hf);
         if (parsed.known == nullptr)
-            parsed.known = lookUpExpert(name);
+            lookUpExpert(name, parsed);
     } else if (const Name* const outside = lookUp(kOutside, name, &Name::gguf)) {
         parsed.known = outside;
         parsed.isGguf = true;
@@ -151,8 +163,8 @@ bool isFloat(DType dtype)
 /// state-space and position tables.
 bool isLeftAlone(std::string_view name)
 {
-    constexpr std::array<std::string_view, 9> kParts{"norm", "gate_inp", ".gate.", "conv", "ssm", "rel_b",
-                                                     "pos_emb", "rope", "time_mix"};
+    constexpr std::array<std::string_view, 10> kParts{"norm", "gate_inp", ".gate.", "shared_expert_gate", "conv", "ssm",
+                                                      "rel_b", "pos_emb", "rope", "time_mix"};
     return std::ranges::any_of(kParts, [&](std::string_view part) { return name.find(part) != std::string_view::npos; });
 }
 
@@ -168,13 +180,18 @@ std::string_view id(Role role)
     case Role::AttnQ: return "q_proj";
     case Role::AttnK: return "k_proj";
     case Role::AttnV: return "v_proj";
+    case Role::AttnQkv: return "qkv_proj";
     case Role::AttnOutput: return "o_proj";
     case Role::AttnQNorm: return "q_norm";
     case Role::AttnKNorm: return "k_norm";
+    case Role::AttnPostNorm: return "post_attention_norm";
     case Role::FfnNorm: return "post_attention_layernorm";
+    case Role::FfnPreNorm: return "pre_feedforward_layernorm";
     case Role::FfnGate: return "gate_proj";
     case Role::FfnUp: return "up_proj";
+    case Role::FfnGateUp: return "gate_up_proj";
     case Role::FfnDown: return "down_proj";
+    case Role::FfnPostNorm: return "post_feedforward_layernorm";
     case Role::Other: break;
     }
     return "other";
@@ -190,7 +207,7 @@ std::tuple<int, int, int> depthOf(const TensorPlace& place)
 TensorPlace placeOf(std::string_view tensorName)
 {
     const Parsed parsed = parse(tensorName);
-    TensorPlace place{.block = parsed.block, .bias = parsed.suffix == ".bias"};
+    TensorPlace place{.block = parsed.block, .bias = parsed.suffix == ".bias", .expert = parsed.expert};
     if (parsed.known != nullptr && !parsed.suffix.empty()) {
         place.role = parsed.known->role;
         place.group = groupOf(place.role);
@@ -203,12 +220,21 @@ std::optional<std::string> ggufNameOf(std::string_view tensorName)
     const Parsed parsed = parse(tensorName);
     if (parsed.isGguf)
         return std::string(tensorName);
-    if (parsed.known == nullptr || parsed.known->gguf.empty() || parsed.suffix.empty())
+    if (parsed.known == nullptr || parsed.known->gguf.empty() || parsed.suffix.empty() || parsed.expert >= 0)
         return std::nullopt;
     std::string name = parsed.block < 0 ? std::string() : "blk." + std::to_string(parsed.block) + ".";
     name += parsed.known->gguf;
     name += parsed.suffix;
     return name;
+}
+
+std::optional<ExpertPart> expertPartOf(std::string_view tensorName)
+{
+    const Parsed parsed = parse(tensorName);
+    if (parsed.expert < 0 || parsed.suffix != ".weight")
+        return std::nullopt;
+    return ExpertPart{.stack = "blk." + std::to_string(parsed.block) + "." + std::string(parsed.known->gguf) + ".weight",
+                      .expert = static_cast<std::uint32_t>(parsed.expert)};
 }
 
 ModelTopology::ModelTopology(const Checkpoint& checkpoint)

@@ -15,8 +15,8 @@ namespace sigmascope {
 /// What a tensor does in a llama-like model.
 enum class Role : std::uint8_t {
     Embedding, Output, OutputNorm,
-    AttnNorm, AttnQ, AttnK, AttnV, AttnOutput, AttnQNorm, AttnKNorm,
-    FfnNorm, FfnGate, FfnUp, FfnDown,
+    AttnNorm, AttnQ, AttnK, AttnV, AttnQkv, AttnOutput, AttnQNorm, AttnKNorm, AttnPostNorm,
+    FfnNorm, FfnPreNorm, FfnGate, FfnUp, FfnGateUp, FfnDown, FfnPostNorm,
     Other,
 };
 
@@ -31,6 +31,7 @@ struct TensorPlace {
     Role role = Role::Other;
     FusedGroup group = FusedGroup::None;
     bool bias = false;        ///< a ".bias", not a ".weight"
+    std::int32_t expert = -1; ///< of a mixture whose experts have tensors of their own; -1: none
 };
 
 /// Tensors sorted into blocks and roles by their names, HF or GGUF. Every tensor has exactly one place;
@@ -59,5 +60,14 @@ private:
 /// "model.layers.3.mlp.down_proj.weight" -> "blk.3.ffn_down.weight"; nothing if the name has no GGUF twin.
 /// A name that is a GGUF name already maps to itself.
 [[nodiscard]] std::optional<std::string> ggufNameOf(std::string_view tensorName);
+
+/// GGUF keeps the experts' matrices of one kind in one tensor: "model.layers.3.mlp.experts.7.up_proj.weight" is the
+/// eighth part of "blk.3.ffn_up_exps.weight".
+struct ExpertPart {
+    std::string stack;          ///< GGUF's name of the whole
+    std::uint32_t expert = 0;
+};
+/// Nothing for names that are no expert's weight.
+[[nodiscard]] std::optional<ExpertPart> expertPartOf(std::string_view tensorName);
 
 }  // namespace sigmascope

@@ -87,6 +87,8 @@ DType commonType(std::span<const GgufTarget> targets, std::span<const GgufTensor
 /// What the adapter holds: no GGUF type has INT8's two scales, the turned factors of an embedding no blocks of its rows.
 FactorType storedFactors(const GgufTarget& target, const LayerPlan& plan, std::uint64_t cols)
 {
+    if (target.parts > 1)  // one type for all experts, and which of them would overflow F16 only their solving tells
+        return FactorType::F32;
     if (plan.factors == FactorType::I8 || (plan.factors == FactorType::Q8_0 && target.role == Role::Embedding))
         return FactorType::F32;
     return canStore(plan.factors, cols, plan.rank) ? plan.factors : FactorType::F16;
@@ -116,14 +118,14 @@ Result<std::shared_ptr<const GgufPlanner>> GgufPlanner::create(std::shared_ptr<c
 Result<GgufTensorSpec> GgufPlanner::specOf(const GgufTarget& target, const LayerPlan& plan, bool dequantized) const
 {
     const TensorInfo& tensor = m_checkpoint->tensors()[target.tensor];
-    GgufTensorSpec spec{target.name, target.keptType, tensor.shape};
+    GgufTensorSpec spec{target.name, target.keptType, tensor.shape, target.parts, target.part};
     if (plan.keep) {
         if (dequantized && info(tensor.dtype).decodable && tensor.shape.size() > 1)
             spec.dtype = DType::F32;
         return spec;
     }
     if (target.vector)
-        return refuse(*m_checkpoint, target, "llama.cpp reads norms and vectors as F32: they are kept, not quantized");
+        return refuse(*m_checkpoint, target, "llama.cpp reads norms, vectors and routers as F32: they are kept, not quantized");
     const auto grid = findGrid(plan.grid);
     if (!grid)
         return passOn(grid);
@@ -175,16 +177,31 @@ GgufKeys GgufPlanner::planKeysOf(const ExportRequest& request, std::span<const G
 
 void GgufPlanner::addAdapter(const ExportRequest& request, GgufDesign& design) const
 {
+    design.factors.resize(m_source.targets.size());
     if (request.merged)
         return;
-    for (std::size_t i = 0; i < m_source.targets.size(); ++i) {
-        const GgufTarget& target = m_source.targets[i];
-        const LayerPlan& plan = request.plan.layers[target.tensor];
-        if (plan.keep || plan.rank == 0)
+    const std::span<const GgufTarget> targets = m_source.targets;
+    for (std::size_t first = 0; first < targets.size(); first += targets[first].parts) {
+        // The experts of a stack share one rank, the largest: the others' factors are filled up with zeros.
+        const std::size_t count = targets[first].parts;
+        std::uint32_t rank = 0;
+        for (std::size_t i = first; i < first + count; ++i) {
+            const LayerPlan& plan = request.plan.layers[targets[i].tensor];
+            rank = std::max(rank, plan.keep ? 0 : plan.rank);
+        }
+        if (rank == 0)
             continue;
-        const FactorType type = request.dequantized ? FactorType::F32 : storedFactors(target, plan, design.tensors[i].shape.back());
-        for (GgufTensorSpec& spec : adapterSpecs(target, design.tensors[i], plan.rank, type))
-            design.adapter.push_back(std::move(spec));
+        const LayerPlan& plan = request.plan.layers[targets[first].tensor];
+        const FactorType type
+            = request.dequantized ? FactorType::F32 : storedFactors(targets[first], plan, design.tensors[first].shape.back());
+        const std::size_t base = design.adapter.size();
+        design.adapter.resize(base + 2 * count);
+        for (std::size_t i = 0; i < count; ++i) {
+            auto specs = adapterSpecs(targets[first + i], design.tensors[first + i], rank, type);
+            design.adapter[base + i] = std::move(specs[0]);
+            design.adapter[base + count + i] = std::move(specs[1]);
+            design.factors[first + i] = FactorPlaces{.a = base + i, .b = base + count + i, .rank = rank};
+        }
     }
     design.adapterKeys = adapterKeys(m_source.architecture);
 }
@@ -199,8 +216,8 @@ void GgufPlanner::measure(const ExportRequest& request, GgufDesign& design) cons
         const Bytes size = *checkedByteSize(design.tensors[i].dtype, design.tensors[i].shape);
         const bool isKept = i >= m_source.targets.size() || request.plan.layers[m_source.targets[i].tensor].keep;
         (isKept ? estimate.kept : estimate.codes) += size;
-        estimate.overhead += ggufPaddedBytes(size) - size;
-        model += ggufPaddedBytes(size);
+        estimate.overhead += ggufPaddedBytes(design.tensors[i]) - size;
+        model += ggufPaddedBytes(design.tensors[i]);
     }
     estimate.outputs.push_back({request.output, "model", model});
     estimate.total = model;
@@ -211,8 +228,8 @@ void GgufPlanner::measure(const ExportRequest& request, GgufDesign& design) cons
     for (const GgufTensorSpec& spec : design.adapter) {
         const Bytes size = *checkedByteSize(spec.dtype, spec.shape);
         estimate.factors += size;
-        estimate.overhead += ggufPaddedBytes(size) - size;
-        adapter += ggufPaddedBytes(size);
+        estimate.overhead += ggufPaddedBytes(spec) - size;
+        adapter += ggufPaddedBytes(spec);
     }
     estimate.outputs.push_back({adapterPathFor(request.output), "adapter", adapter});
     estimate.total += adapter;
@@ -243,6 +260,21 @@ Result<GgufTensorSpec> GgufPlanner::checkedSpec(const GgufTarget& target, const 
     return spec;
 }
 
+Status GgufPlanner::checkStack(std::size_t part, std::span<const GgufTensorSpec> specs, const QuantizationPlan& plan) const
+{
+    const GgufTarget& target = m_source.targets[part];
+    const GgufTarget& before = m_source.targets[part - 1];
+    const bool isKept = plan.layers[target.tensor].keep;
+    const bool wasKept = plan.layers[before.tensor].keep;
+    if (specs[part].dtype == specs[part - 1].dtype && isKept == wasKept)
+        return {};
+    const auto form = [](const GgufTensorSpec& spec, bool keep) { return fmt::format("{}{}", keep ? "kept as " : "", info(spec.dtype).name); };
+    return refuse(*m_checkpoint, target,
+                  fmt::format("is {}, expert {} {}: llama.cpp has the experts' matrices of a kind in one tensor, {}, of one type; the "
+                              "nearest plan gives all of them the same grid",
+                              form(specs[part], isKept), before.part, form(specs[part - 1], wasKept), target.name));
+}
+
 PlanVerdict GgufPlanner::verdict(const ExportRequest& request) const
 {
     PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
@@ -267,21 +299,28 @@ PlanVerdict GgufPlanner::verdict(const ExportRequest& request) const
         found.carriage = carriage;
         found.reason = reason;
     };
+    std::vector<GgufTensorSpec> specs;
     for (const GgufTarget& target : m_source.targets) {
         const TensorInfo& tensor = m_checkpoint->tensors()[target.tensor];
         const LayerPlan& plan = request.plan.layers[target.tensor];
         if (plan.keep && target.keptType != tensor.dtype)
-            note(PlanPart::Kept, Carriage::Converted, "llama.cpp reads norms and vectors as F32");
-        if (const auto spec = checkedSpec(target, request); !spec) {
+            note(PlanPart::Kept, Carriage::Converted, "llama.cpp reads norms, vectors and routers as F32");
+        const auto spec = checkedSpec(target, request);
+        specs.push_back(spec.value_or(GgufTensorSpec{target.name, target.keptType, tensor.shape, target.parts, target.part}));
+        Status possible = spec ? Status{} : passOn(spec);
+        if (possible && target.part > 0)
+            possible = checkStack(specs.size() - 1, specs, request.plan);
+        if (!possible) {
             const bool isCorrection = !plan.keep && specOf(target, plan, false).has_value() && !checkCorrection(target, plan).has_value();
-            note(plan.keep ? PlanPart::Kept : isCorrection ? PlanPart::Correction : PlanPart::Codes, Carriage::Refused, spec.error().detail);
-            verdict.refusals.push_back(spec.error());
+            note(plan.keep ? PlanPart::Kept : isCorrection ? PlanPart::Correction : PlanPart::Codes, Carriage::Refused, possible.error().detail);
+            verdict.refusals.push_back(possible.error());
         } else if (!plan.keep && plan.rank > 0) {
             const FactorType stored = storedFactors(target, plan, spec->shape.back());
             if (stored != plan.factors)
                 note(PlanPart::Factors, Carriage::Widened,
-                     stored == FactorType::F32 ? "no GGUF type has INT8's scale per row and per column: F32 instead"
-                                               : "Q8_0 needs ranks and row lengths that are multiples of 32: F16 instead");
+                     target.parts > 1            ? "the experts' factors share one tensor of one type: F32"
+                     : stored == FactorType::F32 ? "no GGUF type has INT8's scale per row and per column: F32 instead"
+                                                 : "Q8_0 needs ranks and row lengths that are multiples of 32: F16 instead");
         }
     }
     return verdict;
@@ -298,6 +337,10 @@ Result<GgufDesign> GgufPlanner::design(const ExportRequest& request) const
         if (!spec)
             return passOn(std::move(spec));
         design.tensors.push_back(std::move(*spec));
+        if (target.part == 0)
+            continue;
+        if (auto alike = checkStack(design.tensors.size() - 1, design.tensors, request.plan); !alike)
+            return passOn(std::move(alike));
     }
     for (const GgufExtra& extra : m_source.extras)
         design.tensors.push_back(extra.spec);

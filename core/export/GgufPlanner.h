@@ -7,10 +7,17 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace sigmascope {
+
+/// Where a target's two factors stand among the adapter's tensors, and the rank they are written with.
+struct FactorPlaces {
+    std::size_t a = 0, b = 0;
+    std::uint32_t rank = 0;
+};
 
 /// Everything that will be written for one plan, fixed before the first layer is computed.
 struct GgufDesign {
@@ -18,6 +25,7 @@ struct GgufDesign {
     std::vector<GgufTensorSpec> tensors;      ///< targets, then extras
     GgufKeys adapterKeys;
     std::vector<GgufTensorSpec> adapter;      ///< lora_a, lora_b of every corrected target; empty: no adapter
+    std::vector<std::optional<FactorPlaces>> factors;  ///< of each target
     SizeEstimate estimate;
 };
 
@@ -54,6 +62,8 @@ private:
     [[nodiscard]] Status checkPlan(const QuantizationPlan& plan) const;
     /// How a target will stand in the model's file, all of its plan checked.
     [[nodiscard]] Result<GgufTensorSpec> checkedSpec(const GgufTarget& target, const ExportRequest& request) const;
+    /// All parts of a stack have one type, and are all kept or none. @p part is not the first.
+    [[nodiscard]] Status checkStack(std::size_t part, std::span<const GgufTensorSpec> specs, const QuantizationPlan& plan) const;
     [[nodiscard]] GgufKeys planKeysOf(const ExportRequest& request, std::span<const GgufTensorSpec> tensors) const;
     void addAdapter(const ExportRequest& request, GgufDesign& design) const;
     void measure(const ExportRequest& request, GgufDesign& design) const;

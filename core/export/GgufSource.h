@@ -21,7 +21,10 @@ struct GgufTarget {
     /// Heads whose rows are interleaved for GGUF's rotary pairs (llama's q and k from HF); 0: rows stay in place.
     std::uint32_t heads = 0;
     Role role = Role::Other;
-    bool vector = false;              ///< one dimension or a norm: always F32, never quantized
+    bool vector = false;              ///< one dimension, a norm or a router: always F32, never quantized
+    float offset = 0;                 ///< added to every value in F32 (norms that the folder holds as w - 1)
+    /// > 1: one of that many matrices of experts that make one tensor of three dimensions.
+    std::uint32_t parts = 1, part = 0;
 };
 
 /// A tensor that the checkpoint does not hold but the file needs: rotary frequency factors.
@@ -31,7 +34,7 @@ struct GgufExtra {
 };
 
 /// What of a model does not depend on the plan: which tensors go into a GGUF file in which order, under which names,
-/// and every key but those that describe the plan. From an HF llama folder, a GGUF, or either with a template GGUF
+/// and every key but those that describe the plan. From an HF folder, a GGUF, or either with a template GGUF
 /// whose keys and tokenizer are used.
 struct GgufSource {
     std::string architecture;

@@ -71,6 +71,15 @@ std::vector<std::uint64_t> ggufDimensions(const Shape& shape)
     return ne;
 }
 
+/// Of the whole that a part belongs to.
+Shape wholeShape(const GgufTensorSpec& tensor)
+{
+    Shape shape = tensor.shape;
+    if (tensor.parts > 1)
+        shape.insert(shape.begin(), tensor.parts);
+    return shape;
+}
+
 Status checkSpec(const GgufTensorSpec& tensor)
 {
     const Where where{{}, tensor.name, {}};
@@ -79,23 +88,38 @@ Status checkSpec(const GgufTensorSpec& tensor)
                     fmt::format("GGUF names are 1 to {} bytes long, this one has {}", kLongestName, tensor.name.size()));
     if (tensor.name.find('\0') != std::string::npos)
         return fail(ErrorCode::NotRepresentable, where, "GGUF names hold no NUL");
-    if (ggufDimensions(tensor.shape).size() > kMostDimensions)
+    if (ggufDimensions(wholeShape(tensor)).size() > kMostDimensions)
         return fail(ErrorCode::NotRepresentable, where,
                     fmt::format("GGUF tensors have at most {} dimensions, shape {} has more", kMostDimensions,
-                                toString(tensor.shape)));
+                                toString(wholeShape(tensor))));
     if (info(tensor.dtype).ggmlId < 0)
         return fail(ErrorCode::NotRepresentable, where, fmt::format("GGUF has no type {}", info(tensor.dtype).name));
-    if (!checkedByteSize(tensor.dtype, tensor.shape))
+    if (!checkedByteSize(tensor.dtype, tensor.shape) || !checkedByteSize(tensor.dtype, wholeShape(tensor)))
         return fail(ErrorCode::NotRepresentable, where,
                     fmt::format("rows of shape {} are no multiple of {}'s block of {} elements", toString(tensor.shape),
                                 info(tensor.dtype).name, info(tensor.dtype).blockElements));
     return {};
 }
 
+/// A part comes right behind the one before it, of the same kind.
+Status checkPart(std::span<const GgufTensorSpec> tensors, std::size_t i)
+{
+    const GgufTensorSpec& tensor = tensors[i];
+    const bool isFirst = tensor.part == 0;
+    const bool follows = i > 0 && tensors[i - 1].part + 1 == tensor.part && tensors[i - 1].parts == tensor.parts
+                         && tensors[i - 1].name == tensor.name && tensors[i - 1].dtype == tensor.dtype
+                         && tensors[i - 1].shape == tensor.shape;
+    const bool isWhole = tensor.part + 1 == tensor.parts || (i + 1 < tensors.size() && tensors[i + 1].part == tensor.part + 1);
+    if ((isFirst || follows) && isWhole && tensor.part < tensor.parts)
+        return {};
+    return fail(ErrorCode::NotRepresentable, Where{{}, tensor.name, {}},
+                fmt::format("part {} of {} does not stand where the tensor's parts make one", tensor.part, tensor.parts));
+}
+
 void appendTensorInfo(std::vector<std::byte>& out, const GgufTensorSpec& tensor, Bytes offset)
 {
     appendString(out, tensor.name);
-    const auto ne = ggufDimensions(tensor.shape);
+    const auto ne = ggufDimensions(wholeShape(tensor));
     appendNumber(out, static_cast<std::uint32_t>(ne.size()));
     for (const std::uint64_t n : ne)
         appendNumber(out, n);
@@ -108,6 +132,20 @@ void appendTensorInfo(std::vector<std::byte>& out, const GgufTensorSpec& tensor,
 void GgufKeys::set(std::string_view key, std::uint32_t value)
 {
     auto bytes = entry(key, GgufType::U32);
+    appendNumber(bytes, value);
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, std::uint16_t value)
+{
+    auto bytes = entry(key, GgufType::U16);
+    appendNumber(bytes, value);
+    replace(key, std::move(bytes));
+}
+
+void GgufKeys::set(std::string_view key, std::int32_t value)
+{
+    auto bytes = entry(key, GgufType::I32);
     appendNumber(bytes, value);
     replace(key, std::move(bytes));
 }
@@ -205,18 +243,32 @@ Bytes ggufPaddedBytes(Bytes size)
     return alignUp(size, kAlignment);
 }
 
+Bytes ggufPaddedBytes(const GgufTensorSpec& tensor)
+{
+    const Bytes size = *checkedByteSize(tensor.dtype, tensor.shape);
+    if (tensor.part + 1 < tensor.parts)
+        return size;
+    return alignUp(size * tensor.parts, kAlignment) - size * (tensor.parts - 1);
+}
+
+Bytes ggufInfoBytes(const GgufTensorSpec& tensor)
+{
+    if (tensor.part != 0)
+        return 0;
+    std::size_t dimensions = tensor.shape.size();
+    std::size_t outer = 0;  // leading ones are not written
+    while (tensor.parts == 1 && dimensions > 1 && tensor.shape[outer] == 1) {
+        --dimensions;
+        ++outer;
+    }
+    return 8 + tensor.name.size() + 4 + 8 * std::max<std::size_t>(dimensions + (tensor.parts > 1 ? 1 : 0), 1) + 4 + 8;
+}
+
 Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors, Bytes moreKeys)
 {
     Bytes size = 4 + 4 + 8 + 8 + keys.bytes() + moreKeys;
-    for (const GgufTensorSpec& tensor : tensors) {
-        std::size_t dimensions = tensor.shape.size();
-        std::size_t outer = 0;  // leading ones are not written
-        while (dimensions > 1 && tensor.shape[outer] == 1) {
-            --dimensions;
-            ++outer;
-        }
-        size += 8 + tensor.name.size() + 4 + 8 * std::max<std::size_t>(dimensions, 1) + 4 + 8;
-    }
+    for (const GgufTensorSpec& tensor : tensors)
+        size += ggufInfoBytes(tensor);
     return alignUp(size, kAlignment);
 }
 
@@ -226,14 +278,18 @@ Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> 
     GgufLayout layout;
     std::unordered_set<std::string_view> names;
     Bytes end = 0;
-    for (const GgufTensorSpec& tensor : tensors) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const GgufTensorSpec& tensor = tensors[i];
         if (auto representable = checkSpec(tensor); !representable)
             return passOn(std::move(representable));
-        if (!names.insert(tensor.name).second)
+        if (auto placed = checkPart(tensors, i); !placed)
+            return passOn(std::move(placed));
+        if (tensor.part == 0 && !names.insert(tensor.name).second)
             return fail(ErrorCode::NotRepresentable, Where{{}, tensor.name, {}}, "two tensors would have this name");
         const Bytes size = *checkedByteSize(tensor.dtype, tensor.shape);
-        const auto padded = checkedAlign(size, kAlignment);
-        const auto next = padded ? checkedAdd(end, *padded) : std::nullopt;
+        const bool isInside = tensor.part + 1 < tensor.parts;  // the next part follows at once
+        const auto behind = checkedAdd(end, size);
+        const auto next = behind && !isInside ? checkedAlign(*behind, kAlignment) : behind;
         if (!next)
             return fail(ErrorCode::SizeOverflow, Where{{}, tensor.name, {}}, "the file would exceed 2^64 bytes");
         layout.offsets.push_back(end);
@@ -246,12 +302,13 @@ Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> 
     header.reserve(static_cast<std::size_t>(headerBytes));
     appendBytes(header, std::as_bytes(std::span("GGUF", 4)));
     appendNumber(header, std::uint32_t{3});
-    appendNumber(header, std::uint64_t{tensors.size()});
+    appendNumber(header, std::uint64_t{names.size()});
     appendNumber(header, std::uint64_t{keys.count()});
     for (std::size_t i = 0; i < keys.count(); ++i)
         appendBytes(header, keys.encoded(i));
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-        appendTensorInfo(header, tensors[i], layout.offsets[i]);
+        if (tensors[i].part == 0)
+            appendTensorInfo(header, tensors[i], layout.offsets[i]);
         layout.typeOffsets.push_back(header.size() - 12);  // before the u64 offset
     }
     header.resize(alignUp(header.size(), kAlignment));
@@ -306,30 +363,34 @@ Status GgufWriter::retype(std::size_t tensor, DType dtype)
 Status GgufWriter::compareHeader() const
 {
     const std::string target = m_tensors.file().target().string();
-    const auto written = Checkpoint::open(m_tensors.file().temporaryPath());
+    const auto written = Checkpoint::open(m_tensors.file().temporaryPath(), {.alone = true});
     if (!written)
         return fail(ErrorCode::VerifyFailed, Where{target},
                     "the written file cannot be read back: " + written.error().detail);
     const Checkpoint& found = **written;
-    if (found.tensors().size() != m_layout.tensors.size())
+    const auto wholes = static_cast<std::size_t>(
+        std::ranges::count_if(m_layout.tensors, [](const GgufTensorSpec& spec) { return spec.part == 0; }));
+    if (found.tensors().size() != wholes)
         return fail(ErrorCode::VerifyFailed, Where{target},
-                    fmt::format("{} tensors were written, {} are read back", m_layout.tensors.size(), found.tensors().size()));
+                    fmt::format("{} tensors were written, {} are read back", wholes, found.tensors().size()));
     for (std::size_t i = 0; i < m_layout.tensors.size(); ++i) {
         const GgufTensorSpec& spec = m_layout.tensors[i];
+        if (spec.part != 0)
+            continue;
         const Where where{target, spec.name, m_tensors.places()[i].begin};
         const auto index = found.find(spec.name);
         if (!index)
             return fail(ErrorCode::VerifyFailed, where, "is missing from the written file");
         const TensorInfo& tensor = found.tensors()[*index];
-        if (tensor.dtype != spec.dtype || ggufDimensions(tensor.shape) != ggufDimensions(spec.shape))
+        if (tensor.dtype != spec.dtype || ggufDimensions(tensor.shape) != ggufDimensions(wholeShape(spec)))
             return fail(ErrorCode::VerifyFailed, where,
-                        fmt::format("was written as {} {}, is read back as {} {}", info(spec.dtype).name, toString(spec.shape),
+                        fmt::format("was written as {} {}, is read back as {} {}", info(spec.dtype).name, toString(wholeShape(spec)),
                                     info(tensor.dtype).name, toString(tensor.shape)));
         if (tensor.state != TensorState::Ok || (tensor.bytes > 0 && tensor.offset != m_tensors.places()[i].begin)
-            || tensor.bytes != m_tensors.places()[i].size)
+            || tensor.bytes != m_tensors.places()[i].size * spec.parts)
             return fail(ErrorCode::VerifyFailed, where,
                         fmt::format("{} bytes were written there, {} bytes at byte {} are read back",
-                                    m_tensors.places()[i].size, tensor.bytes, tensor.offset));
+                                    m_tensors.places()[i].size * spec.parts, tensor.bytes, tensor.offset));
     }
     return {};
 }

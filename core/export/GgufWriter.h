@@ -22,6 +22,8 @@ namespace sigmascope {
 class GgufKeys {
 public:
     void set(std::string_view key, std::uint32_t value);
+    void set(std::string_view key, std::uint16_t value);
+    void set(std::string_view key, std::int32_t value);
     void set(std::string_view key, float value);
     void set(std::string_view key, bool value);
     void set(std::string_view key, std::string_view value);
@@ -55,9 +57,12 @@ struct GgufTensorSpec {
     std::string name;   ///< < 64 bytes, checked by layout()
     DType dtype = DType::F32;
     Shape shape;        ///< outermost first; written as ne reversed
+    /// > 1: this is one of that many parts of one tensor, which they make by standing one after the other: all have its
+    /// name and type and the shape of a part, which the tensor's own has the number of parts in front of.
+    std::uint32_t parts = 1, part = 0;
 };
 
-/// Where everything of a GGUF file will stand. Written size == totalBytes, to the byte.
+/// Where everything of a GGUF file will stand. Written size == totalBytes, to the byte. Parts have rows of their own here.
 struct GgufLayout {
     std::vector<std::byte> header;          ///< magic to padded start of data
     std::vector<GgufTensorSpec> tensors;
@@ -71,8 +76,12 @@ struct GgufLayout {
 [[nodiscard]] Result<GgufLayout> layoutGguf(const GgufKeys& keys, std::vector<GgufTensorSpec> tensors);
 /// Size alone, without building the header: O(tensors). @param moreKeys  encoded bytes of further keys.
 [[nodiscard]] Bytes ggufHeaderBytes(const GgufKeys& keys, std::span<const GgufTensorSpec> tensors, Bytes moreKeys = 0);
-/// A tensor's size with the padding behind it. @pre its size is representable.
+/// Of a tensor's entry in the header; 0 for a part that is not the first.
+[[nodiscard]] Bytes ggufInfoBytes(const GgufTensorSpec& tensor);
+/// A tensor's size with the padding behind it.
 [[nodiscard]] Bytes ggufPaddedBytes(Bytes size);
+/// The same of a spec: padding stands behind the last part only. @pre its size is representable.
+[[nodiscard]] Bytes ggufPaddedBytes(const GgufTensorSpec& tensor);
 
 /// Streams tensors in layout order into an AtomicFile; finish() re-opens the temporary file with our reader and
 /// compares names, types, shapes and a checksum of every tensor before it is renamed.
@@ -85,7 +94,7 @@ public:
                                                    FileSystem& system = FileSystem::real());
     /// Bytes of the next tensor of the layout; may come in pieces, their sum must be its size.
     [[nodiscard]] Status append(std::span<const std::byte> bytes) { return m_tensors.append(bytes); }
-    /// Another type of the same size for a tensor whose values turned out not to fit the one announced.
+    /// Another type of the same size for a tensor whose values turned out not to fit the one announced. @pre no part.
     [[nodiscard]] Status retype(std::size_t tensor, DType dtype);
     /// Re-reads what stands under the temporary name. @pre every tensor is complete, else VerifyFailed.
     [[nodiscard]] Status verify(const JobContext& job = {});

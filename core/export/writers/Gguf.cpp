@@ -35,12 +35,9 @@ public:
             layout.add(extra.bytes);
         m_layoutChecksum = layout.value();
         m_targetOf.assign(m_planner->checkpoint().tensors().size(), SIZE_MAX);
-        std::size_t factor = 0;
         for (const GgufTarget& target : m_planner->source().targets) {
             m_targetOf[target.tensor] = m_order.size();
             m_order.push_back(target.tensor);
-            m_firstFactor.push_back(factor);
-            factor += factorTensorsOf(target.tensor);
         }
         m_hasCome.resize(m_order.size());
     }
@@ -73,8 +70,7 @@ public:
         if (!m_last)
             return receipt;
         addRange(0, m_model, *m_last);
-        const std::size_t factors = factorTensorsOf(m_order[*m_last]);
-        for (std::size_t i = m_firstFactor[*m_last]; i < m_firstFactor[*m_last] + factors; ++i) {
+        for (const std::size_t i : factorTensorsOf(*m_last)) {
             addRange(1, *m_adapter, i);
             receipt.note = info(m_adapter->layout().tensors[i].dtype).name;
         }
@@ -89,15 +85,15 @@ public:
         };
         if (Status moved = moveTo(tensor); !moved)
             return moved;
-        const std::size_t factors = factorTensorsOf(tensor);
-        if (receipt.ranges.size() != 1 + factors || !stands(receipt.ranges[0], 0, m_model, m_next))
+        const std::vector<std::size_t> factors = factorTensorsOf(m_next);
+        if (receipt.ranges.size() != 1 + factors.size() || !stands(receipt.ranges[0], 0, m_model, m_next))
             return refused();
-        for (std::size_t i = 0; i < factors; ++i) {
-            if (!stands(receipt.ranges[1 + i], 1, *m_adapter, m_nextFactor + i))
+        for (std::size_t i = 0; i < factors.size(); ++i) {
+            if (!stands(receipt.ranges[1 + i], 1, *m_adapter, factors[i]))
                 return refused();
         }
         // Factors are read before anything moves, so that a layer is taken up whole or not at all.
-        for (std::size_t i = 0; i < factors; ++i) {
+        for (std::size_t i = 0; i < factors.size(); ++i) {
             const WrittenRange& range = receipt.ranges[1 + i];
             const auto found = m_adapter->tensors().file().checksum(range.begin, range.end, {.stop = job.stop});
             if (!found)
@@ -109,7 +105,9 @@ public:
             return retyped;
         if (Status taken = m_model.tensors().takeUp(receipt.ranges[0].checksum, {.stop = job.stop}); !taken)
             return taken;
-        for (std::size_t i = 0; i < factors; ++i) {
+        for (std::size_t i = 0; i < factors.size(); ++i) {
+            if (Status moved = m_adapter->tensors().seek(factors[i]); !moved)
+                return moved;
             if (Status taken = m_adapter->tensors().takeUp(receipt.ranges[1 + i].checksum, {.stop = job.stop}); !taken)
                 return taken;
         }
@@ -171,10 +169,7 @@ private:
             return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(tensor), {}},
                         target == SIZE_MAX ? "is not part of the file" : "comes a second time");
         m_next = target;
-        m_nextFactor = m_firstFactor[target];
-        if (Status moved = m_model.tensors().seek(target); !moved)
-            return moved;
-        return factorTensorsOf(tensor) > 0 ? m_adapter->tensors().seek(m_nextFactor) : Status();
+        return m_model.tensors().seek(target);
     }
     void noteCome()
     {
@@ -182,11 +177,11 @@ private:
         m_hasCome[m_next] = true;
     }
 
-    /// How many of the adapter's tensors belong to this one.
-    [[nodiscard]] std::size_t factorTensorsOf(std::size_t tensor) const
+    /// Those of the adapter's tensors that belong to a target: lora_a and lora_b, or none.
+    [[nodiscard]] std::vector<std::size_t> factorTensorsOf(std::size_t target) const
     {
-        const LayerPlan& plan = m_request.plan.layers[tensor];
-        return m_adapter && !plan.keep && plan.rank > 0 ? 2 : 0;
+        const auto& places = m_design.factors[target];
+        return places ? std::vector<std::size_t>{places->a, places->b} : std::vector<std::size_t>();
     }
 
     [[nodiscard]] static bool stands(const WrittenRange& range, std::size_t output, const GgufWriter& writer, std::size_t tensor)
@@ -196,9 +191,9 @@ private:
     }
 
     /// @param type  a type's name as receipt() noted it.
-    [[nodiscard]] Status retypeFactors(std::string_view type, std::size_t count)
+    [[nodiscard]] Status retypeFactors(std::string_view type, const std::vector<std::size_t>& factors)
     {
-        for (std::size_t i = m_nextFactor; i < m_nextFactor + count; ++i) {
+        for (const std::size_t i : factors) {
             if (info(m_adapter->layout().tensors[i].dtype).name == type)
                 continue;
             if (type != info(DType::BF16).name)
@@ -222,11 +217,14 @@ private:
         if (target.heads != 0 && view->shape.size() == 1)  // a bias: each element is a row
             std::swap(rows.rows, rows.cols);
         Status written;
-        if (stored == view->dtype) {
+        if (stored == view->dtype && target.offset == 0) {
             written = writeRows(m_model, rows);
         } else {
-            rows.decode = [dtype = view->dtype](std::span<const std::byte> bytes, std::uint64_t, std::span<float> out) {
+            rows.decode = [dtype = view->dtype, offset = target.offset](std::span<const std::byte> bytes, std::uint64_t,
+                                                                        std::span<float> out) {
                 decode(dtype, bytes, out);
+                for (float& value : out)
+                    value += offset;
             };
             written = writeRowsAsFloat(m_model, rows);
         }
@@ -257,16 +255,15 @@ private:
                               .stop = job.stop};
         const StoredFactors* folded = m_request.merged && layer.factors ? &*layer.factors : nullptr;
         Status written = asFloat ? writeRowsAsFloat(m_model, rows, folded) : writeRows(m_model, rows);
-        const std::uint32_t rank = m_request.plan.layers[layer.tensor].rank;
-        if (!written || rank == 0 || !m_adapter)
-            return written;
-        return addFactors(target, layer, rank);
+        const std::optional<FactorPlaces>& places = m_design.factors[m_next];
+        return written && places ? addFactors(target, layer, *places) : written;
     }
 
-    [[nodiscard]] Status addFactors(const GgufTarget& target, const QuantizedLayer& layer, std::uint32_t rank)
+    [[nodiscard]] Status addFactors(const GgufTarget& target, const QuantizedLayer& layer, const FactorPlaces& places)
     {
+        const std::uint32_t rank = places.rank;
         const QuantizedTensor& quantized = *layer.quantized;
-        const DType planned = m_adapter->layout().tensors[m_nextFactor].dtype;
+        const DType planned = m_adapter->layout().tensors[places.a].dtype;
         // A residual of zero has no factors: the adapter then holds zeros, as its size was promised.
         StoredFactors factors = layer.factors.value_or(
             StoredFactors{.type = m_request.plan.layers[layer.tensor].factors, .rows = quantized.rows, .cols = quantized.cols});
@@ -276,12 +273,12 @@ private:
         if (planned == DType::F32 && factors.type != FactorType::F32)
             factors = asFloat(factors);
         if (const DType found = ggufTypeOf(factors.type); found != planned) {
-            for (const std::size_t i : {m_nextFactor, m_nextFactor + 1}) {
+            for (const std::size_t i : {places.a, places.b}) {
                 if (Status status = m_adapter->retype(i, found); !status)
                     return status;
             }
         }
-        return writeFactors(*m_adapter, factors, rank, target);
+        return writeFactors(*m_adapter, factors, places, target);
     }
 
     /// The same values, stored wider.
@@ -304,10 +301,8 @@ private:
     std::optional<GgufWriter> m_adapter;
     std::vector<std::size_t> m_order;
     std::vector<std::size_t> m_targetOf;     // by tensor; SIZE_MAX: not in the file
-    std::vector<std::size_t> m_firstFactor;  // of each target, in the adapter's tensors
     std::vector<bool> m_hasCome;             // of each target
     std::size_t m_next = 0;                  // target that is being written
-    std::size_t m_nextFactor = 0;            // its first one in the adapter
     std::optional<std::size_t> m_last;       // target that came last
     std::uint64_t m_layoutChecksum = 0;
     std::vector<fs::path> m_obsolete;

@@ -52,11 +52,13 @@ std::vector<GgufTensorSpec> adapterSpecs(const GgufTarget& target, const GgufTen
     // The embedding is looked up by row, not multiplied: llama.cpp takes A by token and wants both the other way round.
     if (target.role == Role::Embedding)
         return {{spec.name + ".lora_a", dtype, {rows, rank}}, {spec.name + ".lora_b", dtype, {cols, rank}}};
-    return {{spec.name + ".lora_a", dtype, {rank, cols}}, {spec.name + ".lora_b", dtype, {rows, rank}}};
+    return {{spec.name + ".lora_a", dtype, {rank, cols}, target.parts, target.part},
+            {spec.name + ".lora_b", dtype, {rows, rank}, target.parts, target.part}};
 }
 
-Status writeFactors(GgufWriter& writer, const StoredFactors& factors, std::size_t rank, const GgufTarget& target)
+Status writeFactors(GgufWriter& writer, const StoredFactors& factors, const FactorPlaces& places, const GgufTarget& target)
 {
+    const std::size_t rank = places.rank;
     assert(factors.rank <= rank);
     const bool transposed = target.role == Role::Embedding;
     // Blocks of Q8_0 lie along rows: neither turned round nor filled up, but for factors that are all zeros.
@@ -78,9 +80,12 @@ Status writeFactors(GgufWriter& writer, const StoredFactors& factors, std::size_
             for (std::size_t col = 0; col < factors.cols; ++col)
                 std::copy_n(factors.right.data() + (k * factors.cols + col) * size, size, right.data() + (col * rank + k) * size);
     }
-    if (Status status = writer.append(transposed ? left : right); !status)
-        return status;
-    return writer.append(transposed ? right : left);
+    Status status = writer.tensors().seek(places.a);
+    if (status)
+        status = writer.append(transposed ? left : right);
+    if (status)
+        status = writer.tensors().seek(places.b);
+    return status ? writer.append(transposed ? right : left) : status;
 }
 
 }  // namespace sigmascope

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include "core/export/GgufPlanner.h"
 #include "core/export/GgufSource.h"
 #include "core/export/GgufWriter.h"
 #include "core/lowrank/LowRank.h"
@@ -21,13 +22,14 @@ namespace sigmascope {
 /// @param architecture  must be the base model's own word, or the adapter is refused.
 [[nodiscard]] GgufKeys adapterKeys(std::string_view architecture);
 
-/// The two tensors that carry a correction of @p rank of the matrix @p spec: lora_a, lora_b.
+/// The two tensors that carry a correction of @p rank of the matrix @p spec: lora_a, lora_b; of an expert its parts of them.
 [[nodiscard]] std::vector<GgufTensorSpec> adapterSpecs(const GgufTarget& target, const GgufTensorSpec& spec, std::uint32_t rank,
                                                        FactorType type);
 [[nodiscard]] DType ggufTypeOf(FactorType type);
 
-/// Appends R as lora_a and L as lora_b, rows of L in the order of the base's rows. @p rank is the planned one: missing
-/// columns of L and rows of R are zero, so that sizes known before the run hold. @pre factors.rank <= rank.
-[[nodiscard]] Status writeFactors(GgufWriter& writer, const StoredFactors& factors, std::size_t rank, const GgufTarget& target);
+/// Writes R as lora_a and L as lora_b to their places, rows of L in the order of the base's rows. The places' rank is the
+/// planned one: missing columns of L and rows of R are zero, so that sizes known before the run hold.
+/// @pre factors.rank <= places.rank.
+[[nodiscard]] Status writeFactors(GgufWriter& writer, const StoredFactors& factors, const FactorPlaces& places, const GgufTarget& target);
 
 }  // namespace sigmascope
