@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/checkpoint/Checkpoint.h"
 
+#include "core/base/Parallel.h"
+#include "core/checkpoint/layouts/CheckpointLayout.h"
 #include "core/checkpoint/readers/CheckpointBuilder.h"
 
 #include <algorithm>
@@ -11,6 +13,8 @@ namespace {
 
 constexpr std::string_view kMissingFile =
     "the file that holds it is missing: put it beside the others and open the model again";
+
+constexpr std::uint64_t kPackedTask = std::uint64_t{1} << 18;  // values that one thread decodes at a time
 
 /// Q + L R of the whole matrix, owned by the view.
 TensorView decodedView(const CodedTensor& tensor, const CodedFormats& formats, std::span<const std::byte> file)
@@ -71,6 +75,8 @@ Result<TensorView> Checkpoint::view(std::size_t index) const
         return fail(ErrorCode::UnknownType, placed, "the type '" + escaped(tensor.unknownDtype) + "' is not known");
     if (const CodedTensor* const matrix = coded(index))
         return decodedView(*matrix, *m_formats, file->bytes());
+    if (const PackedMatrix* const matrix = packed(index))
+        return packedView(*matrix);
     return TensorView{.dtype = tensor.dtype,
                       .shape = tensor.shape,
                       .bytes = file->bytes().subspan(static_cast<std::size_t>(tensor.bytes == 0 ? 0 : tensor.offset),
@@ -83,8 +89,59 @@ const CodedTensor* Checkpoint::coded(std::size_t index) const
     return it == m_coded.end() ? nullptr : &it->second;
 }
 
+const PackedMatrix* Checkpoint::packed(std::size_t index) const
+{
+    const auto it = m_packed.find(index);
+    return it == m_packed.end() ? nullptr : it->second.get();
+}
+
+Result<std::vector<std::span<const std::byte>>> Checkpoint::partsOf(const PackedMatrix& matrix) const
+{
+    std::vector<std::span<const std::byte>> parts;
+    for (const LayoutPart& part : matrix.parts)
+        parts.push_back(m_files[part.shard]->bytes().subspan(static_cast<std::size_t>(part.bytes == 0 ? 0 : part.offset),
+                                                             static_cast<std::size_t>(part.bytes)));
+    if (const auto fault = matrix.layout->fault(matrix, parts)) {
+        const LayoutPart& part = matrix.parts[fault->part];
+        return fail(ErrorCode::InvalidNumber, Where{m_shardPaths[part.shard].native(), part.name, part.offset + fault->offset}, fault->what);
+    }
+    return parts;
+}
+
+Status Checkpoint::readPackedRows(std::size_t index, std::uint64_t first, std::uint64_t count, std::span<float> out) const
+{
+    const PackedMatrix& matrix = *packed(index);
+    const auto parts = partsOf(matrix);
+    if (!parts)
+        return passOn(parts);
+    decodePackedRows(matrix, *parts, first, count, out);
+    return {};
+}
+
+Result<TensorView> Checkpoint::packedView(const PackedMatrix& matrix) const
+{
+    const auto parts = partsOf(matrix);
+    if (!parts)
+        return passOn(parts);
+    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(matrix.rows * matrix.cols));
+    const std::uint64_t step = std::max<std::uint64_t>(1, kPackedTask / matrix.cols / matrix.rowUnit) * matrix.rowUnit;
+    parallelFor(static_cast<std::size_t>((matrix.rows + step - 1) / step), [&](std::size_t task) {
+        const std::uint64_t first = task * step;
+        const std::uint64_t count = std::min(step, matrix.rows - first);
+        decodePackedRows(matrix, *parts, first, count, std::span(*values).subspan(first * matrix.cols, count * matrix.cols));
+    });
+    const auto bytes = std::as_bytes(std::span<const float>(*values));
+    return TensorView{.dtype = DType::F32, .shape = {matrix.rows, matrix.cols}, .bytes = bytes, .owner = std::move(values)};
+}
+
 Status Checkpoint::checkUnchanged(std::size_t index) const
 {
+    if (const PackedMatrix* const matrix = packed(index)) {
+        for (const LayoutPart& part : matrix->parts)
+            if (Status same = m_files[part.shard]->checkUnchanged(); !same)
+                return same;
+        return {};
+    }
     const TensorInfo& tensor = m_tensors[index];
     if (const MappedFile* const file = m_files[tensor.shard].get())
         return file->checkUnchanged();

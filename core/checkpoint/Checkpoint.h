@@ -19,6 +19,8 @@
 
 namespace sigmascope {
 
+struct PackedMatrix;
+
 enum class CheckpointFormat { Safetensors, Gguf };
 
 enum class TensorState {
@@ -31,8 +33,8 @@ enum class TensorState {
 struct TensorInfo {
     std::string name;
     Shape shape{};
-    /// The file's own word when dtype is Unknown, the grid of a coded tensor (whose dtype is what it decodes to, F32),
-    /// else empty.
+    /// The file's own word when dtype is Unknown; the grid of a coded tensor, the format of a packed one ("GPTQ int4 g128"),
+    /// whose dtype is what they decode to, F32; else empty.
     std::string unknownDtype{};
     std::uint64_t offset = 0;    ///< absolute, in its shard's file
     Bytes bytes = 0;
@@ -64,6 +66,8 @@ struct OpenOptions {
     bool strict = false;
     /// Who decodes the matrices of a research container; null: its stored tensors are listed one by one.
     const CodedFormats* coded = nullptr;
+    /// One file of a model in several, looked at by itself. GGUF only.
+    bool alone = false;
 };
 
 /// An opened, validated model: one safetensors file, a sharded set by its index, a folder holding
@@ -99,12 +103,20 @@ public:
     [[nodiscard]] Result<TensorView> view(std::size_t index) const;
     /// What a matrix of a research container is stored as; null for all other tensors.
     [[nodiscard]] const CodedTensor* coded(std::size_t index) const;
+    /// How a quantized safetensors checkpoint (GPTQ, AWQ, compressed-tensors, bitsandbytes) stores a weight
+    /// (core/checkpoint/layouts); null for all other tensors. Its view, too, owns values made by view().
+    [[nodiscard]] const PackedMatrix* packed(std::size_t index) const;
+    [[nodiscard]] bool hasPacked() const { return !m_packed.empty(); }
+    /// Rows [first, first + count) of a packed weight, without a view of the whole. InvalidNumber naming the place of a
+    /// stored value that cannot be. Thread-safe. @pre packed(index), out holds count x columns.
+    [[nodiscard]] Status readPackedRows(std::size_t index, std::uint64_t first, std::uint64_t count, std::span<float> out) const;
     /// FileChanged or FileBroken if the tensor's file is no longer what was opened; ask before and after use.
     [[nodiscard]] Status checkUnchanged(std::size_t index) const;
 
     /// Key/values of a GGUF file; empty for safetensors.
     [[nodiscard]] const GgufMetadata& gguf() const { return m_gguf; }
-    /// config.json beside safetensors, parsed when opened; null if there is none (or it is not JSON: a warning).
+    /// config.json beside safetensors, parsed when opened; null if there is none (or it is not JSON: a warning). Without
+    /// its quantization_config where every tensor that it speaks of is listed as a packed() one.
     [[nodiscard]] const Json& config() const { return m_config; }
 
     /// The __metadata__ of the first shard that has any, at most 64 entries of 256 bytes; empty for GGUF.
@@ -118,6 +130,10 @@ private:
     friend class CheckpointBuilder;
     Checkpoint() = default;
 
+    /// Bytes of the parts, in order; what is wrong with them.
+    [[nodiscard]] Result<std::vector<std::span<const std::byte>>> partsOf(const PackedMatrix& matrix) const;
+    [[nodiscard]] Result<TensorView> packedView(const PackedMatrix& matrix) const;
+
     CheckpointFormat m_format = CheckpointFormat::Safetensors;
     std::filesystem::path m_path;
     std::vector<std::unique_ptr<const MappedFile>> m_files;
@@ -130,6 +146,7 @@ private:
     std::vector<HeaderNote> m_notes;
     std::unordered_map<std::size_t, CodedTensor> m_coded;  // by tensor
     const CodedFormats* m_formats = nullptr;
+    std::unordered_map<std::size_t, std::shared_ptr<const PackedMatrix>> m_packed;  // by tensor
 };
 
 }  // namespace sigmascope

@@ -3,6 +3,7 @@
 
 #include "core/base/Checksum.h"
 #include "core/base/Parallel.h"
+#include "core/checkpoint/layouts/CheckpointLayout.h"
 #include "core/project/LayerRun.h"
 #include "core/tensor/Blas.h"
 
@@ -49,6 +50,17 @@ std::uint64_t contentOf(const TensorInfo& tensor, std::span<const std::byte> byt
         addNumber(whole, extent);
     addNumber(whole, std::uint64_t{bytes.size()});
     whole.add(std::as_bytes(std::span(pieces)));
+    return whole.value();
+}
+
+std::uint64_t contentOf(const Checkpoint& checkpoint, const TensorInfo& tensor, const PackedMatrix& matrix, const JobContext& job)
+{
+    Checksum whole;
+    add(whole, matrix.format);
+    for (const LayoutPart& part : matrix.parts) {
+        const auto bytes = checkpoint.shard(part.shard)->bytes();
+        addNumber(whole, contentOf(tensor, part.bytes == 0 ? bytes.first(0) : bytes.subspan(part.offset, part.bytes), job));
+    }
     return whole.value();
 }
 
@@ -132,8 +144,10 @@ Result<std::vector<std::uint64_t>> contentsOf(const Checkpoint& checkpoint, cons
             return cancelledError();
         const TensorInfo& tensor = checkpoint.tensors()[i];
         job.report(done / all, tensor.name);
-        const auto view = checkpoint.view(i);
-        contents.push_back(contentOf(tensor, view ? view->bytes : std::span<const std::byte>(), job));
+        const PackedMatrix* const packed = checkpoint.packed(i);  // what is stored, not what it decodes to
+        const auto view = packed != nullptr ? TensorView{} : checkpoint.view(i);
+        contents.push_back(packed != nullptr ? contentOf(checkpoint, tensor, *packed, job)
+                                             : contentOf(tensor, view ? view->bytes : std::span<const std::byte>(), job));
         releasePages(checkpoint, i);
         if (view) {
             if (const Status same = checkpoint.checkUnchanged(i); !same)

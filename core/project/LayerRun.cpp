@@ -3,6 +3,7 @@
 
 #include "core/base/Parallel.h"
 #include "core/base/Random.h"
+#include "core/checkpoint/layouts/CheckpointLayout.h"
 #include "core/compute/DeviceLog.h"
 #include "core/solve/CodeFormatOf.h"
 #include "core/solve/Solver.h"
@@ -39,9 +40,44 @@ std::string lowerCase(std::string_view text)
     return lower;
 }
 
+constexpr std::uint64_t kRowsTogether = 32;  // packed weights share words among so many rows
+
 std::uint64_t rowsPerTask(std::uint64_t cols)
 {
     return std::max<std::uint64_t>(1, kReductionChunk / std::max<std::uint64_t>(1, cols));
+}
+
+/// A matrix whose rows @p read gives, many at a time.
+template <class Read>
+Result<FloatBuffer> gatheredRows(std::uint64_t rows, std::uint64_t cols, const JobContext& job, const Read& read)
+{
+    FloatBuffer values(rows * cols);
+    const std::uint64_t step = (rowsPerTask(cols) + kRowsTogether - 1) / kRowsTogether * kRowsTogether;
+    std::mutex mutex;
+    Status status;
+    parallelFor((rows + step - 1) / step, [&](std::size_t task) {
+        if (job.cancelled())
+            return;
+        const std::uint64_t first = task * step;
+        const std::uint64_t count = std::min(step, rows - first);
+        if (auto done = read(first, count, values.span().subspan(first * cols, count * cols)); !done) {
+            const std::scoped_lock lock(mutex);
+            status = std::move(done);
+        }
+    });
+    if (job.cancelled())
+        return cancelledError();
+    if (!status)
+        return passOn(status);
+    return values;
+}
+
+Result<FloatBuffer> decodedPacked(const Checkpoint& checkpoint, std::size_t tensor, const JobContext& job)
+{
+    const Shape& shape = checkpoint.tensors()[tensor].shape;
+    return gatheredRows(shape[0], shape[1], job, [&](std::uint64_t first, std::uint64_t count, std::span<float> out) {
+        return checkpoint.readPackedRows(tensor, first, count, out);
+    });
 }
 
 /// F64 is the one kept type that is not copied bit for bit: GGUF runtimes read no F64 weights.
@@ -196,7 +232,9 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
                                const JobContext& job)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
-    const auto view = checkpoint.view(tensor);
+    // The rows of a packed weight are decoded straight to where they are needed: its view would be one more copy.
+    const bool isPacked = checkpoint.packed(tensor) != nullptr;
+    const auto view = isPacked ? TensorView{.dtype = source.dtype, .shape = source.shape} : checkpoint.view(tensor);
     if (!view)
         return passOn(view);
     const auto grid = findGrid(plan.grid);
@@ -207,9 +245,9 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     if (rows == 0 || cols == 0 || !(*grid)->accepts(cols))
         return failIn(checkpoint, tensor,
                       {ErrorCode::NotRepresentable, fmt::format("{} cannot code rows of {} values", plan.grid, cols)});
-    const auto weights = decodedTensor(*view, job);
+    const auto weights = isPacked ? decodedPacked(checkpoint, tensor, job) : decodedTensor(*view, job);
     if (!weights)
-        return failIn(checkpoint, tensor, weights.error());
+        return isPacked ? passOn(weights) : failIn(checkpoint, tensor, weights.error());
 
     const Metric metric = metricFor(plan.metric, calibration, source.name, cols);
     const Solver* solver = findSolver(plan.solver);
@@ -281,27 +319,9 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
 
 Result<FloatBuffer> decodedTensor(const TensorView& view, const JobContext& job)
 {
-    FloatBuffer values(view.elements());
-    const std::uint64_t cols = view.cols();
-    const std::uint64_t step = rowsPerTask(cols);
-    const std::uint64_t rows = view.rows();
-    std::mutex mutex;
-    Status status;
-    parallelFor((rows + step - 1) / step, [&](std::size_t task) {
-        if (job.cancelled())
-            return;
-        const std::uint64_t first = task * step;
-        const std::uint64_t count = std::min(step, rows - first);
-        if (auto done = decodeRows(view, first, count, values.span().subspan(first * cols, count * cols)); !done) {
-            const std::scoped_lock lock(mutex);
-            status = std::move(done);
-        }
+    return gatheredRows(view.rows(), view.cols(), job, [&](std::uint64_t first, std::uint64_t count, std::span<float> out) {
+        return decodeRows(view, first, count, out);
     });
-    if (job.cancelled())
-        return cancelledError();
-    if (!status)
-        return passOn(status);
-    return values;
 }
 
 FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& quantized, const JobContext& job)
@@ -327,6 +347,11 @@ FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& qu
 
 void releasePages(const Checkpoint& checkpoint, std::size_t tensor)
 {
+    if (const PackedMatrix* const matrix = checkpoint.packed(tensor)) {
+        for (const LayoutPart& part : matrix->parts)
+            checkpoint.shard(part.shard)->release(part.offset, part.bytes);
+        return;
+    }
     const TensorInfo& source = checkpoint.tensors()[tensor];
     const MappedFile* file = source.shard < checkpoint.shardCount() ? checkpoint.shard(source.shard) : nullptr;
     if (file != nullptr)

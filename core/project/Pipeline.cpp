@@ -4,6 +4,7 @@
 #include "core/project/Journal.h"
 #include "core/project/LayerRun.h"
 #include "core/project/RunParts.h"
+#include "core/project/SourceLoss.h"
 
 #include <algorithm>
 #include <chrono>
@@ -265,6 +266,8 @@ Status Run::planWork()
     }
     m_fingerprint.layout = m_exporter->layoutChecksum();
     m_run.estimate = m_exporter->estimate();
+    if (auto note = requantizingNote(m_checkpoint, m_request.plan))
+        m_run.estimate.notes.push_back(std::move(*note));
     m_run.elements = m_checkpoint.totalElements();
     for (OutputFile output : m_run.estimate.outputs) {
         output.path = escaped(output.path.filename().string(), 4096);

@@ -51,6 +51,8 @@ Result<std::shared_ptr<const Checkpoint>> CheckpointBuilder::build()
         return passOn(opened);
     if (const Status folded = foldCoded(); !folded)
         return passOn(folded);
+    if (const Status folded = foldPackedTensors(folderOf(file)); !folded)
+        return passOn(folded);
     keepWarnings(m_findings.take(file.native()));
     // The table borrows the names, so it is made when they no longer move.
     if (m_checkpoint->m_byName.empty()) {
@@ -116,7 +118,7 @@ Status CheckpointBuilder::openGguf(std::unique_ptr<const MappedFile> file)
     auto content = readGguf(*file, {.strict = m_options.strict, .partOfSet = false});
     if (!content)
         return passOn(content);
-    if (isGgufSplit(*content))
+    if (isGgufSplit(*content) && !m_options.alone)
         return openGgufSplit(file->path(), *content);
     m_checkpoint->m_shardPaths.push_back(file->path());
     m_checkpoint->m_files.push_back(std::move(file));
@@ -328,20 +330,25 @@ Status CheckpointBuilder::checkTotalSize(const ShardIndex& index, const fs::path
                           "total_size is " + std::to_string(*index.totalSize) + ", the tensors have " + std::to_string(found) + " bytes");
 }
 
+Result<Json> CheckpointBuilder::jsonIn(const fs::path& path)
+{
+    const auto file = MappedFile::open(path);
+    if (!file)
+        return passOn(file);
+    const auto bytes = (*file)->bytes();
+    if (bytes.size() > kMaxConfig)
+        return fail(ErrorCode::HeaderTooLarge, "over the limit of 16 MB");
+    return parseJson({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.native());
+}
+
 Status CheckpointBuilder::readConfig(const fs::path& folder)
 {
     const fs::path path = folder / "config.json";
-    const auto file = MappedFile::open(path);
-    if (!file)
-        return file.error().code == ErrorCode::NotFound
-            ? Status{}
-            : m_findings.odd(file.error().code, whole(path), "config.json is not used: " + file.error().detail);
-    const auto bytes = (*file)->bytes();
-    if (bytes.size() > kMaxConfig)
-        return m_findings.odd(ErrorCode::HeaderTooLarge, whole(path), "config.json is not used: over the limit of 16 MB");
-    auto config = parseJson({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.native());
+    auto config = jsonIn(path);
     if (!config)
-        return m_findings.odd(config.error().code, whole(path), "config.json is not used: " + config.error().detail);
+        return config.error().code == ErrorCode::NotFound
+            ? Status{}
+            : m_findings.odd(config.error().code, whole(path), "config.json is not used: " + config.error().detail);
     m_checkpoint->m_config = std::move(*config);
     for (const TensorInfo& tensor : m_checkpoint->m_tensors) {
         const std::string misfit = misfitToConfig(tensor, m_checkpoint->m_config);

@@ -45,6 +45,10 @@ private:
                                                   const std::unordered_map<std::string_view, std::size_t>& stored,
                                                   std::unordered_set<std::size_t>& used);
     void replaceStored(std::vector<TensorInfo> folded, std::vector<CodedTensor> coded, const std::unordered_set<std::size_t>& used);
+    /// Puts weights in the place of the stored tensors of a quantized checkpoint (PackedTensorsReader.cpp).
+    [[nodiscard]] Status foldPackedTensors(const std::filesystem::path& folder);
+    /// A JSON file of the model's folder, of at most 16 MB. NotFound if there is none.
+    [[nodiscard]] static Result<Json> jsonIn(const std::filesystem::path& path);
     void keepContainer(ShardContent& content, std::uint32_t shard);
     void adopt(ShardContent&& content, std::uint32_t shard);
     void keepWarnings(std::vector<CheckpointWarning>&& warnings);

@@ -2,6 +2,7 @@
 // A dequantized copy: what the plan makes of the weights, Q + L R, rounded to BF16 and labelled as such, for every
 // runtime that reads safetensors. Tensors that the plan keeps are copied byte for byte.
 #include "core/base/Half.h"
+#include "core/checkpoint/ListedBytes.h"
 #include "core/export/Exporter.h"
 #include "core/export/SafetensorsModel.h"
 #include "core/tensor/Blas.h"
@@ -29,11 +30,13 @@ tl::unexpected<Error> refuse(const Checkpoint& checkpoint, const TensorInfo& ten
     return fail(ErrorCode::NotRepresentable, Where{checkpoint.shardPath(tensor.shard).string(), tensor.name, tensor.offset}, what);
 }
 
-/// How a kept tensor is stored: as it is wherever safetensors has its type.
-Result<SafetensorsSpec> keptSpec(const Checkpoint& checkpoint, const TensorInfo& tensor)
+/// How a kept tensor is stored: as it is wherever safetensors has its type and its own bytes are its values.
+Result<SafetensorsSpec> keptSpec(const Checkpoint& checkpoint, const TensorInfo& tensor, bool isDecoded)
 {
     SafetensorsSpec spec{.name = tensor.name, .dtype = tensor.dtype, .shape = tensor.shape};
-    if (tensor.dtype == DType::Unknown) {
+    if (isDecoded) {
+        spec.dtype = DType::BF16;
+    } else if (tensor.dtype == DType::Unknown) {
         spec.word = tensor.unknownDtype;
         spec.bytes = tensor.bytes;
     } else if (info(tensor.dtype).safetensorsName.empty()) {
@@ -51,7 +54,7 @@ Result<SafetensorsItem> bf16ItemOf(const Checkpoint& checkpoint, std::size_t ind
         return passOn(std::move(whole));
     SafetensorsItem item{.tensor = index, .isKept = plan.keep};
     if (plan.keep) {
-        auto spec = keptSpec(checkpoint, tensor);
+        auto spec = keptSpec(checkpoint, tensor, isDecoded(checkpoint, index));
         if (!spec)
             return passOn(std::move(spec));
         item.specs.push_back(std::move(*spec));

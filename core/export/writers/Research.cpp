@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The research container (docs/research-container.md): codes, scales and factors of every grid in arrays of a safetensors
 // file, described by its metadata, for grids that no runtime reads. Checkpoint::open() reads it back.
+#include "core/checkpoint/ListedBytes.h"
 #include "core/checkpoint/readers/ResearchContainer.h"
 #include "core/export/Exporter.h"
 #include "core/export/SafetensorsModel.h"
@@ -148,7 +149,8 @@ private:
         m_kept.reset();
         if (!layer.quantized) {
             const TensorInfo& tensor = checkpoint().tensors()[layer.tensor];
-            m_kept = StoredForm{.type = tensor.dtype, .bytes = tensor.bytes, .isExact = true};
+            const bool isPacked = checkpoint().packed(layer.tensor) != nullptr;
+            m_kept = StoredForm{.type = tensor.dtype, .bytes = isPacked ? listedBytes(checkpoint(), layer.tensor) : tensor.bytes, .isExact = true};
             return writeKept(layer.tensor, item, job);
         }
         const QuantizedTensor& quantized = *layer.quantized;
@@ -167,7 +169,7 @@ private:
     {
         const CodedTensor* coded = checkpoint().coded(tensor);
         if (coded == nullptr)
-            return append(storedBytes(checkpoint(), tensor), job);
+            return forListedBytes(checkpoint(), tensor, job, [&](std::span<const std::byte> bytes) { return append(bytes, job); });
         const std::string& name = checkpoint().tensors()[tensor].name;
         const auto file = checkpoint().shard(checkpoint().tensors()[tensor].shard)->bytes();
         for (const SafetensorsSpec& spec : item.specs) {

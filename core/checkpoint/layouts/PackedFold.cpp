@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/checkpoint/layouts/PackedFold.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace sigmascope {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kPackedEnds{".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".SCB", ".absmax"};
+
+/// Why the matrix cannot stand where its parts are; nothing if it can.
+Status checkPlace(const PackedMatrix& matrix, const StoredTensors& stored, const PackedFold& fold)
+{
+    for (const LayoutPart& part : matrix.parts) {
+        if (fold.owner[stored.indexOf(part.name)] != PackedFold::kNone)
+            return fail(ErrorCode::Overlap, stored.where(*stored.find(part.name)),
+                        "belongs to '" + escaped(fold.matrices[fold.owner[stored.indexOf(part.name)]]->name) + "' already");
+    }
+    const TensorInfo* const same = stored.find(matrix.name);
+    const bool isPart = std::ranges::find(matrix.parts, matrix.name, &LayoutPart::name) != matrix.parts.end();
+    if (same != nullptr && !isPart)
+        return fail(ErrorCode::DuplicateName, stored.where(*same), "is stored beside '" + escaped(matrix.parts.front().name) + "', which is that weight packed");
+    return {};
+}
+
+void place(PackedMatrix matrix, const StoredTensors& stored, PackedFold& fold)
+{
+    for (const LayoutPart& part : matrix.parts)
+        fold.owner[stored.indexOf(part.name)] = fold.matrices.size();
+    fold.matrices.push_back(std::make_shared<const PackedMatrix>(std::move(matrix)));
+}
+
+/// Whether a layout can use the settings; told once.
+class SettingsVerdicts {
+public:
+    SettingsVerdicts(const LayoutSettings& settings, Findings& findings) : m_settings(settings), m_findings(findings) {}
+
+    [[nodiscard]] Result<bool> of(const CheckpointLayout& layout)
+    {
+        const auto known = m_usable.find(&layout);
+        if (known != m_usable.end())
+            return known->second;
+        const Status checked = layout.check(m_settings);
+        m_usable.emplace(&layout, checked.has_value());
+        if (checked)
+            return true;
+        if (Status tolerated = m_findings.odd(checked.error().code, {}, checked.error().detail + "; the tensors are listed as they are stored");
+            !tolerated)
+            return passOn(tolerated);
+        return false;
+    }
+
+private:
+    const LayoutSettings& m_settings;
+    Findings& m_findings;
+    std::map<const CheckpointLayout*, bool> m_usable;
+};
+
+}  // namespace
+
+bool mayBePacked(std::span<const TensorInfo> tensors, const Json& config)
+{
+    if (config.is_object() && (config.contains("quantization_config") || config.contains("compression_config")))
+        return true;
+    return std::ranges::any_of(tensors, [](const TensorInfo& tensor) {
+        return std::ranges::any_of(kPackedEnds, [&](std::string_view end) { return tensor.name.ends_with(end); });
+    });
+}
+
+Result<LayoutSettings> layoutSettings(const Json& config, std::string file)
+{
+    LayoutSettings settings{.file = std::move(file)};
+    for (const char* const key : {"quantization_config", "compression_config"}) {
+        const auto found = config.find(key);
+        if (found == config.end() || found->is_null())
+            continue;
+        if (!found->is_object())
+            return fail(ErrorCode::InvalidMetadata, Where{settings.file, key, {}},
+                        "expected an object, found " + escaped(dumpJson(*found), 60));
+        settings.config = *found;
+        settings.method = textIn(*found, "quant_method");
+        // Older files leave it out, or call a method by the flags of its loader.
+        if (settings.method.empty() && (found->contains("load_in_4bit") || found->contains("load_in_8bit")))
+            settings.method = "bitsandbytes";
+        if (settings.method.empty() && found->contains("config_groups"))
+            settings.method = "compressed-tensors";
+        if (settings.method.empty())
+            return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"), "expected the name of a method, found none");
+        return settings;
+    }
+    return settings;
+}
+
+Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredTensors& stored, const LayoutSettings& settings,
+                              Findings& findings, const JobContext& job)
+{
+    PackedFold fold;
+    fold.owner.assign(tensors.size(), PackedFold::kNone);
+    SettingsVerdicts verdicts(settings, findings);
+    for (const TensorInfo& tensor : tensors) {
+        if (job.cancelled())
+            return cancelledError();
+        const auto layouts = checkpointLayouts();
+        const auto layout = std::ranges::find_if(layouts, [&](const CheckpointLayout* one) { return one->claims(tensor, stored, settings); });
+        if (layout == layouts.end())
+            continue;
+        const auto usable = verdicts.of(**layout);
+        if (!usable)
+            return passOn(usable);
+        if (!*usable) {
+            fold.isWhole = false;
+            continue;
+        }
+        auto matrix = (*layout)->assemble(tensor, stored, settings);
+        const Status placed = matrix ? checkPlace(*matrix, stored, fold) : passOn(matrix);
+        if (placed) {
+            place(std::move(*matrix), stored, fold);
+            continue;
+        }
+        fold.isWhole = false;
+        if (Status tolerated = findings.odd(placed.error().code, {}, placed.error().detail); !tolerated)
+            return passOn(tolerated);
+    }
+    if (!fold.matrices.empty() && settings.method.empty()) {
+        const PackedMatrix& first = *fold.matrices.front();
+        if (Status tolerated = findings.odd(ErrorCode::InvalidMetadata, Where{settings.file, "quantization_config", {}},
+                                            "expected beside quantized weights, found none: taken as '" + first.format + "' by their shapes");
+            !tolerated)
+            return passOn(tolerated);
+    }
+    return fold;
+}
+
+}  // namespace sigmascope
