@@ -35,6 +35,7 @@ std::string json(const RunResult& run)
         tensor["rank"] = result.rank;
         tensor["weight_rel_error"] = orNull(result.weightError);
         tensor["metric_rel_error"] = orNull(result.metricError);
+        tensor["search_gain"] = orNull(result.searchGain);
         tensor["seconds"] = result.seconds;
         tensor["device"] = orNull(result.device);
         tensor["fallback"] = orNull(result.fallback);
@@ -87,6 +88,25 @@ Table layerTable(const RunResult& run)
     return table;
 }
 
+/// What a search beyond the formats' own gained, tensor by tensor; empty if none ran.
+std::string searchGains(const RunResult& run)
+{
+    double least = 1;
+    double most = 0;
+    std::size_t count = 0;
+    for (const TensorResult& result : run.tensors) {
+        if (!result.searchGain)
+            continue;
+        least = std::min(least, *result.searchGain);
+        most = std::max(most, *result.searchGain);
+        ++count;
+    }
+    return count == 0 ? std::string()
+                      : fmt::format("Wider search: error before correction {:.1f} to {:.1f} % below ggml's own search, in {} "
+                                    "tensors.\n",
+                                    100 * least, 100 * most, count);
+}
+
 std::string tables(const RunResult& run, const ExporterRow& exporter)
 {
     std::string text = layerTable(run).toString();
@@ -94,6 +114,7 @@ std::string tables(const RunResult& run, const ExporterRow& exporter)
             "‖(W−Ŵ)S‖/‖WS‖ with S from the calibration (– without one); rank 0 = the same codes without correction.\n"
             "bits/w counts codes, scales and factors over the tensor's weights; \"paper bits\" divides by mn + k(m+n),\n"
             "as LQER's tables do.\n";
+    text += searchGains(run);
     if (const auto resumed = std::ranges::count_if(run.tensors, &TensorResult::resumed); resumed > 0)
         text += fmt::format("Resumed: {} of {} tensors were finished by the run that was cut short; their seconds are of "
                             "that run.\n",

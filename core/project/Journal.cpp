@@ -70,6 +70,7 @@ Json toJson(const TensorResult& result)
     json["metric_error"] = orNull(result.metricError);
     json["weight_error_rank0"] = orNull(result.weightErrorRank0);
     json["metric_error_rank0"] = orNull(result.metricErrorRank0);
+    json["search_gain"] = orNull(result.searchGain);
     json["seconds"] = result.seconds;
     json["device"] = result.device;
     json["fallback"] = result.fallback;
@@ -91,6 +92,7 @@ TensorResult resultFrom(const Json& json, std::size_t tensor)
                         .seconds = numberIn(json, "seconds").value_or(0),
                         .device = textIn(json, "device"),
                         .fallback = textIn(json, "fallback"),
+                        .searchGain = numberIn(json, "search_gain"),
                         .resumed = true};
     const double rank = numberIn(json, "rank").value_or(0);
     result.rank = rank >= 0 && rank <= std::numeric_limits<std::uint32_t>::max() ? static_cast<std::uint32_t>(rank) : 0;

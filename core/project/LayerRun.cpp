@@ -302,6 +302,7 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     result.metricError = after.metricError;
     result.weightErrorRank0 = before.weightError;
     result.metricErrorRank0 = before.metricError;
+    result.searchGain = solution->searchGain;
     const std::string ran = devices.summary();
     result.device = ran.empty() ? solution->device : ran;
     if (plan.rank > 0 || usesMetric(plan))

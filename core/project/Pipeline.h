@@ -33,6 +33,8 @@ struct TensorResult {
     double seconds = 0;
     std::string device; ///< that ran it: "cpu", "vulkan:0"; "vulkan:0, sketch cpu" where ops differ (DeviceLog)
     std::string fallback; ///< why it is not as planned; empty if it is
+    /// What a search beyond the format's published encoder gained: 0.04 is an error 4 % below that encoder's (Solution).
+    std::optional<double> searchGain{};
     bool resumed = false; ///< done by an earlier run that was cut short; `seconds` are those it took then
 };
 

@@ -6,6 +6,7 @@
 #include "core/compute/ComputeBackend.h"
 #include "core/grid/Grid.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ struct Solution {
     QuantizedTensor quantized;
     std::string device;                ///< that ran the encode: "cpu", "vulkan:0"
     std::string note{};                ///< what could not be done as asked; empty if all was
+    /// By what part a search that goes beyond the format's published encoder lowered the error under the metric: 0.04 is
+    /// 4 %. Absent where no such search ran.
+    std::optional<double> searchGain{};
 };
 
 /// How codes and grid parameters are chosen. Never worse than nearest on its own objective.

@@ -18,6 +18,9 @@ std::span<const Solver> solvers()
         Solver{"imatrix", "Search weighted by importances",
                "ggml's encoders with an importance matrix (llama.cpp pull requests 4861 and 4930)", solveByImportance, canWeigh,
                true},
+        Solver{"wide", "Wider search than ggml's, never worse",
+               "least squares, nearest codes and coded scales in turn, from ggml's own choice and many more", solveWideSearch,
+               canSearchWider, true},
     };
     return kSolvers;
 }

@@ -107,7 +107,7 @@ void TestCliQuantize::jsonHasExactlyTheDocumentedKeys()
     for (const QJsonValue& tensor : m_result[u"tensors"].toArray())
         QCOMPARE(tensor.toObject().keys(),
                  sorted({"name", "preset", "grid", "method", "bits_per_weight", "rank", "weight_rel_error",
-                         "metric_rel_error", "seconds", "device", "fallback"}));
+                         "metric_rel_error", "search_gain", "seconds", "device", "fallback"}));
     for (const QJsonValue& output : m_result[u"outputs"].toArray())
         QCOMPARE(output.toObject().keys(), sorted({"path", "kind", "bytes"}));
 }

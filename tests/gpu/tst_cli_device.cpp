@@ -67,6 +67,54 @@ private slots:
         QVERIFY(corrected >= 28);
     }
 
+    /// Encode of every type of super-blocks, residual sketch and Gram: no op of a layer may fall back, and the codes
+    /// are the CPU's.
+    void superBlocksAreCodedAndCorrectedOnTheDevice_data()
+    {
+        QTest::addColumn<QString>("solver");
+        QTest::newRow("nearest") << QStringLiteral("nearest");
+        QTest::newRow("by importances") << QStringLiteral("imatrix");
+    }
+    void superBlocksAreCodedAndCorrectedOnTheDevice()
+    {
+        QFETCH(QString, solver);
+        const QString id = QStringLiteral("vulkan:%1").arg(m_software);
+        QFile recipe(m_folder.filePath(QStringLiteral("supers.json")));
+        QVERIFY(recipe.open(QIODevice::WriteOnly | QIODevice::Truncate));
+        recipe.write(QStringLiteral(R"({"schema":1,"target":"gguf",
+            "default":{"grid":"q4_k","rank":1,"solver":"%1","metric":"rms"},
+            "rules":[{"match":"q_proj","grid":"q6_k"},{"match":"k_proj","grid":"q3_k"},{"match":"v_proj","grid":"q2_k"},
+                     {"match":"o_proj","grid":"iq4_xs"},{"match":"up_proj","grid":"q5_k"}]})")
+                         .arg(solver)
+                         .toUtf8());
+        recipe.close();
+        const auto run = [&](const QString& device) {
+            return cli({QStringLiteral("quantize"), sampleFolder(), QStringLiteral("--recipe"), recipe.fileName(),
+                        QStringLiteral("--calibration"), sampleImatrix(), QStringLiteral("--to"),
+                        QStringLiteral("gguf"), QStringLiteral("-o"), pathFor(device), QStringLiteral("--device"),
+                        device, QStringLiteral("--overwrite"), QStringLiteral("--json")},
+                       {{QStringLiteral("SIGMASCOPE_VK_VALIDATION"), QStringLiteral("1")}});
+        };
+        const CliRun gpu = run(id);
+        QVERIFY2(!gpu.crashed && gpu.exitCode == 0, gpu.err.constData());
+        QVERIFY2(!gpu.err.contains("alidation"), gpu.err.constData());
+        QStringList grids;
+        for (const QJsonValue& tensor : gpu.json()[u"tensors"].toArray()) {
+            const QJsonObject object = tensor.toObject();
+            if (object[u"rank"].toInt() == 0)
+                continue;
+            QVERIFY2(object[u"fallback"].isNull(), qPrintable(object[u"fallback"].toString()));
+            QCOMPARE(object[u"device"].toString(), id);
+            if (!grids.contains(object[u"grid"].toString()))
+                grids.append(object[u"grid"].toString());
+        }
+        QCOMPARE(grids.size(), 6);
+        const CliRun cpu = run(QStringLiteral("cpu"));
+        QVERIFY2(!cpu.crashed && cpu.exitCode == 0, cpu.err.constData());
+        QVERIFY(!bytesOf(id).isEmpty());
+        QVERIFY2(bytesOf(id) == bytesOf(QStringLiteral("cpu")), "the model differs from the CPU's");
+    }
+
     void aSoftwareDeviceIsTakenOnlyWhenAskedFor()
     {
         const auto automatic = quantizeOn(QStringLiteral("auto"));

@@ -21,4 +21,9 @@ namespace sigmascope {
 [[nodiscard]] Result<Solution> solveByImportance(const SolveProblem& problem, const JobContext& job);
 [[nodiscard]] bool canWeigh(const Grid& grid);
 
+/// More starts and descent over the coded scales of GGUF types, under the metric (solvers/WideSearch.cpp), on the CPU:
+/// no block is worse than ggml's encoders leave it. As solveNearest(); NotRepresentable where canSearchWider() says no.
+[[nodiscard]] Result<Solution> solveWideSearch(const SolveProblem& problem, const JobContext& job);
+[[nodiscard]] bool canSearchWider(const Grid& grid);
+
 }  // namespace sigmascope
