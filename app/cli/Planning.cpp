@@ -4,6 +4,7 @@
 #include "app/cli/Terminal.h"
 #include "core/base/MappedFile.h"
 #include "core/lowrank/CodedMatrices.h"
+#include "core/plan/TypeOverrides.h"
 
 #include <CLI/CLI.hpp>
 
@@ -15,16 +16,46 @@ namespace sigmascope::cli
 namespace
 {
 
-Result<Recipe> fileRecipe(const std::string& path)
+Result<std::string> contentOf(const std::string& path)
 {
     const auto file = MappedFile::open(path);
     if (!file)
         return passOn(file);
     const auto bytes = (*file)->bytes();
-    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (const Status same = (*file)->checkUnchanged(); !same)
         return passOn(same);
-    return parseRecipe(text, path);
+    return text;
+}
+
+Result<Recipe> fileRecipe(const std::string& path)
+{
+    const auto text = contentOf(path);
+    return text ? parseRecipe(*text, path) : passOn(text);
+}
+
+/// What was typed, before what the recipe has: the first match wins.
+Status addTensorTypes(const std::vector<PlanInputs::TensorTypes>& typed, Recipe& recipe)
+{
+    std::vector<TypeOverride> types;
+    for (const PlanInputs::TensorTypes& source : typed) {
+        if (!source.isFile) {
+            auto type = parseTypeOverride(source.text);
+            if (!type)
+                return passOn(type);
+            types.push_back(std::move(*type));
+            continue;
+        }
+        const auto text = contentOf(source.text);
+        if (!text)
+            return passOn(text);
+        const auto read = parseTypeOverrides(*text, source.text);
+        if (!read)
+            return passOn(read);
+        types.insert(types.end(), read->begin(), read->end());
+    }
+    recipe.types.insert(recipe.types.begin(), types.begin(), types.end());
+    return checkTypeOverrides(recipe);
 }
 
 } // namespace
@@ -36,6 +67,16 @@ void PlanInputs::declare(CLI::App& command)
     source->add_option("--preset", preset, "Method and bits in one word, e.g. l2qer-w4; see the verb methods");
     source->add_option("--recipe", recipe, "JSON recipe with rules by tensor name");
     source->require_option(1);
+    const auto addTypes = [this, &command](const char* name, bool isFile, const char* help) {
+        command
+            .add_option_function<std::string>(
+                name, [this, isFile](const std::string& text) { tensorTypes.push_back({text, isFile}); }, help)
+            ->trigger_on_parse();  // each where it stands: the first match wins
+    };
+    addTypes("--tensor-type", false,
+             "REGEX=TYPE for tensors whose GGUF name the pattern is found in, as llama-quantize has it: small letters,\n"
+             "before every rule, the first match wins; may be given more than once");
+    addTypes("--tensor-type-file", true, "File of REGEX=TYPE, separated by white space");
     command.add_option("--calibration", calibration, "Importance matrix of activations (imatrix, GGUF or .dat)");
     command.add_option("--template", templateGguf, "GGUF of the same model to take metadata and tokenizer from");
 }
@@ -55,6 +96,8 @@ Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
     auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : recipeFromPreset(inputs.preset, inputs.target);
     if (!recipe)
         return passOn(recipe);
+    if (const Status types = addTensorTypes(inputs.tensorTypes, *recipe); !types)
+        return passOn(types);
     PlannedModel model{.recipe = std::move(*recipe)};
     auto checkpoint = Checkpoint::open(inputs.model, {.coded = &codedFormats()}, job);
     if (!checkpoint)

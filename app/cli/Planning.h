@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace CLI
 {
@@ -27,8 +28,14 @@ struct PlanInputs {
     std::string calibration;
     std::string templateGguf;
     std::string target = "gguf";  ///< of a preset; a recipe names its own
+    /// One --tensor-type or one file of them, in the order they were typed.
+    struct TensorTypes {
+        std::string text;
+        bool isFile = false;
+    };
+    std::vector<TensorTypes> tensorTypes;
 
-    /// MODEL, --preset | --recipe (exactly one), --calibration, --template.
+    /// MODEL, --preset | --recipe (exactly one), --tensor-type, --tensor-type-file, --calibration, --template.
     void declare(CLI::App& command);
 };
 

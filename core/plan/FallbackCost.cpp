@@ -42,7 +42,10 @@ Result<std::unordered_map<std::size_t, double>> fallbackCosts(const Recipe& reci
         const TensorInfo& tensor = checkpoint.tensors()[at];
         const Intent& asked = rule[at] == SIZE_MAX ? intents->back() : (*intents)[rule[at]];
         const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
-        if (asked.grid == nullptr || cols == 0 || tensor.elements() == 0 || costs.contains(at))
+        // A mixture gives each tensor a type of its own, and a type by hand is no rule's.
+        const auto own = fallback.asked.empty() ? Result<const Grid*>(asked.grid) : findGrid(fallback.asked);
+        const Grid* wantedGrid = own ? *own : nullptr;
+        if (wantedGrid == nullptr || cols == 0 || tensor.elements() == 0 || costs.contains(at))
             continue;
         const std::uint64_t rows = tensor.elements() / cols;
         const LayerPlan& plan = resolved.plan.layers[at];
@@ -52,7 +55,7 @@ Result<std::unordered_map<std::size_t, double>> fallbackCosts(const Recipe& reci
             ? kept
             : codedBytes(**grid, rows, cols) + correctionBytes(plan.factors, rows, cols, plan.rank);
         const bool isMatrix = tensor.shape.size() >= 2;  // what is kept for having one dimension was never to be coded
-        const double wanted = isMatrix ? codedBytes(*asked.grid, rows, cols) + (plan.keep ? 0.0 : correctionBytes(asked.factors, rows, cols, asked.rank))
+        const double wanted = isMatrix ? codedBytes(*wantedGrid, rows, cols) + (plan.keep ? 0.0 : correctionBytes(asked.factors, rows, cols, asked.rank))
                                        : stored;
         costs.emplace(at, stored - wanted);
     }

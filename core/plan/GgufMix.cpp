@@ -6,6 +6,7 @@
 #include <charconv>
 #include <numeric>
 #include <tuple>
+#include <unordered_map>
 
 namespace sigmascope {
 
@@ -49,7 +50,7 @@ constexpr std::array<std::string_view, 39> kFloatParts{
     ".patch_embd", ".patch_merger", "a.rvq.codebook", "mm.a.code_embd", "rope_freqs", "rope_factors",
 };
 
-bool isQuantized(const MixTensor& tensor)
+bool isCoded(const MixTensor& tensor)
 {
     return tensor.dimensions >= 2 && tensor.name.ends_with("weight")
            && std::ranges::none_of(kFloatParts, [&](std::string_view part) { return tensor.name.find(part) != std::string::npos; });
@@ -158,20 +159,22 @@ private:
     int m_value = 0, m_down = 0;
 };
 
-/// Queries per key by the heights of the first attention found, and experts by the first stack.
-void readShapes(std::span<const MixTensor> tensors, const Checkpoint& checkpoint, std::span<const std::size_t> indices,
-                MixModel& model)
+/// Queries per key by the heights of the first attention found, and experts by the first stack. @p indices: of a tensor
+/// of the checkpoint for each of @p tensors, of each of its experts in a folder.
+void readShapes(std::span<const MixTensor> tensors, const Checkpoint& checkpoint,
+                std::span<const std::vector<std::size_t>> indices, MixModel& model)
 {
     std::uint64_t queries = 0;
     std::uint64_t keys = 0;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-        const Shape& shape = checkpoint.tensors()[indices[i]].shape;
+        const Shape& shape = checkpoint.tensors()[indices[i].front()].shape;
         if (shape.size() == 2 && queries == 0 && tensors[i].name.ends_with("attn_q.weight"))
             queries = shape[0];
         if (shape.size() == 2 && keys == 0 && tensors[i].name.ends_with("attn_k.weight"))
             keys = shape[0];
-        if (shape.size() == 3 && model.experts == 0 && tensors[i].name.find("_exps.") != std::string::npos)
-            model.experts = static_cast<int>(std::min<std::uint64_t>(shape[0], 1U << 20));
+        if (model.experts == 0 && tensors[i].name.find("_exps.") != std::string::npos)
+            model.experts = static_cast<int>(
+                std::min<std::uint64_t>(shape.size() == 3 ? shape[0] : indices[i].size(), 1U << 20));
     }
     if (keys > 0 && queries >= keys)
         model.queriesPerKey = static_cast<int>(std::min<std::uint64_t>(queries / keys, 1U << 20));
@@ -234,22 +237,51 @@ std::vector<std::optional<DType>> mixedTypes(GgufMix mix, std::span<const MixTen
     const bool isPlain = mix <= GgufMix::PlainTQ2_0;
     std::vector<std::optional<DType>> types(tensors.size());
     for (const std::size_t i : order) {
-        if (isQuantized(tensors[i]))
+        if (isCoded(tensors[i]) && !tensors[i].byHand)
             types[i] = isPlain ? baseTypeOf(mix) : chooser.choose(tensors[i]);
     }
     return types;
 }
 
-std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology)
+std::optional<MixTensor> mixTensorOf(const TensorInfo& tensor)
+{
+    const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
+    if (auto part = expertPartOf(tensor.name))
+        return MixTensor{std::move(part->stack), cols, 3};
+    auto name = ggufNameOf(tensor.name);
+    if (!name)
+        return std::nullopt;
+    // GGUF drops outer ones: a matrix of one row, such as the gate of a shared expert, is a vector there.
+    const bool isRow = tensor.shape.size() == 2 && tensor.shape.front() == 1;
+    return MixTensor{std::move(*name), cols, isRow ? 1 : tensor.shape.size()};
+}
+
+bool isMixable(const MixTensor& tensor)
+{
+    return isCoded(tensor);
+}
+
+std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology,
+                                    std::span<const Grid* const> byHand)
 {
     std::vector<MixTensor> tensors;
-    std::vector<std::size_t> indices;
+    std::vector<std::vector<std::size_t>> indices;
+    std::unordered_map<std::string, std::size_t> stacks;  // experts of a folder are chosen for as the one tensor they become
     for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         const TensorInfo& tensor = checkpoint.tensors()[i];
-        if (auto name = ggufNameOf(tensor.name)) {
-            tensors.push_back({std::move(*name), tensor.shape.empty() ? 1 : tensor.shape.back(), tensor.shape.size()});
-            indices.push_back(i);
+        auto mixed = mixTensorOf(tensor);
+        if (!mixed)
+            continue;
+        mixed->byHand = !byHand.empty() && byHand[i] != nullptr;
+        if (expertPartOf(tensor.name)) {
+            const auto [stack, isNew] = stacks.emplace(mixed->name, tensors.size());
+            if (!isNew) {
+                indices[stack->second].push_back(i);
+                continue;
+            }
         }
+        tensors.push_back(std::move(*mixed));
+        indices.push_back({i});
     }
     MixModel model{.layers = static_cast<int>(topology.blockCount())};
     readShapes(tensors, checkpoint, indices, model);
@@ -263,8 +295,10 @@ std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, c
             continue;
         for (const GridFamily& family : gridFamilies()) {
             const auto grid = findGrid(family.id);
-            if (grid && (*grid)->ggufType() == types[i])
-                grids[indices[i]] = *grid;
+            if (!grid || (*grid)->ggufType() != types[i])
+                continue;
+            for (const std::size_t tensor : indices[i])
+                grids[tensor] = *grid;
         }
     }
     return grids;

@@ -30,6 +30,7 @@ struct MixTensor {
     std::string name{};        ///< in GGUF: "blk.3.ffn_down.weight"
     std::uint64_t cols = 0;
     std::size_t dimensions = 2;
+    bool byHand = false;       ///< its type is given: it is not counted when the others' are chosen, as there
 };
 
 /// What the choice knows of the model.
@@ -45,8 +46,16 @@ struct MixModel {
 /// it leaves as it is. Tensors may come in any order: they are counted in the order of their layers, as there.
 [[nodiscard]] std::vector<std::optional<DType>> mixedTypes(GgufMix mix, std::span<const MixTensor> tensors, const MixModel& model);
 
+/// A tensor of a checkpoint, HF or GGUF, as GGUF has it, for an expert of a folder the stack of them all; nothing where it
+/// has no GGUF name.
+[[nodiscard]] std::optional<MixTensor> mixTensorOf(const TensorInfo& tensor);
+/// Whether llama-quantize quantizes a tensor at all, by its name and dimensions.
+[[nodiscard]] bool isMixable(const MixTensor& tensor);
+
 /// The same for the tensors of a checkpoint, HF or GGUF, as grids; null for what is left as it is, or has no GGUF name.
-[[nodiscard]] std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology);
+/// @param byHand  for each tensor its type by hand or null; may be empty.
+[[nodiscard]] std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology,
+                                                  std::span<const Grid* const> byHand = {});
 
 /// What a row that a GGUF type's super-blocks do not divide is stored as instead (formats.md §2.5): Q4_0 for Q2_K, Q3_K,
 /// TQ1_0 and TQ2_0, Q5_0 for Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K, IQ4_NL for IQ4_XS. Null where that does not fit either,

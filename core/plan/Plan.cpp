@@ -5,6 +5,7 @@
 #include "core/plan/NameMatcher.h"
 #include "core/plan/RecipeRules.h"
 #include "core/plan/TargetGrids.h"
+#include "core/plan/TypeOverrides.h"
 #include "core/solve/Solver.h"
 
 #include <fmt/format.h>
@@ -170,22 +171,45 @@ Result<Coverage> coverageOf(const Recipe& recipe, const Checkpoint& checkpoint, 
     return coverage;
 }
 
+/// What is asked of a tensor whose type is given by hand. @param covered  by a rule or the default.
+Result<Intent> byHand(Intent intent, const Grid& grid, bool covered)
+{
+    const Preset* preset = findPreset(intent.preset);
+    if (preset == nullptr || !preset->mix)
+        intent.preset.clear();
+    intent.grid = &grid;
+    intent.mix.reset();
+    if (!covered)  // the type alone was asked for
+        intent.rank = 0;
+    const Solver* solver = findSolver(intent.solver);
+    if (solver != nullptr && !solver->accepts(grid))
+        return fail(ErrorCode::NotRepresentable, fmt::format("solver '{}' has nothing to choose on grid '{}', which is its type by hand; "
+                                                             "nearest: solver 'nearest'",
+                                                             intent.solver, grid.id()));
+    return intent;
+}
+
 /// Grids of the mixtures that rules ask for, each found once.
 class Mixes {
 public:
-    Mixes(const Checkpoint& checkpoint, const ModelTopology& topology) : m_checkpoint(checkpoint), m_topology(topology) {}
+    /// @param byHand  types that are not the mixtures' to choose, null for the others; may be empty.
+    Mixes(const Checkpoint& checkpoint, const ModelTopology& topology, const std::vector<const Grid*>& byHand)
+        : m_checkpoint(checkpoint), m_topology(topology), m_byHand(byHand)
+    {
+    }
 
     [[nodiscard]] const Grid* gridOf(GgufMix mix, std::size_t tensor)
     {
         auto it = m_grids.find(mix);
         if (it == m_grids.end())
-            it = m_grids.emplace(mix, mixedGrids(mix, m_checkpoint, m_topology)).first;
+            it = m_grids.emplace(mix, mixedGrids(mix, m_checkpoint, m_topology, m_byHand)).first;
         return it->second[tensor];
     }
 
 private:
     const Checkpoint& m_checkpoint;
     const ModelTopology& m_topology;
+    const std::vector<const Grid*>& m_byHand;
     std::map<GgufMix, std::vector<const Grid*>> m_grids;
 };
 
@@ -228,8 +252,14 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
     if (!coverage)
         return passOn(coverage);
 
+    if (Status types = checkTypeOverrides(recipe); !types)
+        return passOn(types);
+    const auto types = overriddenGrids(recipe, checkpoint);
+    if (!types)
+        return passOn(types);
+
     ResolvedPlan resolved;
-    Mixes mixes(checkpoint, topology);
+    Mixes mixes(checkpoint, topology, *types);
     resolved.plan.target = recipe.target;
     resolved.plan.seed = recipe.seed;
     resolved.plan.layers.resize(checkpoint.tensors().size());
@@ -241,16 +271,26 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
         const bool ruled = rule != SIZE_MAX;
         const Intent& intent = ruled ? (*intents)[rule] : intents->back();
         const bool covered = ruled ? !recipe.rules[rule].skip : coverage->byDefault[i] != 0 && !recipe.defaults.skip;
-        if (covered && intent.grid != nullptr) {
+        const Grid* type = types->empty() ? nullptr : (*types)[i];
+        if (type != nullptr || (covered && intent.grid != nullptr)) {
             Intent own = intent;
-            if (intent.mix)
+            if (type != nullptr) {
+                auto typed = byHand(intent, *type, covered);
+                if (!typed)
+                    return fail(typed.error().code, Where{checkpoint.path().string(), tensor.name, {}}, typed.error().detail);
+                own = std::move(*typed);
+            } else if (intent.mix) {
                 own.grid = mixes.gridOf(*intent.mix, i);
+            }
             if (own.grid != nullptr) {
+                const std::size_t before = resolved.fallbacks.size();
                 auto layer = fitted(own, recipe.target, i, tensor, topology.place(i), resolved.fallbacks);
                 if (!layer)
                     return fail(layer.error().code, escaped(checkpoint.path().native()) + ": " + layer.error().detail);
                 hasOddRows = hasOddRows || (!layer->keep && layer->grid != own.grid->id());
                 resolved.plan.layers[i] = std::move(*layer);
+                for (std::size_t k = before; k < resolved.fallbacks.size(); ++k)
+                    resolved.fallbacks[k].asked = own.grid->id();
             }
         }
         resolved.plan.layers[i].pinned = pins.contains(tensor.name);

@@ -54,6 +54,14 @@ struct RecipeRule {
     bool skip = false;              ///< keep the tensor as it is
 };
 
+/// A type by hand for the tensors whose GGUF name a pattern is found in: llama-quantize's --tensor-type.
+struct TypeOverride {
+    std::string match{};  ///< ECMAScript regex, searched as it is
+    std::string type{};   ///< of GGUF, in small letters: "q6_k"
+
+    friend bool operator==(const TypeOverride&, const TypeOverride&) = default;
+};
+
 /// Portable plan: JSON, first matching rule wins, schema 1, unknown keys are errors (product.md).
 /// Recipe + model + calibration => same bytes.
 struct Recipe {
@@ -62,6 +70,9 @@ struct Recipe {
     RecipeRule defaults{};
     std::vector<RecipeRule> rules;
     std::vector<std::string> pins;
+    /// Before all rules, the first match wins, also when it gives the type that the tensor would have had. For "gguf" only,
+    /// and only tensors that llama-quantize quantizes.
+    std::vector<TypeOverride> types{};
 };
 
 [[nodiscard]] Result<Recipe> parseRecipe(std::string_view json, std::string_view file);
@@ -91,6 +102,7 @@ struct Preset {
 struct Fallback {
     std::size_t tensor = 0;
     std::string detail;       ///< "row length 100 is no multiple of 32: F16 instead of q4_0, +11.5 bits per weight"
+    std::string asked{};      ///< the grid that was asked for, where there was one
 };
 
 /// Applies a recipe to a checkpoint. Embeddings, output and norms are untouched unless a rule names them.
@@ -111,7 +123,7 @@ struct ResolvedPlan {
 [[nodiscard]] Recipe recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology);
 
 /// The same built on a recipe that the plan grew out of: @p base with its default and rules as they are, before them one
-/// exact rule per tensor that was changed since, and the plan's pins. Fails as resolve(base) does.
+/// exact rule per tensor that was changed since, or has a type by hand, and the plan's pins. Fails as resolve(base) does.
 [[nodiscard]] Result<Recipe> recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology,
                                       const Recipe& base);
 

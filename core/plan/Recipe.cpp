@@ -3,6 +3,7 @@
 #include "core/plan/Plan.h"
 #include "core/plan/RecipeRules.h"
 #include "core/plan/TargetGrids.h"
+#include "core/plan/TypeOverrides.h"
 
 #include <fmt/format.h>
 
@@ -144,6 +145,26 @@ Status readPins(const Json& pins, Recipe& recipe)
     return {};
 }
 
+Status readTypes(const Json& types, Recipe& recipe)
+{
+    if (!types.is_array())
+        return fail(ErrorCode::InvalidRecipe, "tensor_types: expected an array");
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        ObjectReader reader(types[i], fmt::format("tensor_types[{}]", i));
+        std::optional<std::string> match;
+        std::optional<std::string> type;
+        reader.text("match", match);
+        reader.text("type", type);
+        reader.finish();
+        if (reader.error())
+            return tl::unexpected<Error>(*reader.error());
+        if (!match || match->empty() || !type)
+            return fail(ErrorCode::InvalidRecipe, fmt::format("tensor_types[{}]: expected match and type", i));
+        recipe.types.push_back({std::move(*match), std::move(*type)});
+    }
+    return {};
+}
+
 Result<Recipe> recipeFrom(const Json& json)
 {
     Recipe recipe;
@@ -157,6 +178,7 @@ Result<Recipe> recipeFrom(const Json& json)
     const Json* defaults = reader.take("default");
     const Json* rules = reader.take("rules");
     const Json* pins = reader.take("pins");
+    const Json* types = reader.take("tensor_types");
     reader.finish();
     if (reader.error())
         return tl::unexpected<Error>(*reader.error());
@@ -179,6 +201,10 @@ Result<Recipe> recipeFrom(const Json& json)
         if (Status read = readPins(*pins, recipe); !read)
             return passOn(read);
     }
+    if (types != nullptr) {
+        if (Status read = readTypes(*types, recipe); !read)
+            return passOn(read);
+    }
     return recipe;
 }
 
@@ -195,7 +221,7 @@ Status checkMeaning(const Recipe& recipe)
         patterns.push_back(recipe.defaults.match);
     if (const auto matcher = NameMatcher::compile(patterns); !matcher)
         return passOn(matcher);
-    return {};
+    return checkTypeOverrides(recipe);
 }
 
 Json toJson(const RecipeRule& rule)
@@ -289,6 +315,8 @@ Json toJson(const Recipe& recipe)
     for (const RecipeRule& rule : recipe.rules)
         json["rules"].push_back(toJson(rule));
     json["pins"] = recipe.pins;
+    for (const TypeOverride& type : recipe.types)
+        json["tensor_types"].push_back(Json{{"match", type.match}, {"type", type.type}});
     return json;
 }
 
@@ -314,7 +342,10 @@ Recipe recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, cons
 Result<Recipe> recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoint, const ModelTopology& topology,
                         const Recipe& base)
 {
-    const auto resolved = resolve(base, checkpoint, topology);
+    // Types by hand stand before all rules: kept, they would undo what was changed since. They become exact rules too.
+    Recipe rulesOnly = base;
+    rulesOnly.types.clear();
+    const auto resolved = resolve(rulesOnly, checkpoint, topology);
     if (!resolved)
         return passOn(resolved);
     Recipe recipe{.seed = plan.seed, .target = plan.target, .defaults = base.defaults};

@@ -10,6 +10,7 @@
 #include "core/compute/ComputeBackend.h"
 #include "core/compute/ops/RowBlockEncode.h"
 #include "core/compute/ops/SuperBlockEncode.h"
+#include "core/plan/TypeOverrides.h"
 #include "core/project/Pipeline.h"
 #include "core/tensor/Decode.h"
 
@@ -94,6 +95,11 @@ struct QuantizeParams {
     const void* prunedLayers;
     std::array<std::byte, 64> rest;
 };
+/// llama_model_tensor_override; a null pattern ends the list.
+struct TensorTypeData {
+    const char* pattern;
+    std::int32_t type;
+};
 struct ImatrixData {
     const char* name;
     const float* data;
@@ -136,7 +142,8 @@ private:
     }
 
     /// llama.cpp's own quantization of the sample.
-    [[nodiscard]] bool theirs(const fs::path& output, int fileType, bool isPure, bool isCalibrated) const
+    [[nodiscard]] bool theirs(const fs::path& output, int fileType, bool isPure, bool isCalibrated,
+                              const std::vector<TypeOverride>& types = {}) const
     {
         const auto defaults = symbol<QuantizeParams()>("libllama.v0.5.0.so", "llama_model_quantize_default_params");
         const auto run = symbol<std::uint32_t(const char*, const char*, const QuantizeParams*)>("libllama.v0.5.0.so",
@@ -155,6 +162,12 @@ private:
         data.push_back({nullptr, nullptr, 0});
         if (isCalibrated)
             params.imatrix = data.data();
+        std::vector<TensorTypeData> overrides;
+        for (const TypeOverride& type : types)
+            overrides.push_back({type.match.c_str(), info(*(*findGrid(type.type))->ggufType()).ggmlId});
+        overrides.push_back({nullptr, 0});
+        if (!types.empty())
+            params.typeOverrides = overrides.data();
         return run(at("source.gguf").c_str(), output.c_str(), &params) == 0;
     }
 
@@ -276,13 +289,58 @@ private slots:
         QFETCH(int, fileType);
         QFETCH(bool, isPure);
         QFETCH(bool, isCalibrated);
-        const auto recipe = recipeFromPreset(preset.toStdString());
+        const fs::path ours = at(preset.toStdString() + (isCalibrated ? "-calibrated.gguf" : ".gguf"));
+        compareWithTheirs(preset.toStdString(), fileType, isPure, isCalibrated, {}, ours);
+        if (QTest::currentTestFailed())
+            return;
+        std::string problem;
+        const std::array<std::int32_t, 8> tokens{1, 5, 60, 7, 300, 12, 9, 2};
+        const auto run = m_llama->evaluate(ours, {}, tokens, problem);
+        QVERIFY2(run, problem.c_str());
+        QVERIFY(std::ranges::all_of(run->logits, [](float logit) { return std::isfinite(logit); }));
+    }
+
+    void typesByHandWorkAsInLlamaQuantize_data()
+    {
+        QTest::addColumn<QString>("preset");
+        QTest::addColumn<int>("fileType");
+        QTest::addColumn<bool>("isPure");
+        QTest::addColumn<QStringList>("types");
+        // The second pattern is found in names that the first has taken; norms are found and left alone.
+        QTest::newRow("first match wins") << "gguf-q4_k_m" << 15 << false
+                                          << QStringList{R"(blk\.[0-1]\.ATTN_V=Q8_0)", "attn=q5_k", "output=q4_k"};
+        // Equal to the mixture's base, and not counted: the layers behind it are chosen for as if it were not there.
+        QTest::newRow("the base type by hand") << "gguf-q4_k_m" << 15 << false << QStringList{R"(blk\.[12]\.ffn_down=q4_k)"};
+        QTest::newRow("pure") << "gguf-q4_k" << 14 << true << QStringList{"token_embd=q6_k", "ffn_(gate|up)=q3_k"};
+    }
+
+    void typesByHandWorkAsInLlamaQuantize()
+    {
+        QFETCH(QString, preset);
+        QFETCH(int, fileType);
+        QFETCH(bool, isPure);
+        QFETCH(QStringList, types);
+        std::vector<TypeOverride> parsed;
+        for (const QString& text : types) {
+            const auto type = parseTypeOverride(text.toStdString());
+            QVERIFY2(type, type ? "" : type.error().detail.c_str());
+            parsed.push_back(*type);
+        }
+        compareWithTheirs(preset.toStdString(), fileType, isPure, false, parsed, at("typed.gguf"));
+        fs::remove(at("typed.gguf"));
+    }
+
+private:
+    void compareWithTheirs(const std::string& preset, int fileType, bool isPure, bool isCalibrated,
+                           const std::vector<TypeOverride>& types, const fs::path& ours)
+    {
+        auto recipe = recipeFromPreset(preset);
         QVERIFY2(recipe, recipe ? "" : recipe.error().detail.c_str());
+        recipe->types = types;
         const auto resolved = resolve(*recipe, *m_source, ModelTopology(*m_source));
         QVERIFY2(resolved, resolved ? "" : resolved.error().detail.c_str());
-        const fs::path ours = at(preset.toStdString() + (isCalibrated ? "-calibrated.gguf" : ".gguf"));
         QCOMPARE(write(ours, m_source, resolved->plan, isCalibrated), std::string());
-        QVERIFY(theirs(at("theirs.gguf"), fileType, isPure, isCalibrated));
+        QVERIFY(theirs(at("theirs.gguf"), fileType, isPure, isCalibrated, types));
         const auto a = Checkpoint::open(ours);
         const auto b = Checkpoint::open(at("theirs.gguf"));
         QVERIFY(a && b);
@@ -296,12 +354,8 @@ private slots:
             QVERIFY2((*a)->tensors()[*index].dtype == expected.dtype, what.c_str());
             QVERIFY2(std::ranges::equal((*a)->view(*index)->bytes, (*b)->view(i)->bytes), what.c_str());
         }
-        QCOMPARE((*a)->gguf().u32("general.file_type"), (*b)->gguf().u32("general.file_type"));
-        std::string problem;
-        const std::array<std::int32_t, 8> tokens{1, 5, 60, 7, 300, 12, 9, 2};
-        const auto run = m_llama->evaluate(ours, {}, tokens, problem);
-        QVERIFY2(run, problem.c_str());
-        QVERIFY(std::ranges::all_of(run->logits, [](float logit) { return std::isfinite(logit); }));
+        if (types.empty() || !isPure)  // without a mixture ours says what most weights have, theirs what was typed
+            QCOMPARE((*a)->gguf().u32("general.file_type"), (*b)->gguf().u32("general.file_type"));
     }
 };
 
