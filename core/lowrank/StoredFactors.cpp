@@ -7,6 +7,7 @@
 #include "core/tensor/Blas.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -16,8 +17,8 @@ namespace sigmascope {
 
 namespace {
 
-/// Rows a tile of the error measurement: a tile in double of a wide layer stays in the last-level cache.
-constexpr std::size_t kTileRows = 32;
+/// Sums run side by side, so that a processor can add without waiting for its last addition; fixed, as their order is.
+constexpr std::size_t kLanes = 8;
 
 template <class Code>
 void storeCodes(const MatrixF& values, Code (*round)(float), std::vector<std::byte>& out)
@@ -163,31 +164,46 @@ double balance(const MatrixF& right, Eigen::Index row)
     return length > 0 && std::isfinite(length) ? std::exp2(std::nearbyint(0.5 * std::log2(length))) : 1.0;
 }
 
-struct TileError {
-    double weight = 0, residual = 0, scaledWeight = 0, scaledResidual = 0;
-};
+using Lanes = Eigen::Array<double, kLanes, 1>;
 
-void addSquares(const ScaledMatrix& weights, const MatrixD& left, std::size_t row, const Metric& metric,
-                TileError& sums)
+template <class Value>
+Lanes lanesOf(const Value* values)
 {
-    const std::size_t cols = weights.cols;
-    for (Eigen::Index i = 0; i < left.rows(); ++i) {
-        const float* w = weights.values.data() + (row + static_cast<std::size_t>(i)) * cols;
-        const double* d = left.row(i).data();
-        TileError line;
-        for (std::size_t j = 0; j < cols; ++j) {
-            const double value = static_cast<double>(w[j]);
-            const double scale = metric.isPlain() ? 1.0 : static_cast<double>(metric.scale[j]);
-            line.weight += value * value;
-            line.residual += d[j] * d[j];
-            line.scaledWeight += (value * scale) * (value * scale);
-            line.scaledResidual += (d[j] * scale) * (d[j] * scale);
+    return Eigen::Map<const Eigen::Array<Value, kLanes, 1>>(values).template cast<double>();
+}
+
+/// Adds the squares of a row of W and of what is left of it. @param scale  null for the plain metric.
+template <class Residual>
+void addRow(ReconstructionSums& sums, const float* weights, const Residual* residual, const float* scale,
+            std::size_t cols)
+{
+    Lanes weight = Lanes::Zero(), left = Lanes::Zero(), scaledWeight = Lanes::Zero(), scaledLeft = Lanes::Zero();
+    const auto add = [&](const float* w, const Residual* d, const float* s) {
+        const Lanes value = lanesOf(w), rest = lanesOf(d);
+        weight += value * value;
+        left += rest * rest;
+        if (s != nullptr) {
+            const Lanes by = lanesOf(s);
+            scaledWeight += (value * by) * (value * by);
+            scaledLeft += (rest * by) * (rest * by);
         }
-        sums.weight += line.weight;
-        sums.residual += line.residual;
-        sums.scaledWeight += line.scaledWeight;
-        sums.scaledResidual += line.scaledResidual;
+    };
+    const std::size_t whole = cols - cols % kLanes;
+    for (std::size_t j = 0; j < whole; j += kLanes)
+        add(weights + j, residual + j, scale == nullptr ? nullptr : scale + j);
+    if (whole < cols) {
+        std::array<float, kLanes> w{}, s{};
+        std::array<Residual, kLanes> d{};
+        std::copy(weights + whole, weights + cols, w.begin());
+        std::copy(residual + whole, residual + cols, d.begin());
+        if (scale != nullptr)
+            std::copy(scale + whole, scale + cols, s.begin());
+        add(w.data(), d.data(), scale == nullptr ? nullptr : s.data());
     }
+    sums.weight += weight.sum();
+    sums.residual += left.sum();
+    sums.scaledWeight += scaledWeight.sum();
+    sums.scaledResidual += scaledLeft.sum();
 }
 
 double relative(double residual, double weight)
@@ -290,9 +306,17 @@ StoredFactors storeFactors(const LowRankCorrection& correction, FactorType type,
     return out;
 }
 
-ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
-                                        const StoredFactors* factors, const Metric& metric,
-                                        const std::stop_token& stop)
+ReconstructionError ReconstructionSums::error(const Metric& metric) const
+{
+    ReconstructionError out;
+    out.weightError = relative(residual, weight);
+    if (!metric.isPlain())
+        out.metricError = relative(scaledResidual, scaledWeight);
+    return out;
+}
+
+void addReconstruction(ReconstructionSums& sums, const ScaledMatrix& weights, const ScaledMatrix& residual,
+                       const StoredFactors* factors, const Metric& metric, const std::stop_token& stop)
 {
     assert(weights.rows == residual.rows && weights.cols == residual.cols);
     assert(metric.isPlain() || metric.scale.size() == weights.cols);
@@ -301,32 +325,44 @@ ReconstructionError reconstructionError(const ScaledMatrix& weights, const Scale
     const MatrixD right = corrected ? MatrixD(factors->decodedRight().cast<double>()) : MatrixD();
     const std::size_t rows = weights.rows;
     const std::size_t cols = weights.cols;
-    std::vector<TileError> tiles((rows + kTileRows - 1) / kTileRows);
+    const float* scale = metric.isPlain() ? nullptr : metric.scale.data();
+    // A tile in double of a wide layer stays in the last-level cache.
+    std::vector<ReconstructionSums> tiles((rows + kReconstructionRows - 1) / kReconstructionRows);
     parallelFor(tiles.size(), [&](std::size_t tile) {
         if (stop.stop_requested())
             return;
-        const std::size_t row = tile * kTileRows;
-        const std::size_t count = std::min(kTileRows, rows - row);
-        MatrixD d = ConstMatrixMapF(residual.values.data() + row * cols, static_cast<Eigen::Index>(count),
-                                    static_cast<Eigen::Index>(cols))
-                        .cast<double>();
-        if (corrected)
+        const std::size_t row = tile * kReconstructionRows;
+        const std::size_t count = std::min(kReconstructionRows, rows - row);
+        const float* w = weights.values.data() + row * cols;
+        const float* e = residual.values.data() + row * cols;
+        ReconstructionSums own;
+        if (!corrected) {
+            for (std::size_t i = 0; i < count; ++i)
+                addRow(own, w + i * cols, e + i * cols, scale, cols);
+        } else {
+            MatrixD d = ConstMatrixMapF(e, static_cast<Eigen::Index>(count), static_cast<Eigen::Index>(cols)).cast<double>();
             blas::gemm(blas::Transpose::No, blas::Transpose::No, count, cols, factors->rank, -1.0,
                        left.data() + row * factors->rank, factors->rank, right.data(), cols, 1.0, d.data(), cols);
-        addSquares(weights, d, row, metric, tiles[tile]);
+            for (std::size_t i = 0; i < count; ++i)
+                addRow(own, w + i * cols, d.data() + i * cols, scale, cols);
+        }
+        tiles[tile] = own;
     });
-    TileError sums;
-    for (const TileError& tile : tiles) {
+    for (const ReconstructionSums& tile : tiles) {
         sums.weight += tile.weight;
         sums.residual += tile.residual;
         sums.scaledWeight += tile.scaledWeight;
         sums.scaledResidual += tile.scaledResidual;
     }
-    ReconstructionError out;
-    out.weightError = relative(sums.residual, sums.weight);
-    if (!metric.isPlain())
-        out.metricError = relative(sums.scaledResidual, sums.scaledWeight);
-    return out;
+}
+
+ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
+                                        const StoredFactors* factors, const Metric& metric,
+                                        const std::stop_token& stop)
+{
+    ReconstructionSums sums;
+    addReconstruction(sums, weights, residual, factors, metric, stop);
+    return sums.error(metric);
 }
 
 double honestBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols, std::size_t rank)

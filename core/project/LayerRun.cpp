@@ -5,7 +5,7 @@
 #include "core/base/Random.h"
 #include "core/checkpoint/layouts/CheckpointLayout.h"
 #include "core/compute/DeviceLog.h"
-#include "core/solve/CodeFormatOf.h"
+#include "core/project/LayerCorrection.h"
 #include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
@@ -13,18 +13,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
 
 #include <fmt/format.h>
 
-namespace sigmascope
-{
+namespace sigmascope {
 
-namespace
-{
+namespace {
 
 using Clock = std::chrono::steady_clock;
 
@@ -47,37 +44,27 @@ std::uint64_t rowsPerTask(std::uint64_t cols)
     return std::max<std::uint64_t>(1, kReductionChunk / std::max<std::uint64_t>(1, cols));
 }
 
-/// A matrix whose rows @p read gives, many at a time.
+/// Rows [first, first + count) into @p out by @p read, which is asked for many at a time.
 template <class Read>
-Result<FloatBuffer> gatheredRows(std::uint64_t rows, std::uint64_t cols, const JobContext& job, const Read& read)
+Status gatherRows(std::uint64_t first, std::uint64_t count, std::uint64_t cols, std::span<float> out,
+                  const JobContext& job, const Read& read)
 {
-    FloatBuffer values(rows * cols);
     const std::uint64_t step = (rowsPerTask(cols) + kRowsTogether - 1) / kRowsTogether * kRowsTogether;
     std::mutex mutex;
     Status status;
-    parallelFor((rows + step - 1) / step, [&](std::size_t task) {
+    parallelFor((count + step - 1) / step, [&](std::size_t task) {
         if (job.cancelled())
             return;
-        const std::uint64_t first = task * step;
-        const std::uint64_t count = std::min(step, rows - first);
-        if (auto done = read(first, count, values.span().subspan(first * cols, count * cols)); !done) {
+        const std::uint64_t row = task * step;
+        const std::uint64_t some = std::min(step, count - row);
+        if (auto done = read(first + row, some, out.subspan(row * cols, some * cols)); !done) {
             const std::scoped_lock lock(mutex);
             status = std::move(done);
         }
     });
     if (job.cancelled())
         return cancelledError();
-    if (!status)
-        return passOn(status);
-    return values;
-}
-
-Result<FloatBuffer> decodedPacked(const Checkpoint& checkpoint, std::size_t tensor, const JobContext& job)
-{
-    const Shape& shape = checkpoint.tensors()[tensor].shape;
-    return gatheredRows(shape[0], shape[1], job, [&](std::uint64_t first, std::uint64_t count, std::span<float> out) {
-        return checkpoint.readPackedRows(tensor, first, count, out);
-    });
+    return status;
 }
 
 /// F64 is the one kept type that is not copied bit for bit: GGUF runtimes read no F64 weights.
@@ -112,8 +99,9 @@ Result<LayerOutcome> keepLayer(const Checkpoint& checkpoint, std::size_t tensor,
     outcome.result = {.tensor = tensor, .name = source.name, .method = "keep"};
     outcome.result.grid = lowerCase(isOpaque ? source.typeName() : info(stored).name);
     if (const std::uint64_t elements = source.elements(); elements != 0) {
-        const Bytes bytes
-            = stored == source.dtype && source.unknownDtype.empty() ? source.bytes : checkedByteSize(stored, source.shape).value_or(source.bytes);
+        const Bytes bytes = stored == source.dtype && source.unknownDtype.empty()
+            ? source.bytes
+            : checkedByteSize(stored, source.shape).value_or(source.bytes);
         outcome.result.bitsPerWeight = 8.0 * static_cast<double>(bytes) / static_cast<double>(elements);
     }
     outcome.result.publishedBits = outcome.result.bitsPerWeight;
@@ -133,12 +121,9 @@ struct Measured {
     std::optional<double> metricError{};
 };
 
-Measured measured(std::span<const float> weights, std::span<const float> residual, const QuantizedTensor& quantized,
-                  const StoredFactors* factors, const Metric& metric, const JobContext& job)
+Measured measured(const ReconstructionSums& sums, const Metric& metric)
 {
-    const ScaledMatrix w{weights, quantized.rows, quantized.cols, metric.scale};
-    const ScaledMatrix e{residual, quantized.rows, quantized.cols, metric.scale};
-    const ReconstructionError error = reconstructionError(w, e, factors, metric, job.stop);
+    const ReconstructionError error = sums.error(metric);
     Measured result;
     if (std::isfinite(error.weightError))
         result.weightError = error.weightError;
@@ -155,9 +140,9 @@ void fillBits(TensorResult& result, const QuantizedTensor& quantized, const Stor
     result.rank = factors == nullptr ? 0 : static_cast<std::uint32_t>(factors->rank);
     // Per stored value, scales included, as LQER counts its exponents.
     const double values = result.rank * static_cast<double>(quantized.rows + quantized.cols);
-    result.publishedBits = publishedLqerBits(quantized.bitsPerWeight(),
-                                             values > 0 ? 8.0 * static_cast<double>(stored) / values : 16.0,
-                                             quantized.rows, quantized.cols, result.rank);
+    result.publishedBits
+        = publishedLqerBits(quantized.bitsPerWeight(), values > 0 ? 8.0 * static_cast<double>(stored) / values : 16.0,
+                            quantized.rows, quantized.cols, result.rank);
 }
 
 /// A failure that more memory or another try would not mend, and that leaves the codes as good as they are.
@@ -166,70 +151,20 @@ bool isOfThisCorrection(const Error& error)
     return error.code == ErrorCode::NonFinite || error.code == ErrorCode::NotConverged;
 }
 
-/// lowRank() on a thread that is left behind when the job is cancelled: its eigen-solvers cannot be interrupted.
-Result<LowRankCorrection> correctionOf(const std::shared_ptr<FloatBuffer>& residual, std::uint64_t rows,
-                                       std::uint64_t cols, const Metric& metric, std::size_t rank, std::uint64_t seed,
-                                       const JobContext& job)
-{
-    // All that the work touches, so that it may outlive this call.
-    struct Work {
-        std::shared_ptr<FloatBuffer> residual;
-        std::vector<float> scale;
-        std::mutex mutex;
-        std::function<void(double, std::string_view)> progress; // taken away when nobody listens any more
-        Result<LowRankCorrection> correction = cancelledError();
-    };
-    const auto work = std::make_shared<Work>();
-    work->residual = residual;
-    work->scale = metric.scale;
-    work->progress = job.progress;
-    const bool done = runAbandonable(job.stop, [work, rows, cols, rank, seed, stop = job.stop] {
-        const JobContext inside{.stop = stop, .progress = [&work](double fraction, std::string_view subject) {
-                                    const std::scoped_lock lock(work->mutex);
-                                    if (work->progress)
-                                        work->progress(fraction, subject);
-                                }};
-        work->correction = lowRank({work->residual->span(), rows, cols, work->scale}, rank, {.seed = seed}, inside);
-    });
-    if (done)
-        return std::move(work->correction);
-    const std::scoped_lock lock(work->mutex);
-    work->progress = nullptr;
-    return cancelledError();
-}
+/// What a layer is coded from, checked.
+struct CodeProblem {
+    const Checkpoint& checkpoint;
+    std::size_t tensor = 0;
+    bool isPacked = false; ///< rows come from several stored tensors: the view has type and shape, no bytes
+    TensorView view;
+    const Grid* grid = nullptr;
+    const Solver* solver = nullptr;
+    Metric metric;  ///< that codes and correction follow
+    Metric reporting;  ///< that errors are told in
+};
 
-/// Products with E on the backend's device, E being formed there from weights and codes; sent as values where the
-/// device cannot read the codes. Null on a CPU, whose products are core/lowrank's own, and where a device has none.
-Result<std::unique_ptr<MatrixProducts>> deviceProducts(ComputeBackend& backend, std::span<const float> weights,
-                                                       std::span<const float> residual,
-                                                       const QuantizedTensor& quantized, const JobContext& job)
-{
-    if (backend.device().kind == "cpu")
-        return nullptr;
-    const auto format = codeFormatOf(*quantized.grid);
-    const bool isReadable = format && backend.supports(Op::Sketch, askedType(format));
-    auto products = backend.products(
-        isReadable ? ResidualSource{weights, quantized.rows, quantized.cols, format, quantized.codes}
-                   : ResidualSource{residual, quantized.rows, quantized.cols, std::nullopt, {}},
-        job);
-    if (!products && products.error().code == ErrorCode::UnsupportedType)
-        return nullptr;
-    return products;
-}
-
-/// On a device the work stays on this thread: products are cut into short slices and no eigenproblem is larger than
-/// the basis, so a cancel is seen soon, and nothing may outlive the device.
-Result<LowRankCorrection> correctionOnDevice(MatrixProducts& products, const FloatBuffer& residual,
-                                             const QuantizedTensor& quantized, const Metric& metric, std::size_t rank,
-                                             std::uint64_t seed, const JobContext& job)
-{
-    const ScaledMatrix matrix{residual.span(), quantized.rows, quantized.cols, metric.scale, &products};
-    return lowRank(matrix, rank, {.seed = seed}, job);
-}
-
-Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
-                               const Imatrix* calibration, std::uint64_t seed, ComputeBackend& backend,
-                               const JobContext& job)
+Result<CodeProblem> problemOf(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                              const Imatrix* calibration)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
     // The rows of a packed weight are decoded straight to where they are needed: its view would be one more copy.
@@ -240,94 +175,197 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     const auto grid = findGrid(plan.grid);
     if (!grid)
         return failIn(checkpoint, tensor, grid.error());
-    const std::uint64_t rows = view->rows();
     const std::uint64_t cols = view->cols();
-    if (rows == 0 || cols == 0 || !(*grid)->accepts(cols))
+    if (view->rows() == 0 || cols == 0 || !(*grid)->accepts(cols))
         return failIn(checkpoint, tensor,
                       {ErrorCode::NotRepresentable, fmt::format("{} cannot code rows of {} values", plan.grid, cols)});
-    const auto weights = isPacked ? decodedPacked(checkpoint, tensor, job) : decodedTensor(*view, job);
-    if (!weights)
-        return isPacked ? passOn(weights) : failIn(checkpoint, tensor, weights.error());
-
-    const Metric metric = metricFor(plan.metric, calibration, source.name, cols);
     const Solver* solver = findSolver(plan.solver);
     if (solver == nullptr)
         return failIn(checkpoint, tensor, {ErrorCode::InvalidOption, "no solver '" + escaped(plan.solver) + "'"});
+    return CodeProblem{checkpoint, tensor, isPacked, *view, *grid, solver,
+                       metricFor(plan.metric, calibration, source.name, cols),
+                       reportingMetric(plan, calibration, source.name, cols)};
+}
+
+/// Codes, correction and what both leave.
+struct Coded {
+    Solution solution;
+    std::optional<StoredFactors> factors{};
+    Measured before{}, after{};  ///< without and with the correction
+    std::string failure{};  ///< why there is no correction though one was planned
+};
+
+Status rowsOf(const CodeProblem& problem, std::uint64_t first, std::uint64_t count, std::span<float> out,
+              const JobContext& job)
+{
+    if (problem.isPacked) // whose errors name their place themselves
+        return gatherRows(first, count, problem.view.cols(), out, job,
+                          [&](std::uint64_t row, std::uint64_t some, std::span<float> part) {
+                              return problem.checkpoint.readPackedRows(problem.tensor, row, some, part);
+                          });
+    if (const Status done = decodedRows(problem.view, first, count, out, job); !done)
+        return failIn(problem.checkpoint, problem.tensor, done.error());
+    return {};
+}
+
+Result<Solution> solved(const CodeProblem& problem, std::span<const float> weights, std::uint64_t rows,
+                        ComputeBackend& backend, const JobContext& job)
+{
+    // Of one layer only the correction takes long enough to report.
+    auto solution = problem.solver->solve({.weights = weights,
+                                           .rows = rows,
+                                           .cols = problem.view.cols(),
+                                           .grid = problem.grid,
+                                           .metric = &problem.metric,
+                                           .backend = &backend},
+                                          {.stop = job.stop, .ran = job.ran});
+    if (!solution)
+        return failIn(problem.checkpoint, problem.tensor, solution.error());
+    return solution;
+}
+
+/// Without a correction nothing asks for the matrix as a whole: it is read, coded and measured a slice of rows after
+/// the other, each while it lies in the processor's cache. Any error may count rows from the slice's first.
+Result<Coded> codedBySlices(const CodeProblem& problem, ComputeBackend& backend, const JobContext& job)
+{
+    constexpr std::uint64_t kSliceValues = std::uint64_t{1} << 20;
+    const std::uint64_t rows = problem.view.rows();
+    const std::uint64_t cols = problem.view.cols();
+    const std::uint64_t tiles = std::max<std::uint64_t>(1, kSliceValues / cols / kReconstructionRows);
+    const std::uint64_t slice = std::min(rows, tiles * kReconstructionRows);
+    FloatBuffer weights(slice * cols);
+    FloatBuffer residual(slice * cols);
+    Coded coded;
+    QuantizedTensor& whole = coded.solution.quantized;
+    whole = {problem.grid, rows, cols, {}};
+    whole.codes.reserve(rows * problem.grid->rowBytes(cols));
+    ReconstructionSums sums;
+    for (std::uint64_t first = 0; first < rows; first += slice) {
+        const std::uint64_t count = std::min(slice, rows - first);
+        const auto w = weights.span().first(count * cols);
+        const auto e = residual.span().first(count * cols);
+        if (const Status done = rowsOf(problem, first, count, w, job); !done)
+            return passOn(done);
+        auto part = solved(problem, w, count, backend, job);
+        if (!part)
+            return passOn(part);
+        residualInto(w, part->quantized, e, job);
+        addReconstruction(sums, {w, count, cols, problem.reporting.scale}, {e, count, cols, problem.reporting.scale},
+                          nullptr, problem.reporting, job.stop);
+        if (job.cancelled())
+            return cancelledError();
+        whole.codes.insert(whole.codes.end(), part->quantized.codes.begin(), part->quantized.codes.end());
+        coded.solution.device = std::move(part->device);
+        coded.solution.note = std::move(part->note);
+    }
+    coded.before = coded.after = measured(sums, problem.reporting);
+    return coded;
+}
+
+Result<Coded> codedWhole(const CodeProblem& problem, const LayerPlan& plan, std::uint64_t seed, ComputeBackend& backend,
+                         const JobContext& job)
+{
+    const std::uint64_t rows = problem.view.rows();
+    const std::uint64_t cols = problem.view.cols();
+    FloatBuffer weights(rows * cols);
+    if (const Status done = rowsOf(problem, 0, rows, weights.span(), job); !done)
+        return passOn(done);
+    auto solution = solved(problem, weights.span(), rows, backend, job);
+    if (!solution)
+        return passOn(solution);
+    const auto residual = std::make_shared<FloatBuffer>(residualOf(weights.span(), solution->quantized, job));
+    Coded coded;
+    if (plan.rank > 0) {
+        const auto correction = correctLayer(
+            {weights.span(), residual, solution->quantized, problem.metric, plan.rank, seed}, backend, job);
+        if (!correction && !isOfThisCorrection(correction.error()))
+            return failIn(problem.checkpoint, problem.tensor, correction.error());
+        if (!correction)
+            coded.failure = "no correction: " + correction.error().detail;
+        else if (correction->rank() > 0)
+            // The exporter has laid out the planned rank: a residual of smaller rank is completed with zeros.
+            coded.factors = storeFactors(*correction, plan.factors, plan.rank);
+    }
+    const auto left = [&](const StoredFactors* factors) {
+        const Metric& metric = problem.reporting;
+        ReconstructionSums sums;
+        addReconstruction(sums, {weights.span(), rows, cols, metric.scale},
+                          {residual->span(), rows, cols, metric.scale}, factors, metric, job.stop);
+        return measured(sums, metric);
+    };
+    coded.before = left(nullptr);
+    coded.after = coded.factors ? left(&*coded.factors) : coded.before;
+    coded.solution = std::move(*solution);
+    return coded;
+}
+
+Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor, const LayerPlan& plan,
+                               const Imatrix* calibration, std::uint64_t seed, ComputeBackend& backend,
+                               const JobContext& job)
+{
+    const TensorInfo& source = checkpoint.tensors()[tensor];
+    const auto problem = problemOf(checkpoint, tensor, plan, calibration);
+    if (!problem)
+        return passOn(problem);
     DeviceLog devices;
     const JobContext logged = devices.listening(job);
-    // Of one layer only the correction takes long enough to report.
-    auto solution = solver->solve(
-        {.weights = weights->span(), .rows = rows, .cols = cols, .grid = *grid, .metric = &metric, .backend = &backend},
-        {.stop = logged.stop, .ran = logged.ran});
-    if (!solution)
-        return failIn(checkpoint, tensor, solution.error());
-
-    LayerOutcome outcome;
-    const auto residual = std::make_shared<FloatBuffer>(residualOf(weights->span(), solution->quantized, job));
-    if (plan.rank > 0) {
-        const auto products
-            = deviceProducts(backend, weights->span(), residual->span(), solution->quantized, logged);
-        if (!products)
-            return failIn(checkpoint, tensor, products.error());
-        const std::uint64_t ownSeed = seedFor(seed, source.name);
-        const auto correction = *products == nullptr
-            ? correctionOf(residual, rows, cols, metric, plan.rank, ownSeed, job)
-            : correctionOnDevice(**products, *residual, solution->quantized, metric, plan.rank, ownSeed, logged);
-        if (!correction && !isOfThisCorrection(correction.error()))
-            return failIn(checkpoint, tensor, correction.error());
-        if (!correction) {
-            outcome.correctionFailed = true;
-            outcome.result.fallback = "no correction: " + correction.error().detail;
-        } else if (correction->rank() > 0) {
-            // The exporter has laid out the planned rank: a residual of smaller rank is completed with zeros.
-            outcome.layer.factors = storeFactors(*correction, plan.factors, plan.rank);
-        }
-    }
-    const StoredFactors* factors = outcome.layer.factors ? &*outcome.layer.factors : nullptr;
-    const Metric reporting = reportingMetric(plan, calibration, source.name, cols);
-    const Measured before
-        = measured(weights->span(), residual->span(), solution->quantized, nullptr, reporting, job);
-    const Measured after = factors == nullptr
-        ? before
-        : measured(weights->span(), residual->span(), solution->quantized, factors, reporting, job);
+    const bool isBySlices = plan.rank == 0 && problem->solver->isByRows && backend.device().kind == "cpu";
+    auto coded = isBySlices ? codedBySlices(*problem, backend, logged) : Result<Coded>(cancelledError());
+    // Once more as a whole where a slice failed: the error then counts rows from the matrix's first.
+    if (!coded && !job.cancelled())
+        coded = codedWhole(*problem, plan, seedFor(seed, source.name), backend, logged);
+    if (!coded)
+        return passOn(coded);
     if (job.cancelled())
         return cancelledError();
 
-    const std::string failure = outcome.result.fallback;
+    LayerOutcome outcome;
+    outcome.correctionFailed = !coded->failure.empty();
     TensorResult& result = outcome.result;
     result = {.tensor = tensor, .name = source.name, .preset = plan.preset, .grid = plan.grid};
-    result.method = methodOf(plan, metric);
-    fillBits(result, solution->quantized, factors);
-    result.weightError = after.weightError;
-    result.metricError = after.metricError;
-    result.weightErrorRank0 = before.weightError;
-    result.metricErrorRank0 = before.metricError;
-    result.searchGain = solution->searchGain;
+    result.method = methodOf(plan, problem->metric);
+    fillBits(result, coded->solution.quantized, coded->factors ? &*coded->factors : nullptr);
+    result.weightError = coded->after.weightError;
+    result.metricError = coded->after.metricError;
+    result.weightErrorRank0 = coded->before.weightError;
+    result.metricErrorRank0 = coded->before.metricError;
+    result.searchGain = coded->solution.searchGain;
     const std::string ran = devices.summary();
-    result.device = ran.empty() ? solution->device : ran;
+    result.device = ran.empty() ? coded->solution.device : ran;
     if (plan.rank > 0 || usesMetric(plan))
-        result.fallback = failure.empty() ? metric.note : failure;
-    for (const std::string& more : {solution->note, devices.reasons()}) {
+        result.fallback = coded->failure.empty() ? problem->metric.note : coded->failure;
+    for (const std::string& more : {coded->solution.note, devices.reasons()}) {
         if (!more.empty())
             result.fallback += (result.fallback.empty() ? "" : "; ") + more;
     }
     outcome.layer.tensor = tensor;
-    outcome.layer.quantized = std::move(solution->quantized);
+    outcome.layer.quantized = std::move(coded->solution.quantized);
+    outcome.layer.factors = std::move(coded->factors);
     return outcome;
 }
 
-} // namespace
+}  // namespace
+
+Status decodedRows(const TensorView& view, std::uint64_t first, std::uint64_t count, std::span<float> out,
+                   const JobContext& job)
+{
+    return gatherRows(first, count, view.cols(), out, job,
+                      [&](std::uint64_t row, std::uint64_t some, std::span<float> part) {
+                          return decodeRows(view, row, some, part);
+                      });
+}
 
 Result<FloatBuffer> decodedTensor(const TensorView& view, const JobContext& job)
 {
-    return gatheredRows(view.rows(), view.cols(), job, [&](std::uint64_t first, std::uint64_t count, std::span<float> out) {
-        return decodeRows(view, first, count, out);
-    });
+    FloatBuffer values(view.elements());
+    if (const Status done = decodedRows(view, 0, view.rows(), values.span(), job); !done)
+        return passOn(done);
+    return values;
 }
 
-FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& quantized, const JobContext& job)
+void residualInto(std::span<const float> weights, const QuantizedTensor& quantized, std::span<float> residual,
+                  const JobContext& job)
 {
-    FloatBuffer residual(weights.size());
     const std::uint64_t cols = quantized.cols;
     const std::uint64_t step = rowsPerTask(cols);
     const std::size_t rowBytes = quantized.grid->rowBytes(cols);
@@ -336,13 +374,19 @@ FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& qu
             return;
         const std::uint64_t first = task * step;
         const std::uint64_t count = std::min(step, quantized.rows - first);
-        const auto part = residual.span().subspan(first * cols, count * cols);
+        const auto part = residual.subspan(first * cols, count * cols);
         quantized.grid->decode(std::span(quantized.codes).subspan(first * rowBytes, count * rowBytes), count, cols,
                                part);
         const auto original = weights.subspan(first * cols, count * cols);
         for (std::size_t i = 0; i < part.size(); ++i)
             part[i] = original[i] - part[i];
     });
+}
+
+FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& quantized, const JobContext& job)
+{
+    FloatBuffer residual(weights.size());
+    residualInto(weights, quantized, residual.span(), job);
     return residual;
 }
 
@@ -402,4 +446,4 @@ Result<LayerOutcome> quantizeLayer(const Checkpoint& checkpoint, std::size_t ten
     return outcome;
 }
 
-} // namespace sigmascope
+}  // namespace sigmascope

@@ -31,10 +31,15 @@ private:
     std::size_t m_size = 0;
 };
 
-/// The whole tensor as floats, on all threads.
+/// Rows [first, first + count) as floats, on all threads. @pre out.size() == count * view.cols().
+[[nodiscard]] Status decodedRows(const TensorView& view, std::uint64_t first, std::uint64_t count, std::span<float> out,
+                                 const JobContext& job);
+/// The whole tensor.
 [[nodiscard]] Result<FloatBuffer> decodedTensor(const TensorView& view, const JobContext& job);
 
-/// E = W - Q of W [rows x cols]. Meaningless once the job is cancelled.
+/// E = W - Q of W [rows x cols] into @p residual. Meaningless once the job is cancelled.
+void residualInto(std::span<const float> weights, const QuantizedTensor& quantized, std::span<float> residual,
+                  const JobContext& job);
 [[nodiscard]] FloatBuffer residualOf(std::span<const float> weights, const QuantizedTensor& quantized,
                                      const JobContext& job);
 

@@ -39,6 +39,8 @@ struct Solver {
     Result<Solution> (*solve)(const SolveProblem& problem, const JobContext& job);
     bool (*accepts)(const Grid& grid); ///< false: solve() would answer NotRepresentable, plans are refused with it
     bool usesMetric = false;           ///< another metric, other codes
+    /// Codes of a row depend on that row alone, and the note on none: a matrix may come in slices of rows.
+    bool isByRows = false;
 };
 
 /// Explicit rows, core/solve/SolverRegistry.cpp.

@@ -11,7 +11,7 @@ std::span<const Solver> solvers()
 {
     static constexpr std::array kSolvers{
         Solver{"nearest", "Nearest code (RTN)", "ggml's reference encoders; round to nearest, ties to even, for INT",
-               solveNearest, [](const Grid&) { return true; }},
+               solveNearest, [](const Grid&) { return true; }, false, true},
         Solver{"clip-search", "Clip search under the metric",
                "range search of GPTQ (arXiv 2210.17323) and AWQ (arXiv 2306.00978), diagonal metric", solveClipSearch,
                canClip, true},

@@ -4,12 +4,16 @@
 #include "core/base/Parallel.h"
 #include "core/base/Random.h"
 #include "core/project/Pipeline.h"
+#include "core/solve/Solver.h"
 
 #include <QTemporaryDir>
 #include <QTest>
 
+#include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 using namespace sigmascope;
@@ -106,6 +110,9 @@ private slots:
     void sameBitsOnAnyThreadCount();
     void zeroResidualGetsNoFactors();
     void residualOfSmallRankIsStoredAtThePlannedRank();
+    void slicesOfRowsAreTheWholeMatrix_data();
+    void slicesOfRowsAreTheWholeMatrix();
+    void errorsOfALaterSliceCountFromTheFirstRow();
     void keptTensorIsExact();
     void roundedKeptTensorIsMeasured();
     void failureNamesTensorAndFile();
@@ -286,6 +293,53 @@ void TestPipeline::residualOfSmallRankIsStoredAtThePlannedRank()
     QCOMPARE(outcome->layer.factors->right.size(), std::size_t(3 * 32 * 2));
     QVERIFY(*outcome->result.weightErrorRank0 > 0.01);
     QVERIFY(*outcome->result.weightError < 1e-3 * *outcome->result.weightErrorRank0 + 1e-4);
+}
+
+void TestPipeline::slicesOfRowsAreTheWholeMatrix_data()
+{
+    QTest::addColumn<QString>("grid");
+    for (const char* grid : {"q4_0", "q6_k", "int4-g128-asym", "nf4-g64"})
+        QTest::newRow(grid) << QString::fromLatin1(grid);
+}
+
+/// Codes and errors, to the last bit, are those of the matrix taken at once; 300 rows are two slices and a bit.
+void TestPipeline::slicesOfRowsAreTheWholeMatrix()
+{
+    QFETCH(const QString, grid);
+    constexpr std::uint64_t kRows = 300, kCols = 8192;
+    const std::vector<float> weights = normals(11, kRows * kCols, 0.1);
+    const auto checkpoint = opened({floats("w", {kRows, kCols}, weights)});
+    const auto outcome = quantizeLayer(*checkpoint, 0, coded(grid.toStdString()), nullptr, 7, *m_backend, {});
+    QVERIFY2(outcome.has_value(), outcome ? "" : outcome.error().detail.c_str());
+    const Metric plain;
+    const auto whole = findSolver("nearest")->solve({.weights = weights,
+                                                     .rows = kRows,
+                                                     .cols = kCols,
+                                                     .grid = *findGrid(grid.toStdString()),
+                                                     .metric = &plain,
+                                                     .backend = m_backend.get()},
+                                                    {});
+    QVERIFY(whole.has_value());
+    QVERIFY(outcome->layer.quantized->codes == whole->quantized.codes);
+    QCOMPARE(outcome->layer.quantized->rows, kRows);
+    std::vector<float> left(weights.size());
+    whole->quantized.grid->decode(whole->quantized.codes, kRows, kCols, left);
+    std::ranges::transform(weights, left, left.begin(), std::minus<>());
+    const double error = reconstructionError({weights, kRows, kCols, {}}, {left, kRows, kCols, {}}, nullptr, plain).weightError;
+    QVERIFY(error > 0);
+    QCOMPARE(std::bit_cast<std::uint64_t>(*outcome->result.weightError), std::bit_cast<std::uint64_t>(error));
+}
+
+void TestPipeline::errorsOfALaterSliceCountFromTheFirstRow()
+{
+    constexpr std::uint64_t kRows = 300, kCols = 8192;
+    std::vector<float> weights(kRows * kCols, 1.0F);
+    weights[290 * kCols + 5] = std::numeric_limits<float>::infinity();
+    const auto checkpoint = opened({floats("w", {kRows, kCols}, weights)});
+    const auto outcome = quantizeLayer(*checkpoint, 0, coded("q4_0"), nullptr, 7, *m_backend, {});
+    QVERIFY(!outcome);
+    QCOMPARE(outcome.error().code, ErrorCode::NonFinite);
+    QVERIFY2(outcome.error().detail.find("row 290, column 5") != std::string::npos, outcome.error().detail.c_str());
 }
 
 void TestPipeline::keptTensorIsExact()

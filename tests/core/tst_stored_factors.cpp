@@ -45,6 +45,7 @@ private slots:
     void vectorsBeyondF16ScalesBecomeZeros();
     void fillingUpAddsZerosInEveryType();
     void errorIsMeasuredByHand();
+    void sumsOfSlicesAreThoseOfTheWhole();
     void errorIsMeasuredOnTheRoundedFactors();
     void bitsMatchThePublishedTables_data();
     void bitsMatchThePublishedTables();
@@ -242,6 +243,37 @@ void StoredFactorsTest::errorIsMeasuredByHand()
     const ReconstructionError corrected = reconstructionError({w, 2, 2, {}}, {e, 2, 2, {}}, &stored, metric);
     QVERIFY(std::abs(corrected.weightError - 1.0 / 5.0) < 1e-15);
     QVERIFY(std::abs(*corrected.metricError - std::sqrt(4.0 / 52.0)) < 1e-15);
+}
+
+void StoredFactorsTest::sumsOfSlicesAreThoseOfTheWhole()
+{
+    // 75 columns leave a few behind the last lane; the slices are whole tiles but for the last.
+    constexpr std::size_t kAll = 100, kWide = 75, kSlice = 2 * kReconstructionRows;
+    std::vector<float> w(kAll * kWide), e(w.size()), scale(kWide);
+    fillNormal<float>(1, w);
+    fillNormal<float>(2, e, 0.1);
+    fillNormal<float>(3, scale);
+    Metric weighted;
+    weighted.kind = MetricKind::DiagonalRms;
+    weighted.scale = scale;
+    for (const Metric& metric : {Metric(), weighted}) {
+        ReconstructionSums whole, sliced;
+        addReconstruction(whole, {w, kAll, kWide, metric.scale}, {e, kAll, kWide, metric.scale}, nullptr, metric);
+        for (std::size_t row = 0; row < kAll; row += kSlice) {
+            const std::size_t rows = std::min(kSlice, kAll - row);
+            addReconstruction(sliced, {std::span(w).subspan(row * kWide, rows * kWide), rows, kWide, metric.scale},
+                              {std::span(e).subspan(row * kWide, rows * kWide), rows, kWide, metric.scale}, nullptr, metric);
+        }
+        QCOMPARE(sliced.weight, whole.weight);
+        QVERIFY(sliced.residual == whole.residual && sliced.scaledWeight == whole.scaledWeight
+                && sliced.scaledResidual == whole.scaledResidual);
+        double expected = 0;
+        for (std::size_t i = 0; i < e.size(); ++i) {
+            const double s = metric.isPlain() ? 0.0 : static_cast<double>(scale[i % kWide]);
+            expected += (static_cast<double>(e[i]) * s) * (static_cast<double>(e[i]) * s);
+        }
+        QVERIFY(std::abs(whole.scaledResidual - expected) <= 1e-13 * expected);
+    }
 }
 
 void StoredFactorsTest::errorIsMeasuredOnTheRoundedFactors()
