@@ -389,6 +389,14 @@
         <translation>BF16-Safetensors, dequantisiert</translation>
     </message>
     <message>
+        <source>Quantized safetensors + PEFT adapter</source>
+        <translation>Quantisierte Safetensors + PEFT-Adapter</translation>
+    </message>
+    <message>
+        <source>Quantized safetensors</source>
+        <translation>Quantisierte Safetensors</translation>
+    </message>
+    <message>
         <source>cannot carry this plan</source>
         <translation>kann diesen Plan nicht tragen</translation>
     </message>

@@ -137,7 +137,11 @@ QString containerTitle(const ExportOffer& offer)
         && std::ranges::any_of(offer.sizes->outputs, [](const OutputFile& output) { return output.kind == "adapter"; });
     if (offer.exporter->id == "gguf")
         return hasAdapter ? tr("GGUF + LoRA adapter") : tr("GGUF");
-    return offer.exporter->holdsCodes ? tr("Safetensors container") : tr("BF16 safetensors, dequantized");
+    if (offer.exporter->id == "research")
+        return tr("Safetensors container");
+    if (!offer.exporter->holdsCodes)
+        return tr("BF16 safetensors, dequantized");
+    return hasAdapter ? tr("Quantized safetensors + PEFT adapter") : tr("Quantized safetensors");
 }
 
 ExportFit verdictFit(const ExportOffer& offer)

@@ -100,16 +100,20 @@ ExportPage::ExportPage(Session& session, RunController& run, ExportChoice& choic
 void ExportPage::buildCards(QVBoxLayout* page)
 {
     m_cards = new QButtonGroup(this);
-    auto* row = new QHBoxLayout;
-    row->setSpacing(px(12));
+    constexpr int kColumns = 3;
+    auto* grid = new QGridLayout;
+    grid->setSpacing(px(12));
     int number = 0;
     for (const ExporterRow& exporter : exporters()) {
         auto* card = new ExportCard(runtimeTitle(exporter));
         card->setObjectName(QStringLiteral("target-") + idOf(exporter));
-        m_cards->addButton(card, number++);
-        row->addWidget(card, 1);
+        m_cards->addButton(card, number);
+        grid->addWidget(card, number / kColumns, number % kColumns);
+        ++number;
     }
-    page->addLayout(row);
+    for (int column = 0; column < kColumns; ++column)
+        grid->setColumnStretch(column, 1);
+    page->addLayout(grid);
     connect(m_cards, &QButtonGroup::idToggled, this, [this](int id, bool isChecked) {
         if (isChecked)
             m_choice.setTarget(idOf(exporters()[static_cast<std::size_t>(id)]));
