@@ -60,17 +60,20 @@ Status copyKeys(const Checkpoint& gguf, GgufSource& source)
     return file == nullptr ? Status{} : file->checkUnchanged();  // the keys were copied out of the mapping
 }
 
-/// Row of the registry for a folder: by its configuration, or by a template's architecture where that goes before. Null
-/// where neither tells; fillFromFolder() then says why.
+/// Row of the registry for a folder: by its configuration, which a template makes unnecessary. Null for a GGUF, and where
+/// neither tells.
 Result<const Architecture*> architectureFor(const Checkpoint& checkpoint, const Checkpoint* templateGguf)
 {
     if (checkpoint.format() == CheckpointFormat::Gguf)
         return nullptr;
-    const Architecture* own = nullptr;
-    if (const auto config = modelConfigFromHf(checkpoint.config(), (checkpoint.folder() / "config.json").string()); config)
-        own = architectureOfClass(config->modelClass);
+    const std::string configPath = (checkpoint.folder() / "config.json").string();
+    if (templateGguf == nullptr && checkpoint.config().is_null())
+        return fail(ErrorCode::NotRepresentable, Where{configPath, {}, {}},
+                    "is absent or not JSON: a GGUF needs the model's configuration, or a GGUF of the same model as template");
+    const auto config = modelConfigFromHf(checkpoint.config(), configPath);
+    const Architecture* own = config ? architectureOfClass(config->modelClass) : nullptr;
     if (templateGguf == nullptr)
-        return own;
+        return config ? Result<const Architecture*>(own) : passOn(config);
     const auto id = templateGguf->gguf().string("general.architecture");
     const Architecture* wanted = id ? architectureOfId(*id) : nullptr;
     if (own != nullptr && wanted != nullptr && own->id != wanted->id)
@@ -80,16 +83,12 @@ Result<const Architecture*> architectureFor(const Checkpoint& checkpoint, const 
 }
 
 /// Straight from an HF folder: everything is in config.json and the tokenizer's files.
-Status fillFromFolder(const Checkpoint& checkpoint, GgufSource& source)
+Status fillFromFolder(const Checkpoint& checkpoint, const Architecture& architecture, GgufSource& source)
 {
     const fs::path configPath = checkpoint.folder() / "config.json";
-    if (checkpoint.config().is_null())
-        return fail(ErrorCode::NotRepresentable, Where{configPath.string(), {}, {}},
-                    "is absent or not JSON: a GGUF needs the model's configuration, or a GGUF of the same model as template");
     const auto config = modelConfigFromHf(checkpoint.config(), configPath.string());
     if (!config)
         return passOn(config);
-    const Architecture& architecture = *architectureOfClass(config->modelClass);
     if (auto carried = checkArchitecture(architecture, *config, checkpoint.config(), configPath.string()); !carried)
         return carried;
     const bool hasOutput = std::any_of(source.targets.begin(), source.targets.end(),
@@ -254,7 +253,7 @@ Result<GgufSource> ggufSourceOf(const Checkpoint& checkpoint, const Checkpoint* 
         filled = fillFromGguf(checkpoint, templateGguf, source);
     else
         filled = templateGguf != nullptr ? fillFromTemplate(checkpoint, *templateGguf, *architecture, source)
-                                        : fillFromFolder(checkpoint, source);
+                                        : fillFromFolder(checkpoint, **architecture, source);
     if (!filled)
         return passOn(std::move(filled));
     if (checkpoint.format() != CheckpointFormat::Gguf)

@@ -5,11 +5,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 
 namespace sigmascope {
 
 namespace {
+
+constexpr std::uint64_t kBatch = 512;  // llama.cpp's default of tokens at once
+
+/// One block in so many sees everything, the others slide, in those families of llama.cpp that have a window at all.
+std::uint32_t fullEveryOf(std::string_view architecture)
+{
+    return architecture == "gemma2" ? 2 : architecture == "gemma3" ? 6 : 0;
+}
+
+void setSliding(KvShape& shape, std::string_view architecture, std::uint32_t window)
+{
+    const std::uint32_t fullEvery = fullEveryOf(architecture);
+    if (fullEvery == 0 || window == 0)
+        return;
+    shape.slidingBlocks = shape.blocks - shape.blocks / fullEvery;
+    shape.slidingWindow = window;
+}
 
 tl::unexpected<Error> refuse(const Checkpoint& checkpoint, ErrorCode code, std::string_view what)
 {
@@ -35,11 +53,13 @@ Result<KvShape> fromGguf(const Checkpoint& checkpoint)
     if (!kvHeads && keys.find(kvKey) != nullptr)
         return refuse(checkpoint, ErrorCode::NotRepresentable, kvKey + ": is a list by block");
     const std::uint32_t length = *embedding / *heads;
-    return KvShape{.blocks = *blocks,
-                   .kvHeads = kvHeads.value_or(*heads),
-                   .keyLength = number("attention.key_length").value_or(length),
-                   .valueLength = number("attention.value_length").value_or(length),
-                   .trainedContext = number("context_length").value_or(0)};
+    KvShape shape{.blocks = *blocks,
+                  .kvHeads = kvHeads.value_or(*heads),
+                  .keyLength = number("attention.key_length").value_or(length),
+                  .valueLength = number("attention.value_length").value_or(length),
+                  .trainedContext = number("context_length").value_or(0)};
+    setSliding(shape, *architecture, number("attention.sliding_window").value_or(0));
+    return shape;
 }
 
 }  // namespace
@@ -59,6 +79,7 @@ Result<KvShape> kvShapeOf(const Checkpoint& checkpoint)
                         .keyLength = config->headLength,
                         .valueLength = config->headLength,
                         .trainedContext = config->contextLength};
+        setSliding(*shape, config->architecture, config->slidingWindow);
     }
     if (shape && (shape->blocks == 0 || shape->kvHeads == 0 || shape->keyLength == 0 || shape->valueLength == 0))
         return refuse(checkpoint, ErrorCode::InvalidMetadata,
@@ -69,12 +90,24 @@ Result<KvShape> kvShapeOf(const Checkpoint& checkpoint)
 Result<Bytes> kvCacheBytes(const KvShape& shape, std::uint64_t context, std::uint64_t bytesPerValue)
 {
     // Hostile sizes: every product is checked.
-    std::uint64_t bytes = std::uint64_t{shape.blocks} * shape.kvHeads;
-    for (const std::uint64_t factor : {std::uint64_t{shape.keyLength} + shape.valueLength, context, bytesPerValue}) {
-        if (__builtin_mul_overflow(bytes, factor, &bytes))
-            return fail(ErrorCode::SizeOverflow, fmt::format("the cache of {} tokens does not fit 64 bits", context));
-    }
-    return bytes;
+    const auto bytesOf = [&](std::uint64_t blocks, std::uint64_t tokens) -> Result<Bytes> {
+        std::uint64_t bytes = blocks * shape.kvHeads;
+        for (const std::uint64_t factor : {std::uint64_t{shape.keyLength} + shape.valueLength, tokens, bytesPerValue}) {
+            if (__builtin_mul_overflow(bytes, factor, &bytes))
+                return fail(ErrorCode::SizeOverflow, fmt::format("the cache of {} tokens does not fit 64 bits", context));
+        }
+        return bytes;
+    };
+    const auto full = bytesOf(shape.blocks - shape.slidingBlocks, context);
+    if (!full)
+        return full;
+    const auto sliding = bytesOf(shape.slidingBlocks, std::min(context, shape.slidingWindow + kBatch));
+    if (!sliding)
+        return sliding;
+    const auto sum = checkedAdd(*full, *sliding);
+    if (!sum)
+        return fail(ErrorCode::SizeOverflow, fmt::format("the cache of {} tokens does not fit 64 bits", context));
+    return *sum;
 }
 
 }  // namespace sigmascope

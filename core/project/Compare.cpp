@@ -2,13 +2,13 @@
 #include "core/project/Compare.h"
 
 #include "core/base/Parallel.h"
-#include "core/checkpoint/ModelTopology.h"
 #include "core/export/GgufSource.h"
 #include "core/tensor/Decode.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <tuple>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -17,11 +17,13 @@ namespace sigmascope {
 
 namespace {
 
-/// A tensor of A and its twin in B, with the heads whose rows GGUF interleaves (0: rows in place).
+/// A tensor of A and its twin in B, and what GGUF changed on the way from a folder.
 struct Pair {
     std::size_t a = 0, b = 0;
-    std::uint32_t heads = 0;
-    bool interleavedIsB = true;
+    bool ggufIsB = true;
+    std::uint32_t heads = 0;  ///< whose rows GGUF interleaves; 0: rows in place
+    float offset = 0;         ///< what GGUF has more in every value
+    std::uint32_t parts = 1, part = 0;  ///< the folder's tensor is one of so many that GGUF has as one
 };
 
 struct Sums {
@@ -33,58 +35,70 @@ struct Sums {
 
 using ByName = std::unordered_map<std::string, std::size_t>;
 
-ByName namesOf(const Checkpoint& checkpoint, bool asGguf)
+ByName namesOf(const Checkpoint& checkpoint)
 {
     ByName names;
     const auto tensors = checkpoint.tensors();
     names.reserve(tensors.size());
     for (std::size_t i = 0; i < tensors.size(); ++i)
-        names.emplace(asGguf ? ggufNameOf(tensors[i].name).value_or(tensors[i].name) : tensors[i].name, i);
+        names.emplace(tensors[i].name, i);
     return names;
 }
 
-using HeadsByName = std::unordered_map<std::string, std::uint32_t>;
-
-/// Heads of the tensors whose rows stand in another order in a GGUF than in HF files, by GGUF name.
-Result<HeadsByName> interleaved(const Checkpoint& a, const Checkpoint& b)
+std::vector<Pair> pairsByName(const Checkpoint& a, const Checkpoint& b)
 {
-    HeadsByName heads;
-    if (a.format() == b.format())
-        return heads;
-    const bool aIsGguf = a.format() == CheckpointFormat::Gguf;
-    const auto source = ggufSourceOf(aIsGguf ? b : a, aIsGguf ? &a : &b);
+    const ByName names = namesOf(b);
+    std::vector<Pair> pairs;
+    for (std::size_t i = 0; i < a.tensors().size(); ++i) {
+        if (const auto twin = names.find(a.tensors()[i].name); twin != names.end())
+            pairs.push_back({.a = i, .b = twin->second});
+    }
+    return pairs;
+}
+
+/// A folder's tensors and a GGUF's, as an export of the one under the keys of the other would have them.
+Result<std::vector<Pair>> pairsByMeaning(const Checkpoint& a, const Checkpoint& b)
+{
+    const bool ggufIsB = b.format() == CheckpointFormat::Gguf;
+    const Checkpoint& folder = ggufIsB ? a : b;
+    const Checkpoint& gguf = ggufIsB ? b : a;
+    const auto source = ggufSourceOf(folder, &gguf);
     if (!source)
         return passOn(source);
-    for (const GgufTarget& target : source->targets)
-        if (target.heads > 0)
-            heads.emplace(target.name, target.heads);
-    return heads;
+    const ByName names = namesOf(gguf);
+    std::vector<Pair> pairs;
+    for (const GgufTarget& target : source->targets) {
+        const auto twin = names.find(target.name);
+        if (twin == names.end())
+            continue;
+        pairs.push_back({.a = ggufIsB ? target.tensor : twin->second,
+                         .b = ggufIsB ? twin->second : target.tensor,
+                         .ggufIsB = ggufIsB,
+                         .heads = target.heads,
+                         .offset = target.offset,
+                         .parts = target.parts,
+                         .part = target.part});
+    }
+    std::ranges::sort(pairs, {}, [](const Pair& pair) { return std::tuple(pair.a, pair.part); });
+    return pairs;
 }
 
 Result<std::vector<Pair>> pairsOf(const Checkpoint& a, const Checkpoint& b, ModelComparison& found)
 {
-    const bool mixed = a.format() != b.format();
-    const auto heads = interleaved(a, b);
-    if (!heads)
-        return passOn(heads);
-    const ByName names = namesOf(b, mixed);
-    std::vector<char> taken(b.tensors().size(), 0);
-    std::vector<Pair> pairs;
-    for (std::size_t i = 0; i < a.tensors().size(); ++i) {
-        const std::string& own = a.tensors()[i].name;
-        const std::string name = mixed ? ggufNameOf(own).value_or(own) : own;
-        const auto twin = names.find(name);
-        if (twin == names.end()) {
+    Result<std::vector<Pair>> pairs = pairsByName(a, b);
+    if (a.format() != b.format())
+        pairs = pairsByMeaning(a, b);
+    if (!pairs)
+        return pairs;
+    std::vector<char> takenA(a.tensors().size(), 0);
+    std::vector<char> takenB(b.tensors().size(), 0);
+    for (const Pair& pair : *pairs)
+        takenA[pair.a] = takenB[pair.b] = 1;
+    for (std::size_t i = 0; i < takenA.size(); ++i)
+        if (takenA[i] == 0)
             found.onlyA.push_back(i);
-            continue;
-        }
-        taken[twin->second] = 1;
-        const auto turned = heads->find(name);
-        pairs.push_back({i, twin->second, turned == heads->end() ? 0U : turned->second,
-                         b.format() == CheckpointFormat::Gguf});
-    }
-    for (std::size_t i = 0; i < taken.size(); ++i)
-        if (taken[i] == 0)
+    for (std::size_t i = 0; i < takenB.size(); ++i)
+        if (takenB[i] == 0)
             found.onlyB.push_back(i);
     return pairs;
 }
@@ -101,8 +115,19 @@ bool holdSameValues(const Shape& a, const Shape& b)
 struct RowReader {
     const TensorView& view;
     std::uint32_t heads;
+    float offset;
 
     Status read(std::uint64_t first, std::uint64_t count, std::span<float> out) const
+    {
+        Status done = readRows(first, count, out);
+        if (done && offset != 0) {
+            for (float& value : out)
+                value += offset;
+        }
+        return done;
+    }
+
+    Status readRows(std::uint64_t first, std::uint64_t count, std::span<float> out) const
     {
         if (heads == 0)
             return decodeRows(view, first, count, out);
@@ -142,8 +167,8 @@ Result<Sums> difference(const TensorView& a, const TensorView& b, const Pair& pa
     const std::size_t chunks = static_cast<std::size_t>((rows + step - 1) / step);
     std::vector<Sums> parts(chunks);
     std::vector<Status> states(chunks);
-    const RowReader left{a, pair.interleavedIsB ? 0U : pair.heads};
-    const RowReader right{b, pair.interleavedIsB ? pair.heads : 0U};
+    const RowReader left{a, pair.ggufIsB ? 0U : pair.heads, pair.ggufIsB ? pair.offset : 0.0F};
+    const RowReader right{b, pair.ggufIsB ? pair.heads : 0U, pair.ggufIsB ? 0.0F : pair.offset};
     parallelFor(chunks, [&](std::size_t i) {
         if (job.cancelled())
             return;
@@ -171,14 +196,24 @@ Result<Sums> difference(const TensorView& a, const TensorView& b, const Pair& pa
     return sums;
 }
 
-std::string incomparable(const TensorInfo& a, const TensorInfo& b)
+std::string incomparable(const TensorInfo& a, const TensorInfo& b, const TensorView& left, const TensorView& right)
 {
-    if (!holdSameValues(a.shape, b.shape))
-        return fmt::format("shapes differ: {} and {}", toString(a.shape), toString(b.shape));
+    if (!holdSameValues(left.shape, right.shape))
+        return fmt::format("shapes differ: {} and {}", toString(left.shape), toString(right.shape));
     for (const TensorInfo* tensor : {&a, &b})
         if (!info(tensor->dtype).decodable)
             return fmt::format("values of type {} are not decoded", escaped(tensor->typeName()));
     return {};
+}
+
+/// One part of a stack's rows.
+void narrow(TensorView& stack, const Pair& pair)
+{
+    if (pair.parts < 2 || stack.shape.empty() || stack.shape.front() != pair.parts)
+        return;
+    const std::size_t size = stack.bytes.size() / pair.parts;
+    stack.bytes = stack.bytes.subspan(pair.part * size, size);
+    stack.shape.erase(stack.shape.begin());
 }
 
 Result<TensorDifference> compareOne(const Checkpoint& a, const Checkpoint& b, const Pair& pair, Sums& all, const JobContext& job)
@@ -190,12 +225,15 @@ Result<TensorDifference> compareOne(const Checkpoint& a, const Checkpoint& b, co
         found.reason = left ? right.error().detail : left.error().detail;
         return found;
     }
+    narrow(pair.ggufIsB ? *right : *left, pair);
     // A view of fewer dimensions folds its rows alike, so bytes of one type in one order are the same values.
-    found.sameBytes = pair.heads == 0 && left->dtype == right->dtype && left->dtype != DType::Unknown
+    found.sameBytes = pair.heads == 0 && pair.offset == 0 && left->dtype == right->dtype && left->dtype != DType::Unknown
         && left->shape == right->shape
         && std::ranges::equal(left->bytes, right->bytes);
-    found.reason = incomparable(a.tensors()[pair.a], b.tensors()[pair.b]);
+    found.reason = incomparable(a.tensors()[pair.a], b.tensors()[pair.b], *left, *right);
     if (found.reason.empty() && left->elements() > 0) {
+        if (pair.heads != 0 && left->shape.size() == 1)  // a bias: each element is a row
+            left->shape.push_back(1);
         right->shape = left->shape;
         auto sums = difference(*left, *right, pair, job);
         if (!sums)

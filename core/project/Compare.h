@@ -29,8 +29,8 @@ struct ModelComparison {
     std::optional<double> relativeError{};
 };
 
-/// Compares two opened models value by value. Tensors pair by name, HF names with their GGUF twins; the interleaved
-/// q and k rows of a llama GGUF are met in their order. Non-finite values of either make a tensor incomparable, unless
+/// Compares two opened models value by value. Tensors pair by name, HF names with their GGUF twins; what GGUF changes is
+/// met as it stands there: interleaved q and k rows, norms one greater, experts' matrices as parts of one tensor. Non-finite values of either make a tensor incomparable, unless
 /// the bytes are the same. Streams rows: memory is a few megabytes a thread, whatever the models' size. Sums in double,
 /// fixed chunks: same result at any thread count.
 /// NotRepresentable if A and B are HF and GGUF of an architecture whose row order is not known; FileChanged, FileBroken,

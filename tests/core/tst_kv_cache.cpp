@@ -14,6 +14,7 @@ class KvCacheTest : public QObject {
 private slots:
     void theSampleNeedsWhatItsConfigurationSays();
     void aGgufSaysItInItsKeys();
+    void slidingBlocksKeepTheirWindow();
     void headsThatDifferByBlockAreNotGuessed();
     void hostileSizesAreRefused();
 
@@ -58,6 +59,24 @@ void KvCacheTest::aGgufSaysItInItsKeys()
     bytes.u32("llama.attention.key_length", 256);
     QCOMPARE(shapeOf(bytes)->keyLength, 256U);
     QCOMPARE(shapeOf(bytes)->valueLength, 128U);
+}
+
+void KvCacheTest::slidingBlocksKeepTheirWindow()
+{
+    GgufBytes bytes;
+    bytes.text("general.architecture", "gemma3").u32("gemma3.block_count", 26).u32("gemma3.embedding_length", 1152);
+    bytes.u32("gemma3.attention.head_count", 4).u32("gemma3.attention.head_count_kv", 1).u32("gemma3.attention.key_length", 256);
+    bytes.u32("gemma3.attention.value_length", 256).u32("gemma3.attention.sliding_window", 512);
+    const auto shape = shapeOf(bytes);
+    QVERIFY2(shape, shape ? "" : shape.error().detail.c_str());
+    // Blocks 5, 11, 17 and 23 of 26 see everything; the others 512 tokens and a batch of 512. 2 · 256 values of 2 bytes.
+    QCOMPARE(*kvCacheBytes(*shape, 32768), Bytes((4 * 32768 + 22 * 1024) * 512 * 2));
+    QCOMPARE(*kvCacheBytes(*shape, 100), Bytes(26 * 100 * 512 * 2));
+    // llama.cpp keeps no window in other families, whatever a file says.
+    GgufBytes other;
+    other.text("general.architecture", "llama").u32("llama.block_count", 2).u32("llama.embedding_length", 64);
+    other.u32("llama.attention.head_count", 2).u32("llama.attention.sliding_window", 16);
+    QCOMPARE(*kvCacheBytes(*shapeOf(other), 1000), Bytes(2 * 2 * 64 * 1000 * 2));
 }
 
 void KvCacheTest::headsThatDifferByBlockAreNotGuessed()

@@ -22,6 +22,8 @@ private slots:
     void otherNamesAreOther_data();
     void otherNamesAreOther();
     void ggufNamesMapToThemselves();
+    void expertsArePartsOfTheirStack();
+    void routersAndTheirGatesAreLeftAlone();
     void sampleModelIsUnderstood();
     void onlyTheBlocksLinearLayersAreQuantizable();
     void rolesHaveDistinctIds();
@@ -52,6 +54,10 @@ void TestModelTopology::namesHaveTheirPlaceAndTwin_data()
     row("model.layers.3.mlp.up_proj.weight", "blk.3.ffn_up.weight", 3, Role::FfnUp, FusedGroup::GateUp);
     row("model.layers.3.mlp.down_proj.weight", "blk.3.ffn_down.weight", 3, Role::FfnDown);
     row("model.layers.3.mlp.gate.weight", "blk.3.ffn_gate_inp.weight", 3, Role::Other);
+    row("model.layers.3.mlp.shared_expert_gate.weight", "blk.3.ffn_gate_inp_shexp.weight", 3, Role::Other);
+    row("model.layers.3.mlp.shared_expert.up_proj.weight", "blk.3.ffn_up_shexp.weight", 3, Role::FfnUp, FusedGroup::GateUp);
+    row("model.layers.3.self_attn.qkv_proj.weight", "blk.3.attn_qkv.weight", 3, Role::AttnQkv);
+    row("model.layers.3.post_feedforward_layernorm.weight", "blk.3.post_ffw_norm.weight", 3, Role::FfnPostNorm);
     row("model.layers.3.mlp.experts.12.up_proj.weight", "", 3, Role::FfnUp, FusedGroup::GateUp);
     row("model.layers.3.block_sparse_moe.experts.7.w2.weight", "", 3, Role::FfnDown);
 }
@@ -100,6 +106,38 @@ void TestModelTopology::ggufNamesMapToThemselves()
 {
     for (const char* const name : {"blk.3.ffn_down.weight", "blk.0.attn_q.bias", "output.weight", "rope_freqs.weight", "blk.2.ssm_a"})
         QCOMPARE(ggufNameOf(name).value_or(""), std::string(name));
+}
+
+void TestModelTopology::expertsArePartsOfTheirStack()
+{
+    const auto mixtral = expertPartOf("model.layers.2.block_sparse_moe.experts.7.w3.weight");
+    QVERIFY(mixtral && mixtral->stack == "blk.2.ffn_up_exps.weight" && mixtral->expert == 7);
+    const auto qwen = expertPartOf("model.layers.11.mlp.experts.127.down_proj.weight");
+    QVERIFY(qwen && qwen->stack == "blk.11.ffn_down_exps.weight" && qwen->expert == 127);
+    QCOMPARE(placeOf("model.layers.2.block_sparse_moe.experts.7.w3.weight").expert, 7);
+    for (const char* const name : {"model.layers.2.mlp.up_proj.weight", "blk.2.ffn_up_exps.weight", "model.layers.2.mlp.experts.7.w9.weight",
+                                   "model.layers.2.mlp.experts.07.w1.weight", "model.layers.2.mlp.experts.4294967296.w1.weight",
+                                   "model.layers.2.mlp.experts.7.w1.bias", "model.layers.2.mlp.experts..w1.weight"}) {
+        QVERIFY2(!expertPartOf(name), name);
+    }
+}
+
+void TestModelTopology::routersAndTheirGatesAreLeftAlone()
+{
+    std::string entries;
+    std::uint64_t at = 0;
+    for (const char* const name : {"model.layers.0.mlp.gate.weight", "model.layers.0.mlp.shared_expert_gate.weight",
+                                   "model.layers.0.mlp.experts.0.gate_proj.weight", "model.layers.0.self_attn.qkv_proj.weight"}) {
+        entries += (at == 0 ? "{" : ",") + entry(name, "F32", {1, 4}, at, at + 16);
+        at += 16;
+    }
+    QTemporaryDir folder;
+    const auto model = Checkpoint::open(writeFile(folder.filePath("m.safetensors").toStdString(), safetensors(entries + "}", at)));
+    QVERIFY2(model, model ? "" : model.error().detail.c_str());
+    const ModelTopology topology(**model);
+    const auto isQuantizable = [&](const char* name) { return topology.isQuantizable(*(*model)->find(name)); };
+    QVERIFY(!isQuantizable("model.layers.0.mlp.gate.weight") && !isQuantizable("model.layers.0.mlp.shared_expert_gate.weight"));
+    QVERIFY(isQuantizable("model.layers.0.mlp.experts.0.gate_proj.weight") && isQuantizable("model.layers.0.self_attn.qkv_proj.weight"));
 }
 
 void TestModelTopology::sampleModelIsUnderstood()

@@ -8,6 +8,7 @@
 #include "core/checkpoint/Checkpoint.h"
 #include "core/compute/ComputeBackend.h"
 #include "core/export/architectures/Architecture.h"
+#include "core/project/Compare.h"
 #include "core/project/Pipeline.h"
 
 #include <QTemporaryDir>
@@ -102,7 +103,7 @@ private:
 
     /// Matrices of the blocks on a grid with ranks of many sizes (0 too), everything else kept; what went wrong, or nothing.
     [[nodiscard]] std::string write(const std::string& family, const fs::path& output, bool keepsAll, Form form = Form::AsPlanned,
-                                    FactorType factors = FactorType::F16)
+                                    FactorType factors = FactorType::F16, const std::shared_ptr<const Checkpoint>& templateGguf = {})
     {
         const auto model = Checkpoint::open(at(family));
         if (!model)
@@ -111,6 +112,7 @@ private:
         ExportRequest request;
         request.checkpoint = *model;
         request.output = output;
+        request.templateGguf = templateGguf;
         request.dequantized = form != Form::AsPlanned;
         request.merged = form == Form::Merged;
         request.overwrite = true;
@@ -181,6 +183,29 @@ private slots:
         qInfo("%s: %.2e of the largest logit", name.c_str(), difference);
         // llama.cpp looks gelu up in a table of half floats: a relative 5e-4 in every feed-forward.
         QVERIFY(difference < (name.starts_with("gemma") ? 5e-3 : 2e-5));
+
+        // Our own comparison knows what was changed on the way: nothing else differs.
+        const auto folder = Checkpoint::open(at(name));
+        const auto written = Checkpoint::open(at(name + ".gguf"));
+        QVERIFY(folder && written);
+        const auto compared = compareModels(**folder, **written);
+        QVERIFY2(compared, compared ? "" : compared.error().detail.c_str());
+        QVERIFY(compared->onlyA.empty() && compared->relativeError == 0.0);
+        QCOMPARE(compared->tensors.size(), (*folder)->tensors().size());
+        QVERIFY(std::ranges::all_of(compared->tensors, [](const TensorDifference& tensor) { return tensor.reason.empty(); }));
+    }
+
+    void aTemplateStandsInForTheConfiguration_data() { addFamilies({"smollm3", "qwen2", "gemma3", "phi-long", "mixtral", "qwen2moe"}); }
+
+    void aTemplateStandsInForTheConfiguration()
+    {
+        QFETCH(QString, family);
+        const std::string name = family.toStdString();
+        const auto direct = Checkpoint::open(at(name + ".gguf"));
+        QVERIFY(direct);
+        fs::copy_file(at(name) / "model.safetensors", at(name + ".safetensors"));
+        QCOMPARE(write(name + ".safetensors", at("templated.gguf"), true, Form::AsPlanned, FactorType::F16, *direct), std::string());
+        QVERIFY(logits(at("templated.gguf")) == logits(at(name + ".gguf")));
     }
 
     void theMistakesOfConvertersAreFarFromThat_data()

@@ -55,7 +55,7 @@ bool isKnownModel(const Json& config)
     const auto type = config.find("model_type");
     if (!config.is_object() || type == config.end() || !type->is_string() || config.contains("quantization_config"))
         return false;
-    for (const std::string_view known : {"llama", "mistral", "qwen2", "qwen3"}) {
+    for (const std::string_view known : {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "smollm3"}) {
         if (type->get_ref<const std::string&>() == known)
             return true;
     }

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// From HF folders of every family to a GGUF's tensors and keys: what is refused, and with which words; the parts of experts'
+// stacks. That the files compute what the folders mean, tests/interop/tst_llama_architectures.cpp shows.
+#include "support/ArchitectureFolder.h"
+
+#include "core/export/Exporter.h"
+#include "core/export/GgufPlanner.h"
+#include "core/export/architectures/Architecture.h"
+
+#include <QElapsedTimer>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <functional>
+
+using namespace sigmascope;
+using namespace sigmascope::test;
+namespace fs = std::filesystem;
+
+using Change = std::function<void(ArchitectureFolder&)>;
+Q_DECLARE_METATYPE(Change)
+
+class TestArchitectures : public QObject {
+    Q_OBJECT
+
+private:
+    QTemporaryDir m_dir;
+    int m_count = 0;
+
+    [[nodiscard]] static ArchitectureFolder folderOf(const std::string& family)
+    {
+        auto all = architectureFolders();
+        return std::ranges::find(all, family, [](const auto& row) { return row.first; })->second;
+    }
+    [[nodiscard]] std::shared_ptr<const Checkpoint> open(const ArchitectureFolder& folder)
+    {
+        const fs::path path = fs::path(m_dir.path().toStdString()) / std::to_string(++m_count);
+        writeFolder(folder, path);
+        auto model = Checkpoint::open(path);
+        return model ? *model : nullptr;
+    }
+    /// Every quantizable matrix on one grid.
+    [[nodiscard]] static ExportRequest requestFor(const std::shared_ptr<const Checkpoint>& model, std::uint32_t rank)
+    {
+        ExportRequest request;
+        request.checkpoint = model;
+        request.output = "/nowhere/out.gguf";
+        const ModelTopology topology(*model);
+        for (std::size_t i = 0; i < model->tensors().size(); ++i) {
+            LayerPlan layer;
+            if (topology.isQuantizable(i))
+                layer = {.keep = false, .grid = "q4_0", .rank = rank};
+            request.plan.layers.push_back(layer);
+        }
+        return request;
+    }
+    [[nodiscard]] static std::size_t indexOf(const Checkpoint& model, const char* name) { return *model.find(name); }
+
+private slots:
+    void wholeFoldersAreTaken()
+    {
+        for (const auto& [name, folder] : architectureFolders()) {
+            const auto model = open(folder);
+            QVERIFY(model);
+            const auto source = ggufSourceOf(*model, nullptr);
+            QVERIFY2(source, (name + ": " + (source ? "" : source.error().detail)).c_str());
+            QCOMPARE(source->targets.size(), model->tensors().size());
+            QVERIFY(source->keys.contains(source->architecture + ".rope.dimension_count"));
+        }
+    }
+
+    void whatCannotBeCarriedIsRefusedByName_data()
+    {
+        QTest::addColumn<QString>("family");
+        QTest::addColumn<Change>("change");
+        QTest::addColumn<int>("code");
+        QTest::addColumn<QString>("named");
+        const auto row = [](const char* title, const char* family, const Change& change, ErrorCode code, const char* named) {
+            QTest::newRow(title) << family << change << static_cast<int>(code) << named;
+        };
+        const auto config = [&row](const char* title, const char* family, const char* change, ErrorCode code, const char* named) {
+            const std::string text = change;
+            row(title, family, [text](ArchitectureFolder& f) { f.config.update(*parseJson(text, "change")); }, code, named);
+        };
+        const auto without = [&row](const char* title, const char* family, const char* key, const char* named) {
+            const std::string text = key;
+            row(title, family, [text](ArchitectureFolder& f) { f.config.erase(text); }, ErrorCode::InvalidMetadata, named);
+        };
+        constexpr ErrorCode kNo = ErrorCode::NotRepresentable;
+        constexpr ErrorCode kWrong = ErrorCode::InvalidMetadata;
+        config("unknown class", "llama", R"({"architectures":["MambaForCausalLM"]})", kNo, "MambaForCausalLM");
+        without("no head count", "mixtral", "num_attention_heads", "num_attention_heads");
+        without("no expert count", "mixtral", "num_local_experts", "num_experts");
+        without("no experts used", "qwen3moe", "num_experts_per_tok", "num_experts_per_tok");
+        without("no width of experts", "qwen3moe", "moe_intermediate_size", "moe_intermediate_size");
+        without("no width of the shared expert", "qwen2moe", "shared_expert_intermediate_size", "shared_expert_intermediate_size");
+        config("absurd head count", "qwen2", R"({"num_attention_heads":2147483647})", kWrong, "heads");
+        config("absurd block count", "qwen2", R"({"num_hidden_layers":2147483647})", kWrong, "num_hidden_layers");
+        config("blocks that are not there", "qwen2", R"({"num_hidden_layers":100000})", ErrorCode::MissingTensor, "blk.2.");
+        config("absurd expert count", "mixtral", R"({"num_local_experts":2147483647})", kNo, "512");
+        config("experts that are not there", "mixtral", R"({"num_local_experts":300})", ErrorCode::MissingTensor, "expert 4 of 0 to 299");
+        config("an expert too many", "mixtral", R"({"num_local_experts":3})", kNo, "expert 4 of 3");
+        config("more experts used than there are", "mixtral", R"({"num_experts_per_tok":5})", kWrong, "num_experts_per_tok");
+        config("experts in a dense class", "qwen2", R"({"num_experts":4})", kNo, "mixture");
+        row("missing expert", "mixtral", [](ArchitectureFolder& f) { f.remove("model.layers.1.block_sparse_moe.experts.2.w2.weight"); },
+            ErrorCode::MissingTensor, "expert 2 of 0 to 3");
+        row("expert of another shape", "qwen2moe", [](ArchitectureFolder& f) { f.at("model.layers.1.mlp.experts.5.up_proj.weight").shape = {64, 32}; },
+            ErrorCode::ShapeMismatch, "experts.5.up_proj");
+        row("two tensors for one expert", "mixtral",
+            [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.0.mlp.experts.0.gate_proj.weight", {96, 64}}); }, kNo, "second");
+        row("router of another height", "qwen3moe", [](ArchitectureFolder& f) { f.at("model.layers.0.mlp.gate.weight").shape = {7, 64}; },
+            ErrorCode::ShapeMismatch, "mlp.gate.weight");
+        row("no router", "qwen3moe", [](ArchitectureFolder& f) { f.remove("model.layers.1.mlp.gate.weight"); }, ErrorCode::MissingTensor,
+            "blk.1.ffn_gate_inp.weight");
+        row("no bias", "qwen2", [](ArchitectureFolder& f) { f.remove("model.layers.1.self_attn.k_proj.bias"); }, ErrorCode::MissingTensor,
+            "blk.1.attn_k.bias");
+        row("a bias too many", "qwen3", [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.1.self_attn.q_proj.bias", {128}}); },
+            kNo, "no tensor blk.1.attn_q.bias");
+        row("a block too many", "qwen3", [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.2.input_layernorm.weight", {64}}); },
+            kNo, "block 2");
+        row("a tensor without meaning", "gemma2", [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.0.altup.weight", {64, 64}}); },
+            kNo, "gemma2");
+        row("norm of one head instead of all", "olmo2", [](ArchitectureFolder& f) { f.at("model.layers.0.self_attn.q_norm.weight").shape = {16}; },
+            ErrorCode::ShapeMismatch, "q_norm");
+        config("gate and up not fused", "phi4", R"({"intermediate_size":192})", ErrorCode::ShapeMismatch, "gate_up_proj");
+        config("llama3 scaling elsewhere", "qwen2", R"({"rope_scaling":{"rope_type":"llama3"}})", kNo, "llama3");
+        config("longrope elsewhere", "qwen2", R"({"rope_scaling":{"type":"longrope","original_max_position_embeddings":64,
+            "short_factor":[1,1,1,1,1,1,1,1],"long_factor":[1,1,1,1,1,1,1,1]}})", kNo, "longrope");
+        config("longrope of another length", "phi-long", R"({"rope_scaling":{"type":"longrope","short_factor":[1,1],"long_factor":[1]}})",
+               kWrong, "short_factor");
+        config("longrope of no numbers", "phi-long", R"({"rope_scaling":{"type":"longrope","short_factor":["1"]}})", kWrong, "short_factor");
+        config("linear scaling of phi3", "phi4", R"({"rope_scaling":{"type":"linear","factor":2}})", kNo, "phi3");
+        config("yarn with another ramp", "qwen2", R"({"rope_scaling":{"type":"yarn","factor":4,"beta_fast":16}})", kNo, "beta_fast");
+        config("partial rotation elsewhere", "qwen2", R"({"partial_rotary_factor":0.5})", kNo, "rotat");
+        config("rotation of nothing", "phi4", R"({"partial_rotary_factor":0.01})", kWrong, "partial_rotary_factor");
+        config("gemma2 without a cap", "gemma2", R"({"attn_logit_softcapping":null})", kNo, "soft cap");
+        config("gemma2 of another query scale", "gemma2", R"({"query_pre_attn_scalar":64})", kNo, "query_pre_attn_scalar");
+        config("gemma2 without a window", "gemma2", R"({"sliding_window":null})", kWrong, "sliding_window");
+        config("gemma2 untied", "gemma2", R"({"tie_word_embeddings":false})", kNo, "tie_word_embeddings");
+        config("gemma2 of other layers", "gemma2", R"({"layer_types":["full_attention","sliding_attention"]})", kNo, "layer_types");
+        config("gemma2 of too few layers", "gemma2", R"({"layer_types":["sliding_attention"]})", kWrong, "layer_types");
+        config("gemma3 of another period", "gemma3", R"({"sliding_window_pattern":4})", kNo, "one in 6");
+        config("gemma3 of another local base", "gemma3", R"({"rope_local_base_freq":50000.0})", kNo, "rope_local_base_freq");
+        config("gemma3 with a cap", "gemma3", R"({"final_logit_softcapping":30.0})", kNo, "soft caps");
+        config("gemma of another activation", "gemma", R"({"hidden_act":"silu"})", kNo, "activation");
+        config("qwen2moe that normalizes", "qwen2moe", R"({"norm_topk_prob":true})", kNo, "norm_topk_prob");
+        config("qwen3moe that does not", "qwen3moe", R"({"norm_topk_prob":false})", kNo, "norm_topk_prob");
+        config("dense blocks between", "qwen3moe", R"({"mlp_only_layers":[0]})", kNo, "mlp_only_layers");
+        config("experts in every other block", "qwen2moe", R"({"decoder_sparse_step":2})", kNo, "decoder_sparse_step");
+        config("smollm3 rotated everywhere", "smollm3", R"({"no_rope_layers":[1,1,1,1]})", kNo, "no_rope_layers");
+        config("smollm3 of another list", "smollm3", R"({"no_rope_layers":[1]})", kWrong, "no_rope_layers");
+        config("olmo2 tied", "olmo2", R"({"tie_word_embeddings":true})", kNo, "olmo2");
+    }
+
+    void whatCannotBeCarriedIsRefusedByName()
+    {
+        QFETCH(QString, family);
+        QFETCH(Change, change);
+        QFETCH(int, code);
+        QFETCH(QString, named);
+        ArchitectureFolder folder = folderOf(family.toStdString());
+        change(folder);
+        const auto model = open(folder);
+        QVERIFY(model);
+        QElapsedTimer timer;
+        timer.start();
+        const auto source = ggufSourceOf(*model, nullptr);
+        QVERIFY(!source);
+        QVERIFY2(source.error().detail.find(named.toStdString()) != std::string::npos, source.error().detail.c_str());
+        QCOMPARE(static_cast<int>(source.error().code), code);
+        QVERIFY(timer.elapsed() < 1000);
+    }
+
+    void windowsThatLlamaCppLeavesAsideAreNoted()
+    {
+        ArchitectureFolder folder = folderOf("mistral");
+        folder.config["sliding_window"] = 128;
+        const auto noted = ggufSourceOf(*open(folder), nullptr);
+        QVERIFY(noted && noted->notes.size() == 1 && noted->notes.front().find("128") != std::string::npos);
+        folder.config["sliding_window"] = 256;  // the whole context
+        const auto silent = ggufSourceOf(*open(folder), nullptr);
+        QVERIFY(silent && silent->notes.empty());
+    }
+
+    void normsOfGemmaAreOneGreaterAndOthersAreNot()
+    {
+        for (const char* family : {"gemma3", "olmo2"}) {
+            const auto model = open(folderOf(family));
+            const auto source = ggufSourceOf(*model, nullptr);
+            QVERIFY(source);
+            for (const GgufTarget& target : source->targets) {
+                const bool isNorm = target.name.ends_with("_norm.weight");
+                QCOMPARE(target.offset, isNorm && std::string_view(family) == "gemma3" ? 1.0F : 0.0F);
+                QVERIFY(!isNorm || (target.vector && target.keptType == DType::F32));
+            }
+        }
+    }
+
+    void expertsOfOneKindHaveOneType()
+    {
+        const auto model = open(folderOf("mixtral"));
+        const auto planner = GgufPlanner::create(model);
+        QVERIFY(planner);
+        ExportRequest request = requestFor(model, 0);
+        QVERIFY((*planner)->design(request));
+        QVERIFY((*planner)->verdict(request).refusals.empty());
+        LayerPlan& other = request.plan.layers[indexOf(*model, "model.layers.1.block_sparse_moe.experts.2.w1.weight")];
+        for (const LayerPlan& plan : {LayerPlan{.keep = false, .grid = "q8_0"}, LayerPlan{.keep = true}}) {
+            other = plan;
+            const auto design = (*planner)->design(request);
+            QVERIFY(!design);
+            QCOMPARE(design.error().code, ErrorCode::NotRepresentable);
+            QVERIFY2(design.error().detail.find("one tensor, blk.1.ffn_gate_exps.weight, of one type") != std::string::npos,
+                     design.error().detail.c_str());
+            QVERIFY(design.error().detail.find("experts.2.w1") != std::string::npos);
+            // The one that differs, and the one behind it, which differs from that.
+            QCOMPARE((*planner)->verdict(request).refusals.size(), std::size_t{2});
+        }
+    }
+
+    void expertsOfOneKindShareOneRank()
+    {
+        const auto model = open(folderOf("mixtral"));
+        const auto planner = GgufPlanner::create(model);
+        QVERIFY(planner);
+        ExportRequest request = requestFor(model, 0);
+        request.plan.layers[indexOf(*model, "model.layers.0.block_sparse_moe.experts.1.w2.weight")].rank = 7;
+        request.plan.layers[indexOf(*model, "model.layers.0.block_sparse_moe.experts.3.w2.weight")].rank = 5;
+        const auto design = (*planner)->design(request);
+        QVERIFY2(design, design ? "" : design.error().detail.c_str());
+        QCOMPARE(design->adapter.size(), std::size_t{8});
+        for (std::size_t i = 0; i < 8; ++i) {
+            const GgufTensorSpec& spec = design->adapter[i];
+            QCOMPARE(spec.name, std::string("blk.0.ffn_down_exps.weight") + (i < 4 ? ".lora_a" : ".lora_b"));
+            QVERIFY(spec.parts == 4 && spec.part == i % 4 && spec.dtype == DType::F32);
+            QVERIFY(spec.shape == (i < 4 ? Shape{7, 96} : Shape{64, 7}));
+        }
+        const auto layout = GgufPlanner::adapterLayout(*design);
+        QVERIFY(layout);
+        QCOMPARE(layout->totalBytes, design->estimate.outputs.back().bytes);
+    }
+
+    void partsStandBareBehindOneAnother()
+    {
+        GgufKeys keys;
+        keys.set("general.architecture", "llama");
+        const auto part = [](std::uint32_t i) { return GgufTensorSpec{"s", DType::F32, {3, 1}, 4, i}; };
+        const std::vector<GgufTensorSpec> whole{{"a", DType::F32, {5}}, part(0), part(1), part(2), part(3), {"b", DType::F32, {1}}};
+        const auto layout = layoutGguf(keys, whole);
+        QVERIFY2(layout, layout ? "" : layout.error().detail.c_str());
+        QVERIFY((layout->offsets == std::vector<Bytes>{0, 32, 44, 56, 68, 96}));  // 5 floats are padded, the parts' 12 bytes not
+        Bytes sum = ggufHeaderBytes(keys, whole);
+        for (const GgufTensorSpec& spec : whole)
+            sum += ggufPaddedBytes(spec);
+        QCOMPARE(layout->totalBytes, sum);
+        // One tensor [4, 3, 1] as a reader sees it.
+        const fs::path path = fs::path(m_dir.path().toStdString()) / "parts.gguf";
+        auto writer = GgufWriter::create(path, *layout, true);
+        QVERIFY(writer);
+        for (const std::size_t floats : {5, 3, 3, 3, 3, 1})
+            QVERIFY(writer->append(std::vector<std::byte>(4 * floats, std::byte{7})));
+        const Status finished = writer->finish();
+        QVERIFY2(finished, finished ? "" : finished.error().detail.c_str());
+        const auto read = Checkpoint::open(path);
+        QVERIFY(read);
+        QCOMPARE((*read)->tensors().size(), std::size_t{3});
+        QVERIFY(((*read)->tensors()[1].shape == Shape{4, 3, 1}));
+    }
+
+    void partsInDisorderAreRefused()
+    {
+        const auto part = [](std::uint32_t i, std::uint64_t rows = 3) { return GgufTensorSpec{"s", DType::F32, {rows, 1}, 3, i}; };
+        for (const std::vector<GgufTensorSpec>& specs : std::vector<std::vector<GgufTensorSpec>>{
+                 {part(0), part(1)}, {part(1), part(0), part(2)}, {part(0), part(1), part(2, 4)}, {part(0), part(0), part(1), part(2)},
+                 {part(1), part(2)}, {part(0), part(1), part(2), part(0), part(1), part(2)}, {part(0), part(1), part(2), part(3)}}) {
+            const auto layout = layoutGguf({}, specs);
+            QVERIFY(!layout);
+            QCOMPARE(layout.error().code, ErrorCode::NotRepresentable);
+        }
+    }
+};
+
+QTEST_GUILESS_MAIN(TestArchitectures)
+#include "tst_architectures.moc"
