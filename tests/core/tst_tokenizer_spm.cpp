@@ -210,7 +210,7 @@ private slots:
         const auto row = [](const char* change, ErrorCode code, const char* named) {
             QTest::newRow(change) << change << static_cast<int>(code) << named;
         };
-        row(R"({"architectures":["Gemma3ForCausalLM"]})", ErrorCode::NotRepresentable, "template");
+        row(R"({"architectures":["MambaForCausalLM"]})", ErrorCode::NotRepresentable, "template");
         row(R"({"hidden_act":"gelu"})", ErrorCode::NotRepresentable, "gelu");
         row(R"({"num_local_experts":8})", ErrorCode::NotRepresentable, "experts");
         row(R"({"quantization_config":{}})", ErrorCode::NotRepresentable, "quantized");
