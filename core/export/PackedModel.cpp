@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/PackedModel.h"
 
+#include "core/base/Parallel.h"
+#include "core/checkpoint/ListedBytes.h"
 #include "core/export/IntCodes.h"
 #include "core/export/PeftAdapter.h"
 #include "core/plan/TargetGrids.h"
@@ -17,7 +19,8 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::uint64_t kSlabCodes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSlabCodes = std::uint64_t{1} << 18;
+constexpr std::size_t kSlabsAtOnce = 16;
 constexpr std::uint64_t kSlabStep = 32;  // a whole number of words and of bytes, whatever the width
 constexpr std::string_view kWeight = ".weight";
 
@@ -263,8 +266,8 @@ private:
         const TensorInfo& tensor = checkpoint().tensors()[layer.tensor];
         m_kept.reset();
         if (!layer.quantized) {
-            m_kept = StoredForm{.type = tensor.dtype, .bytes = tensor.bytes, .isExact = true};
-            return append(storedBytes(checkpoint(), layer.tensor), job);
+            m_kept = StoredForm{.type = tensor.dtype, .bytes = listedBytes(checkpoint(), layer.tensor), .isExact = true};
+            return forListedBytes(checkpoint(), layer.tensor, job, [&](std::span<const std::byte> bytes) { return append(bytes, job); });
         }
         const QuantizedTensor& quantized = *layer.quantized;
         const auto form = intFormOf(*quantized.grid);
@@ -308,49 +311,65 @@ private:
     [[nodiscard]] Status writeBySlabsOfOutputs(const PackedTensor& part, const QuantizedTensor& quantized, const IntCodes& codes, const JobContext& job)
     {
         const std::uint64_t step = std::max<std::uint64_t>(1, kSlabCodes / quantized.cols);
-        for (std::uint64_t row = 0; row < quantized.rows; row += step) {
-            const std::uint64_t count = std::min(step, quantized.rows - row);
-            if (Status written = writeSlab(part, codes, {row, count, 0, quantized.cols}, job); !written)
-                return written;
-        }
-        return {};
+        std::vector<Slab> slabs;
+        for (std::uint64_t row = 0; row < quantized.rows; row += step)
+            slabs.push_back({row, std::min(step, quantized.rows - row), 0, quantized.cols});
+        return writeSlabs(part, codes, slabs, job);
     }
     /// Words lie input by input, or group of inputs by group of inputs.
     [[nodiscard]] Status writeBySlabsOfInputs(const PackedTensor& part, const QuantizedTensor& quantized, const IntCodes& codes, const JobContext& job)
     {
         const std::uint64_t step = std::max<std::uint64_t>(1, kSlabCodes / quantized.rows / kSlabStep) * kSlabStep;
-        for (std::uint64_t col = 0; col < quantized.cols; col += step) {
-            const std::uint64_t count = std::min(step, quantized.cols - col);
-            if (Status written = writeSlab(part, codes, {0, quantized.rows, col, count}, job); !written)
-                return written;
-        }
-        return {};
+        std::vector<Slab> slabs;
+        for (std::uint64_t col = 0; col < quantized.cols; col += step)
+            slabs.push_back({0, quantized.rows, col, std::min(step, quantized.cols - col)});
+        return writeSlabs(part, codes, slabs, job);
     }
     struct Slab {
         std::uint64_t row = 0, rows = 0, col = 0, cols = 0;
     };
-    [[nodiscard]] Status writeSlab(const PackedTensor& part, const IntCodes& codes, const Slab& slab, const JobContext& job)
+    struct Words {
+        std::vector<std::uint8_t> codes;
+        std::vector<std::byte> words;
+        Status status;
+
+        void pack(std::uint64_t rows, std::uint64_t cols, const PackedLayout& layout)
+        {
+            words.resize(static_cast<std::size_t>(checkedByteSize(DType::I32, packedShape(layout, rows, cols)).value_or(0)));
+            status = packInts(codes, rows, cols, layout, words);
+        }
+    };
+    /// Some at a time, packed by all threads and written in order.
+    [[nodiscard]] Status writeSlabs(const PackedTensor& part, const IntCodes& codes, std::span<const Slab> slabs, const JobContext& job)
     {
-        m_codes.resize(static_cast<std::size_t>(slab.rows * slab.cols));
-        codes.codes(slab.row, slab.rows, slab.col, slab.cols, m_codes);
-        return appendPacked(slab.rows, slab.cols, part.layout, job);
+        m_words.resize(std::max(m_words.size(), std::min(kSlabsAtOnce, slabs.size())));
+        for (std::size_t first = 0; first < slabs.size(); first += kSlabsAtOnce) {
+            const std::size_t count = std::min(kSlabsAtOnce, slabs.size() - first);
+            parallelFor(count, [&](std::size_t i) {
+                const Slab& slab = slabs[first + i];
+                Words& out = m_words[i];
+                out.codes.resize(static_cast<std::size_t>(slab.rows * slab.cols));
+                codes.codes(slab.row, slab.rows, slab.col, slab.cols, out.codes);
+                out.pack(slab.rows, slab.cols, part.layout);
+            });
+            for (std::size_t i = 0; i < count; ++i) {
+                if (!m_words[i].status)
+                    return m_words[i].status;
+                if (Status written = append(m_words[i].words, job); !written)
+                    return written;
+            }
+        }
+        return {};
     }
     [[nodiscard]] Status writeZeros(const PackedTensor& part, const QuantizedTensor& quantized, const IntForm& form, const IntCodes& codes,
                                     const JobContext& job)
     {
-        m_codes = codes.zeros();
+        Words zeros{.codes = codes.zeros(), .words = {}, .status = {}};
         const unsigned mask = (1U << static_cast<unsigned>(form.bits)) - 1U;
-        for (std::uint8_t& zero : m_codes)
+        for (std::uint8_t& zero : zeros.codes)
             zero = static_cast<std::uint8_t>(static_cast<unsigned>(zero + part.zeroOffset) & mask);
-        return appendPacked(quantized.rows, codes.groups(), part.layout, job);
-    }
-    /// What lies in m_codes.
-    [[nodiscard]] Status appendPacked(std::uint64_t rows, std::uint64_t cols, const PackedLayout& layout, const JobContext& job)
-    {
-        m_words.resize(static_cast<std::size_t>(checkedByteSize(DType::I32, packedShape(layout, rows, cols)).value_or(0)));
-        if (Status packed = packInts(m_codes, rows, cols, layout, m_words); !packed)
-            return packed;
-        return append(m_words, job);
+        zeros.pack(quantized.rows, codes.groups(), part.layout);
+        return zeros.status ? append(zeros.words, job) : zeros.status;
     }
 
     [[nodiscard]] Status writeAdapter(const QuantizedLayer& layer, const SafetensorsItem& item, const JobContext& job)
@@ -383,8 +402,7 @@ private:
 
     PackedFormat m_format;
     bool m_anyAsymmetric;
-    std::vector<std::uint8_t> m_codes;  // of the slab being written
-    std::vector<std::byte> m_words;
+    std::vector<Words> m_words;  // of the slabs being written
     std::optional<StoredForm> m_kept;   // of the layer that came last, if it was one
 };
 

@@ -266,8 +266,8 @@ Status Run::planWork()
     }
     m_fingerprint.layout = m_exporter->layoutChecksum();
     m_run.estimate = m_exporter->estimate();
-    if (auto note = requantizingNote(m_checkpoint, m_request.plan))
-        m_run.estimate.notes.push_back(std::move(*note));
+    if (const auto again = requantizing(m_checkpoint, m_request.plan))
+        m_run.estimate.notes.push_back(noteOf(*again));
     m_run.elements = m_checkpoint.totalElements();
     for (OutputFile output : m_run.estimate.outputs) {
         output.path = escaped(output.path.filename().string(), 4096);

@@ -22,34 +22,37 @@ std::string quantizedAs(const Checkpoint& checkpoint, std::size_t tensor)
     return isCoded ? escaped(source.typeName(), 60) : std::string();
 }
 
-std::optional<std::string> requantizingNote(const Checkpoint& checkpoint, const QuantizationPlan& plan)
+std::optional<Requantizing> requantizing(const Checkpoint& checkpoint, const QuantizationPlan& plan)
 {
     std::map<std::string, std::size_t> layersOf;
-    std::size_t layers = 0;
-    std::size_t quantized = 0;
+    Requantizing again;
     for (std::size_t i = 0; i < std::min(plan.layers.size(), checkpoint.tensors().size()); ++i) {
-        if (plan.layers[i].keep)
+        if (plan.layers[i].keep && checkpoint.packed(i) == nullptr)
             continue;
-        ++layers;
+        ++again.layers;
         if (std::string format = quantizedAs(checkpoint, i); !format.empty()) {
             ++layersOf[std::move(format)];
-            ++quantized;
+            ++again.quantized;
         }
     }
-    if (quantized == 0)
+    if (again.quantized == 0)
         return std::nullopt;
     std::vector<std::pair<std::size_t, std::string>> formats;
     for (const auto& [format, count] : layersOf)
         formats.emplace_back(count, format);
     std::ranges::stable_sort(formats, std::ranges::greater{}, &std::pair<std::size_t, std::string>::first);
-    std::string names;
     for (std::size_t i = 0; i < std::min(kNamedFormats, formats.size()); ++i)
-        names += (i == 0 ? "" : ", ") + formats[i].second;
+        again.formats += (i == 0 ? "" : ", ") + formats[i].second;
     if (formats.size() > kNamedFormats)
-        names += ", …";
-    return fmt::format("{} of {} layers to be quantized were quantized already ({}): errors are the loss added to what the "
+        again.formats += ", …";
+    return again;
+}
+
+std::string noteOf(const Requantizing& again)
+{
+    return fmt::format("{} of {} layers that are rewritten were quantized already ({}): errors are the loss added to what the "
                        "model stores, not the distance from the weights it was made of",
-                       quantized, layers, names);
+                       again.quantized, again.layers, again.formats);
 }
 
 }  // namespace sigmascope

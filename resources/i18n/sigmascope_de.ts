@@ -3845,6 +3845,10 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
         <translation>%1 geschrieben, zurückgelesen und verglichen in %2 s · %3 Bit pro Gewicht, alle Dateien</translation>
     </message>
     <message>
+        <source>%1 of %2 layers were quantized before (%3): errors are the loss added to that</source>
+        <translation>%1 von %2 Schichten waren schon quantisiert (%3): Fehler sind der Verlust, der dazukommt</translation>
+    </message>
+    <message>
         <source>Queue of layers</source>
         <translation>Warteschlange der Schichten</translation>
     </message>

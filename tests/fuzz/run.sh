@@ -21,13 +21,13 @@ fuzz() {
 }
 
 failed=0
-set -- safetensors gguf index imatrix
+set -- safetensors gguf index config imatrix
 while [ "$#" -gt 0 ]; do
     fuzz "$1" & first=$!
     second=
     if [ "$#" -gt 1 ]; then fuzz "$2" & second=$!; fi
     wait "$first" || failed=1
     [ -z "$second" ] || wait "$second" || failed=1
-    shift 2 2>/dev/null || shift
+    if [ "$#" -gt 1 ]; then shift 2; else shift; fi  # a shift too far ends the shell
 done
 exit $failed

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Quantized checkpoints as others define them: make_packed.py writes folders of every layout from the format's definition,
 // with the values that the definition gives; ours are the same to the bit, and become a GGUF that llama.cpp runs.
+#include "core/base/Half.h"
 #include "core/checkpoint/layouts/CheckpointLayout.h"
 #include "core/lowrank/CodedMatrices.h"
 #include "core/project/Pipeline.h"
@@ -159,6 +160,57 @@ private slots:
         QVERIFY2(reference, problem.c_str());
         QVERIFY(logits->logits == reference->logits);
         QVERIFY(std::ranges::any_of(logits->logits, [](float value) { return value != 0; }));
+    }
+
+    void aPackedModelBecomesBf16WithItsLoss()
+    {
+        std::string problem;
+        QVERIFY2(runPython({kScript, "model", "gptq", kSample.string(), at("source").string()}, problem), problem.c_str());
+        const auto packed = Checkpoint::open(at("source"), {.strict = true});
+        QVERIFY(packed);
+        const auto run = quantize(request(*packed, nullptr, at("bf16")), *findExporter("bf16"), *m_backend, {}, {});
+        QVERIFY2(run, run ? "" : run.error().detail.c_str());
+        const auto copy = Checkpoint::open(at("bf16"), {.strict = true});
+        QVERIFY2(copy, copy ? "" : copy.error().detail.c_str());
+        QVERIFY(!(*copy)->config().contains("quantization_config"));
+        for (std::size_t i = 0; i < (*packed)->tensors().size(); ++i) {
+            const TensorInfo& tensor = (*packed)->tensors()[i];
+            const auto twin = (*copy)->find(tensor.name);
+            QVERIFY(twin);
+            QVERIFY((*copy)->tensors()[*twin].dtype == DType::BF16);
+            std::vector<float> values = valuesOf(**packed, i);
+            for (float& value : values)
+                value = bf16ToFloat(floatToBf16(value));
+            QVERIFY2(areSameBits(valuesOf(**copy, *twin), values), tensor.name.c_str());
+            const auto result = std::ranges::find(run->tensors, tensor.name, &TensorResult::name);
+            QVERIFY(result != run->tensors.end() && result->weightError.has_value());
+            // Codes of 4 bits times scales of 11 do not fit 8 bits; rounding loses at most half a unit of the last.
+            const bool isPacked = (*packed)->packed(i) != nullptr;
+            QVERIFY(isPacked ? *result->weightError > 0 && *result->weightError < 0x1.0p-8 : *result->weightError == 0);
+        }
+    }
+
+    void aPackedModelIsPackedAnewAndKeepsWhatItIsToldTo()
+    {
+        const auto source = Checkpoint::open(at("source"), {.strict = true});
+        QVERIFY(source);
+        const std::string kept = "model.layers.1.mlp.down_proj.weight";
+        for (const char* const target : {"compressed-tensors", "research"}) {
+            ExportRequest r = request(*source, "int4-g32", at(target));
+            r.plan.layers[*(*source)->find(kept)] = {};
+            const auto run = quantize(r, *findExporter(target), *m_backend, {}, {});
+            QVERIFY2(run, run ? "" : run.error().detail.c_str());
+            const auto written = Checkpoint::open(r.output, {.strict = true, .coded = &codedFormats()});
+            QVERIFY2(written, written ? "" : written.error().detail.c_str());
+            QCOMPARE((*written)->tensors().size(), (*source)->tensors().size());
+            for (std::size_t i = 0; i < (*source)->tensors().size(); ++i) {
+                const TensorInfo& tensor = (*source)->tensors()[i];
+                const auto twin = (*written)->find(tensor.name);
+                QVERIFY2(twin, tensor.name.c_str());
+                const bool isSame = areSameBits(valuesOf(**source, i), valuesOf(**written, *twin));
+                QVERIFY2(isSame == (tensor.name == kept || (*source)->packed(i) == nullptr), tensor.name.c_str());
+            }
+        }
     }
 };
 

@@ -40,6 +40,7 @@ private slots:
     void closingTheWindowAsksStopsSoonAndKeepsTheJournal();
     void thereIsOnePrimaryButton();
     void theErrorStandsBesideItsEstimate();
+    void aModelQuantizedBeforeIsSaidToBe();
     void screenshotsOfBothThemes_data();
     void screenshotsOfBothThemes();
 
@@ -410,6 +411,22 @@ void QueueTest::theErrorStandsBesideItsEstimate()
     QCOMPARE(cell(row, RunTableModel::Deviation),
              (percent >= 0 ? QStringLiteral("+") : QString()) + ui::decimals(percent, 1));
     QVERIFY2(std::abs(percent) < 20, qPrintable(QString::number(percent)));
+}
+
+void QueueTest::aModelQuantizedBeforeIsSaidToBe()
+{
+    QVERIFY(writeUndisturbed());
+    QVERIFY(!page().message().contains(QStringLiteral("quantized before")));
+    m_window->openPath(at(QStringLiteral("undisturbed.gguf")));
+    QVERIFY(QTest::qWaitFor(
+        [this] { return m_session->isOpen() && m_session->checkpoint()->format() == CheckpointFormat::Gguf; }, 30000));
+    m_window->showPage(MainWindow::Run);
+    page().setOutput(at(QStringLiteral("again.gguf")));
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(page().startButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    const QString expected = QStringLiteral("28 of 28 layers were quantized before (Q4_0): errors are the loss added to that");
+    QVERIFY2(page().message().contains(expected), qPrintable(page().message()));
 }
 
 void QueueTest::screenshotsOfBothThemes_data()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/panels/RunPage.h"
 
+#include "core/project/SourceLoss.h"
 #include "ui/Theme.h"
 #include "ui/models/RunTableModel.h"
 #include "ui/panels/QueueTable.h"
@@ -355,9 +356,14 @@ void RunPage::showFinished()
     const double bits = result.elements == 0
         ? 0
         : 8.0 * static_cast<double>(result.writtenBytes) / static_cast<double>(result.elements);
-    showMessage(QStringLiteral("✓"),
-                tr("%1 written, read back and compared in %2 s · %3 bits per weight, all files")
-                    .arg(fileSize(result.writtenBytes), number3(result.seconds), decimals(bits, 2)));
+    QString text = tr("%1 written, read back and compared in %2 s · %3 bits per weight, all files")
+                       .arg(fileSize(result.writtenBytes), number3(result.seconds), decimals(bits, 2));
+    const ExportRequest& request = m_run.request();
+    if (const auto again = requantizing(*request.checkpoint, request.plan))
+        text += QLatin1Char('\n')
+            + tr("%1 of %2 layers were quantized before (%3): errors are the loss added to that")
+                  .arg(wholeNumber(again->quantized), wholeNumber(again->layers), QString::fromStdString(again->formats));
+    showMessage(QStringLiteral("✓"), text);
     if (const ExporterRow* exporter = findExporter(m_run.request().plan.target)) {
         SizeEstimate written = result.estimate;
         written.outputs = result.outputs;
