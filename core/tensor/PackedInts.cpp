@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <numeric>
 
 namespace sigmascope {
 
@@ -110,9 +111,11 @@ Status packInts(std::span<const std::uint8_t> codes, std::uint64_t rows, std::ui
     if (!lines)
         return passOn(lines);
     const Period period = periodOf(layout);
-    const auto wide = std::ranges::find_if(codes, [mask = period.mask](std::uint8_t code) { return code > mask; });
-    if (wide != codes.end())
+    const auto all = std::accumulate(codes.begin(), codes.end(), std::uint8_t{0}, [](std::uint8_t a, std::uint8_t b) { return static_cast<std::uint8_t>(a | b); });
+    if (all > period.mask) {
+        const auto wide = std::ranges::find_if(codes, [mask = period.mask](std::uint8_t code) { return code > mask; });
         return fail(ErrorCode::NotRepresentable, fmt::format("code {} at element {} has more than {} bits", *wide, wide - codes.begin(), layout.bits));
+    }
     Tile tile{};
     forTiles(*lines, period, [&](std::size_t line, std::size_t count, std::size_t first, std::size_t held, std::size_t word, std::size_t used) {
         for (std::size_t w = 0; w < used; ++w)
