@@ -62,8 +62,9 @@ inline std::vector<float> folderValues(const FolderTensor& tensor)
     return values;
 }
 
-/// F32 throughout, so that what a runtime computes from the export can be told from a few roundings.
-inline void writeFolder(const ArchitectureFolder& model, const std::filesystem::path& folder)
+/// F32 throughout, so that what a runtime computes from the export can be told from a few roundings; or the leading halves
+/// of the same numbers as BF16.
+inline void writeFolder(const ArchitectureFolder& model, const std::filesystem::path& folder, bool asBf16 = false)
 {
     namespace fs = std::filesystem;
     fs::create_directories(folder);
@@ -73,8 +74,12 @@ inline void writeFolder(const ArchitectureFolder& model, const std::filesystem::
     for (const FolderTensor& tensor : model.tensors) {
         const std::vector<float> values = folderValues(tensor);
         const std::size_t begin = data.size();
-        data.append(reinterpret_cast<const char*>(values.data()), 4 * values.size());
-        entries += (entries.empty() ? "{" : ",") + entry(tensor.name, "F32", tensor.shape, begin, data.size());
+        const auto* bytes = reinterpret_cast<const char*>(values.data());
+        for (std::size_t i = 0; asBf16 && i < values.size(); ++i)
+            data.append(bytes + 4 * i + 2, 2);
+        if (!asBf16)
+            data.append(bytes, 4 * values.size());
+        entries += (entries.empty() ? "{" : ",") + entry(tensor.name, asBf16 ? "BF16" : "F32", tensor.shape, begin, data.size());
     }
     entries += "}";
     entries.resize((entries.size() + 7) / 8 * 8, ' ');
