@@ -134,6 +134,18 @@ std::optional<std::uint32_t> codedKind(DType type)
         return 12;
     case DType::IQ4_XS:
         return 13;
+    case DType::MXFP4:
+        return 14;
+    case DType::NVFP4:
+        return 15;
+    case DType::TQ1_0:
+        return 16;
+    case DType::TQ2_0:
+        return 17;
+    case DType::Q1_0:
+        return 18;
+    case DType::Q2_0:
+        return 19;
     default:
         return std::nullopt;
     }

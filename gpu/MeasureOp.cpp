@@ -193,6 +193,8 @@ public:
         work.maxUnits = std::min<std::uint64_t>(
             m_context.device.maxWorkgroupsY(),
             std::max<std::uint64_t>(1, std::uint64_t{m_context.device.maxWorkgroups()} * 64 / m_source.cols));
+        if (m_super)  // a search takes long: the first slice is short until its time is known
+            work.firstUnits = std::max<std::uint64_t>(1, kFirstSearched / m_source.cols);
         work.subject = "encode";
         work.fill = [this](std::span<std::byte> upload, std::uint64_t first, std::uint64_t count) {
             const auto part = m_source.weights.subspan(first * m_source.cols, count * m_source.cols);
@@ -215,6 +217,7 @@ public:
 
 private:
     static constexpr std::uint64_t kWideGroup = 512;
+    static constexpr std::uint64_t kFirstSearched = 65536;  // weights
     /// A last pair of blocks is written whole, and sums begin at a word.
     static constexpr Bytes kSlack = 256;
 

@@ -36,8 +36,9 @@ Result<bool> byReference(const OpContext& context, const SuperEncode& encode, st
                          std::span<std::byte> out)
 {
     const auto weights = encode.weights.subspan(first * kSuper, count * kSuper);
-    const auto isOfWeights
-        = [](const Error& error) { return error.code == ErrorCode::NonFinite || error.code == ErrorCode::ScaleOutOfRange; };
+    const auto isOfWeights = [](const Error& error) {
+        return error.code == ErrorCode::NonFinite || error.code == ErrorCode::ScaleOutOfRange;
+    };
     if (encode.importance.empty()) {
         const Status done = context.reference.encode(encode.type, weights, 1, count * kSuper, out, {});
         if (!done && !isOfWeights(done.error()))
@@ -103,8 +104,8 @@ TileWork workOf(OpContext& context, const Kernel& kernel, const SuperKernel& how
         passes[0].groupsX = static_cast<std::uint32_t>(slice.count);
         return std::size_t{1};
     };
-    work.take = [&, group, supersOf](std::span<const std::byte> output, std::uint64_t first,
-                                     std::uint64_t count) -> Status {
+    work.take
+        = [&, group, supersOf](std::span<const std::byte> output, std::uint64_t first, std::uint64_t count) -> Status {
         const std::uint64_t supers = supersOf(first, count);
         std::array<std::uint32_t, 2> header{};
         std::memcpy(header.data(), output.data(), sizeof header);
@@ -145,9 +146,8 @@ Status redoMarked(OpContext& context, const SuperKernel& kernel, SuperEncode& en
                   std::uint64_t count)
 {
     const std::uint64_t perRow = encode.cols / kSuper;
-    const auto marked = [&](std::uint64_t super) {
-        return isMarked(encode.out.subspan(super * kernel.bytes, kernel.bytes), kernel);
-    };
+    const auto marked
+        = [&](std::uint64_t super) { return isMarked(encode.out.subspan(super * kernel.bytes, kernel.bytes), kernel); };
     for (std::uint64_t super = first; super < first + count && !encode.metTrouble;) {
         if (!marked(super)) {
             ++super;

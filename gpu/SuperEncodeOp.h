@@ -30,7 +30,8 @@ struct SuperEncode {
     DType type{};
     std::span<const float> weights{};
     std::uint64_t cols = 0;
-    std::span<const float> importance{};  ///< [cols] as the search can use them (core/compute/ops/Importances.h), or empty
+    std::span<const float>
+        importance{};  ///< [cols] as the search can use them (core/compute/ops/Importances.h), or empty
     std::span<std::byte> out{};
     bool metTrouble = false;  ///< a super-block is an error, or wants a word: the reference must do all
 

@@ -103,6 +103,13 @@ public:
     [[nodiscard]] std::size_t count() const { return m_count.value_or(0); }
 
     std::vector<double> doubles(const char* name) { return taken(name, m_file.doubles(m_group + name)); }
+    /// NaN throughout where an earlier version wrote no such column.
+    std::vector<double> laterDoubles(const char* name)
+    {
+        auto column = m_file.doubles(m_group + name);
+        return column ? taken(name, std::move(column))
+                      : std::vector<double>(count(), std::numeric_limits<double>::quiet_NaN());
+    }
     std::vector<std::uint32_t> numbers(const char* name) { return taken(name, m_file.numbers(m_group + name)); }
     std::vector<std::uint8_t> bytes(const char* name) { return taken(name, m_file.bytes(m_group + name)); }
     std::vector<std::string> texts(const char* name) { return taken(name, m_file.texts(m_group + name)); }
@@ -175,7 +182,7 @@ void writeResults(Hdf5Writer& file, const std::vector<ProjectFile::MeasuredLayer
 {
     PlanColumns plans;
     std::vector<std::string> name, grid, preset, method, device, fallback;
-    std::vector<double> bits, published, weight, metric, weight0, metric0, seconds;
+    std::vector<double> bits, published, weight, metric, weight0, metric0, gain, seconds;
     std::vector<std::uint32_t> rank;
     for (const auto& [result, plan] : results) {
         plans.add(plan);
@@ -191,6 +198,7 @@ void writeResults(Hdf5Writer& file, const std::vector<ProjectFile::MeasuredLayer
         metric.push_back(orNan(result.metricError));
         weight0.push_back(orNan(result.weightErrorRank0));
         metric0.push_back(orNan(result.metricErrorRank0));
+        gain.push_back(orNan(result.searchGain));
         seconds.push_back(result.seconds);
         rank.push_back(result.rank);
     }
@@ -207,6 +215,7 @@ void writeResults(Hdf5Writer& file, const std::vector<ProjectFile::MeasuredLayer
     file.column(at + "metric_rel_error", std::span(std::as_const(metric)));
     file.column(at + "weight_rel_error_rank0", std::span(std::as_const(weight0)));
     file.column(at + "metric_rel_error_rank0", std::span(std::as_const(metric0)));
+    file.column(at + "search_gain", std::span(std::as_const(gain)));
     file.column(at + "seconds", std::span(std::as_const(seconds)));
     file.column(at + "device", std::span(std::as_const(device)));
     file.column(at + "fallback", std::span(std::as_const(fallback)));
@@ -230,6 +239,7 @@ Result<std::vector<ProjectFile::MeasuredLayer>> readResults(const Hdf5Reader& fi
     const auto metric = reader.doubles("metric_rel_error");
     const auto weight0 = reader.doubles("weight_rel_error_rank0");
     const auto metric0 = reader.doubles("metric_rel_error_rank0");
+    const auto gain = reader.laterDoubles("search_gain");
     const auto seconds = reader.doubles("seconds");
     const auto device = reader.texts("device");
     const auto fallback = reader.texts("fallback");
@@ -249,6 +259,7 @@ Result<std::vector<ProjectFile::MeasuredLayer>> readResults(const Hdf5Reader& fi
         result.metricError = orNothing(metric[i]);
         result.weightErrorRank0 = orNothing(weight0[i]);
         result.metricErrorRank0 = orNothing(metric0[i]);
+        result.searchGain = orNothing(gain[i]);
         result.seconds = seconds[i];
         result.device = device[i];
         result.fallback = fallback[i];

@@ -26,8 +26,7 @@ void main()
             Matrix m;
             m.codeBase = 0u;
             m.codeStride = blockBytes;
-            const uint shift = kKind >= 7u && kKind != 12u ? 8u : 5u;  // of a block's elements
-            bits = floatBitsToUint(quantized(m, i >> shift, i & ((1u << shift) - 1u)));
+            bits = floatBitsToUint(quantized(m, i >> kBlockShift, i & ((1u << kBlockShift) - 1u)));
         } else if (halves == 0u) {
             bits = codes[i];
         } else {

@@ -141,19 +141,10 @@ int nearestUpToTop(float value)
     return min(nearestInt(value), int(kScaleTop));
 }
 
-// Codes of scales or minima under the weights of their runs; nine scales, then single codes as long as the fit gains.
-void codeByWeight(uint which, uint super)
+// The best of nine inverse scales for scales or minima under the weights of their runs.
+float inverseByWeight(uint which, uint super, float largest)
 {
     const uint first = super * kRuns;
-    const uint to = which * 32u + first;
-    float largest = 0.0;
-    for (uint j = 0u; j < kRuns; ++j)
-        largest = max(largest, valueToCode(which, first + j));
-    commonScale[which * 4u + super] = 0.0;
-    for (uint j = 0u; j < kRuns; ++j)
-        scaleCodes[to + j] = 0u;
-    if (largest < 1e-15)
-        return;
     float inverse = quotient(kScaleTop, largest);
     float loss = 0.0;
     for (int trial = 0; trial < 9; ++trial) {
@@ -176,6 +167,23 @@ void codeByWeight(uint which, uint super)
             loss = sum;
         }
     }
+    return inverse;
+}
+
+// Codes of scales or minima by that; then single codes are changed as long as the fit gains.
+void codeByWeight(uint which, uint super)
+{
+    const uint first = super * kRuns;
+    const uint to = which * 32u + first;
+    float largest = 0.0;
+    for (uint j = 0u; j < kRuns; ++j)
+        largest = max(largest, valueToCode(which, first + j));
+    commonScale[which * 4u + super] = 0.0;
+    for (uint j = 0u; j < kRuns; ++j)
+        scaleCodes[to + j] = 0u;
+    if (largest < 1e-15)
+        return;
+    const float inverse = inverseByWeight(which, super, largest);
     precise float lx = 0.0;
     precise float l2 = 0.0;
     for (uint j = 0u; j < kRuns; ++j) {

@@ -2264,6 +2264,14 @@ darüber</translation>
         <translation>Derselbe Fehler ohne die Niedrigrang-Korrektur</translation>
     </message>
     <message>
+        <source>Search gain</source>
+        <translation>Gewinn der Suche</translation>
+    </message>
+    <message>
+        <source>How far the wider search left the error before correction below that of ggml&apos;s own search</source>
+        <translation>Um wie viel die weitere Suche den Fehler vor der Korrektur unter den von ggmls eigener Suche gesenkt hat</translation>
+    </message>
+    <message>
         <source>Weight error</source>
         <translation>Gewichtsfehler</translation>
     </message>

@@ -244,6 +244,30 @@ void benchOps(gpu::Device& device, ComputeBackend& backend, Bytes size, const st
             upload);
 }
 
+/// The searches of super-blocks, with importances and without, beside the CPU's on all its threads. Bytes are the weights'.
+void benchSearches(ComputeBackend& backend, std::size_t count, const std::vector<float>& values)
+{
+    constexpr std::uint64_t kCols = 4096;
+    const std::uint64_t rows = std::max<std::uint64_t>(1, count / kCols);
+    const auto part = std::span<const float>(values).first(rows * kCols);
+    std::vector<float> importance(kCols);
+    for (std::size_t i = 0; i < importance.size(); ++i)
+        importance[i] = 0.01F + values[i] * values[i];
+    const auto cpu = makeCpuBackend();
+    for (const DType type :
+         {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_XS}) {
+        std::vector<std::byte> out(part.size() / 256 * (info(type).blockBits / 8));
+        const auto plain = [&](ComputeBackend& on) { required(on.encode(type, part, rows, kCols, out, {})); };
+        const auto weighted = [&](ComputeBackend& on) {
+            static_cast<void>(required(on.encodeWeighted(type, part, rows, kCols, importance, out, {})));
+        };
+        compete({fmt::format("encode {}", info(type).name), part.size_bytes(), [&] { plain(backend); }},
+                {"the CPU", part.size_bytes(), [&] { plain(*cpu); }});
+        compete({fmt::format("encode {} by importances", info(type).name), part.size_bytes(), [&] { weighted(backend); }},
+                {"the CPU", part.size_bytes(), [&] { weighted(*cpu); }});
+    }
+}
+
 void printProduct(std::string_view name, double flops, const std::function<void()>& work, const Side& copy)
 {
     std::array<double, kRuns> mine{};
@@ -323,6 +347,7 @@ int run(int index)
     benchKernels(*device, size, values);
     benchOps(*device, *backend, size, values);
     const bool software = device->info().kind == "software";
+    benchSearches(*backend, std::size_t{1} << (small || software ? 17 : 25), values);
     benchProducts(*device, *backend, small ? 256 : software ? 1024 : 8192, values);
     benchOverlap(*device, *backend, size, values);
     for (const std::string& message : backend->diagnostics())

@@ -46,7 +46,8 @@ JournaledLayer layer(std::size_t tensor)
                   .weightErrorRank0 = std::numeric_limits<double>::denorm_min(),
                   .seconds = 1.5,
                   .device = "cpu",
-                  .fallback = "\"quoted\"\n"};
+                  .fallback = "\"quoted\"\n",
+                  .searchGain = 0.04};
     return one;
 }
 
@@ -113,6 +114,7 @@ void TestJournal::whatIsWrittenIsReadBack()
     QCOMPARE(found.result.publishedBits, 1.0 / 3);
     QCOMPARE(*found.result.weightErrorRank0, std::numeric_limits<double>::denorm_min());
     QVERIFY(!found.result.metricError);
+    QCOMPARE(found.result.searchGain, std::optional(0.04));
     QCOMPARE(found.result.rank, 16U);
     QCOMPARE(found.result.fallback, std::string("\"quoted\"\n"));
 }

@@ -63,6 +63,29 @@ private slots:
         m_imatrix = std::move(*imatrix);
     }
 
+    /// Same type, same size; less of its metric's error than ggml's own search leaves, and as much as it says.
+    void theWiderSearchTellsWhatItGained()
+    {
+        const RunResult theirs = run(R"("grid":"q4_k","solver":"imatrix","metric":"rms","rank":0)");
+        const RunResult ours = run(R"("grid":"q4_k","solver":"wide","metric":"rms","rank":0)");
+        QCOMPARE(ours.estimate.codes, theirs.estimate.codes);
+        std::size_t coded = 0;
+        for (std::size_t i = 0; i < ours.tensors.size(); ++i) {
+            const TensorResult& one = ours.tensors[i];
+            QCOMPARE(one.searchGain.has_value(), one.method != "keep");
+            QVERIFY(!theirs.tensors[i].searchGain);
+            if (!one.searchGain)
+                continue;
+            ++coded;
+            QCOMPARE(one.method, std::string("wide"));
+            QVERIFY(one.metricError && theirs.tensors[i].metricError);
+            const double gain = 1 - *one.metricError / *theirs.tensors[i].metricError;
+            QVERIFY(*one.searchGain > 0.005);
+            QVERIFY2(gain >= *one.searchGain - 1e-6, qPrintable(QString::number(gain)));
+        }
+        QCOMPARE(coded, std::size_t{28});
+    }
+
     void clipSearchIsNamedAndBetterUnderTheMetric()
     {
         const RunResult nearest = run(R"("grid":"q4_0")");

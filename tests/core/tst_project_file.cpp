@@ -36,6 +36,7 @@ ProjectFile project(std::size_t layers = 4)
     result.rank = 7;
     result.weightError = 0.125;
     result.weightErrorRank0 = 0.25;
+    result.searchGain = 0.04;
     result.seconds = 1.5;
     result.device = "cpu";
     result.fallback = "no calibration for this tensor: plain metric";
@@ -81,6 +82,7 @@ private slots:
         QCOMPARE(result.weightError, expected.weightError);
         QVERIFY(!result.metricError && !result.metricErrorRank0);
         QCOMPARE(result.weightErrorRank0, expected.weightErrorRank0);
+        QCOMPARE(result.searchGain, expected.searchGain);
         QCOMPARE(result.seconds, expected.seconds);
         QCOMPARE(result.device, expected.device);
         QCOMPARE(result.fallback, expected.fallback);

@@ -164,7 +164,8 @@ private slots:
         const auto weights = gaussian(512, 0.02);
         const Metric metric = metricOf(1, 512);
         for (const char* id : {"nearest", "imatrix"}) {
-            const auto solution = findSolver(id)->solve({weights, 1, 512, gridOfType(DType::Q4_K), &metric, nullptr}, {});
+            const auto solution
+                = findSolver(id)->solve({weights, 1, 512, gridOfType(DType::Q4_K), &metric, nullptr}, {});
             QVERIFY(solution && !solution->searchGain);
         }
         QVERIFY(!findSolver("wide")->accepts(**findGrid("int4-g128")));
@@ -183,7 +184,8 @@ private slots:
         };
         for (int round = 0; round < 20; ++round) {
             BlockParts parts;
-            parts.d = f16ToFloat(floatToF16(static_cast<float>(between(1, 900)) * (shape.scaleLow < 0 ? -1e-3F : 1e-3F)));
+            parts.d
+                = f16ToFloat(floatToF16(static_cast<float>(between(1, 900)) * (shape.scaleLow < 0 ? -1e-3F : 1e-3F)));
             parts.m = shape.hasMinimum() ? f16ToFloat(floatToF16(static_cast<float>(between(1, 900)) * 1e-4F)) : 0.0F;
             for (std::size_t run = 0; run < shape.runs(); ++run) {
                 parts.scale[run] = between(shape.scaleLow, shape.scaleHigh);
@@ -206,7 +208,8 @@ private slots:
                 const double level = shape.uneven ? kUnevenLevels[parts.code[e]] : parts.code[e] + shape.lowest;
                 const double scale = parts.d * static_cast<float>(parts.scale[run]);
                 const double minimum = parts.m * static_cast<float>(parts.minimum[run]);
-                QVERIFY(std::fabs(values[e] - (scale * level - minimum)) <= 1e-6 * (std::fabs(scale * level) + minimum));
+                QVERIFY(std::fabs(values[e] - (scale * level - minimum))
+                        <= 1e-6 * (std::fabs(scale * level) + minimum));
             }
         }
     }

@@ -132,7 +132,7 @@ private slots:
     {
         QTest::addColumn<QString>("format");
         for (const char* format : {"none", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "int4-g128", "int3-g32-asym", "q2_k", "q3_k",
-                                   "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs"})
+                                   "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "mxfp4", "nvfp4", "tq1_0", "tq2_0"})
             QTest::newRow(format) << QString::fromLatin1(format);
     }
     void errorSumsAreTheCpus()
@@ -140,7 +140,7 @@ private slots:
         QFETCH(QString, format);
         const std::uint64_t rows = 37;
         const auto block = formatOf(format).value_or(CodeFormat{}).block;
-        const std::uint64_t cols = block && info(*block).blockElements == 256 ? 1280 : 1056;
+        const std::uint64_t cols = block && info(*block).blockElements > 32 ? 1280 : 1056;
         const auto weights = normal(rows * cols);
         std::vector<float> scale(cols);
         for (std::size_t i = 0; i < cols; ++i)
@@ -253,7 +253,8 @@ private slots:
         QTest::addColumn<DType>("type");
         for (const DType type :
              {DType::F32, DType::BF16, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1,
-              DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS})
+              DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS,
+              DType::MXFP4, DType::NVFP4, DType::TQ1_0, DType::TQ2_0, DType::Q1_0, DType::Q2_0})
             QTest::addRow("%s", info(type).name.data()) << type;
     }
     void decodingIsTheCpusToTheBit()
@@ -390,7 +391,8 @@ private:
         if (id == QStringLiteral("none"))
             return std::nullopt;
         for (const DType type : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q2_K, DType::Q3_K,
-                                 DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS})
+                                 DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS, DType::MXFP4,
+                                 DType::NVFP4, DType::TQ1_0, DType::TQ2_0})
             if (id == QString::fromUtf8(info(type).name.data()).toLower())
                 return CodeFormat{.block = type};
         const QStringList parts = id.mid(3).split(QLatin1Char('-'));

@@ -79,7 +79,8 @@ QString difference(DType type, const std::vector<std::byte>& found, const std::v
 {
     if (found == expected)
         return {};
-    const auto at = static_cast<std::size_t>(std::mismatch(found.begin(), found.end(), expected.begin()).first - found.begin());
+    const auto at
+        = static_cast<std::size_t>(std::mismatch(found.begin(), found.end(), expected.begin()).first - found.begin());
     std::size_t supers = 0;
     const std::size_t bytes = info(type).blockBits / 8;
     for (std::size_t i = 0; i + bytes <= found.size(); i += bytes)

@@ -47,6 +47,8 @@ void InspectorPanel::buildResult(QVBoxLayout* layout)
     addResult(grid, QStringLiteral("output-error"), tr("Output error"),
               tr("‖(W − Q − LR)·S‖ / ‖W·S‖ with S the activation RMS of each input channel"));
     addResult(grid, QStringLiteral("rank-0"), tr("At rank 0"), tr("The same error without the low-rank correction"));
+    addResult(grid, QStringLiteral("search-gain"), tr("Search gain"),
+              tr("How far the wider search left the error before correction below that of ggml's own search"));
     addResult(grid, QStringLiteral("weight-error"), tr("Weight error"), tr("‖W − Q − LR‖ / ‖W‖"));
     addResult(grid, QStringLiteral("size"), tr("Size"), tr("Codes, scales and stored factors of this layer"));
     addResult(grid, QStringLiteral("bits"), tr("Bits per weight"), tr("8 · size / weights: every byte of scales and factors counts"));
@@ -71,6 +73,11 @@ void InspectorPanel::refreshResult()
     for (ResultRow& row : m_results) {
         row.value->setText(row.text.isEmpty() ? QStringLiteral("–") : row.text);
         row.badge->setSource(row.text.isEmpty() ? Source::None : row.source);
+        // Few plans search wider: no line for all others.
+        if (row.key == QLatin1String("search-gain")) {
+            for (QWidget* widget : {static_cast<QWidget*>(row.name), static_cast<QWidget*>(row.value), static_cast<QWidget*>(row.badge)})
+                widget->setVisible(!row.text.isEmpty());
+        }
     }
 }
 
@@ -112,6 +119,8 @@ void InspectorPanel::fillResult()
             show("weight-error", percent(*measured->weightError), Source::Measured);
         if (const auto uncorrected = measured->metricError ? measured->metricErrorRank0 : measured->weightErrorRank0)
             show("rank-0", percent(*uncorrected), Source::Measured);
+        if (measured->searchGain)
+            show("search-gain", percent(*measured->searchGain), Source::Measured);
     } else if (preview != nullptr && !preview->shownError().isEmpty()) {
         // Past the computed singular values an error is at most that of the last one.
         const auto left = [&plan](const ErrorSpectrum& error) {

@@ -41,7 +41,11 @@ float halfOf(std::span<const std::byte> block, std::size_t at)
 /// Fills a block from its first byte to its last; what is said twice is joined.
 class BlockWriter {
 public:
-    explicit BlockWriter(std::span<std::byte> block) : m_block(block) { std::ranges::fill(block, std::byte{0}); }
+    explicit BlockWriter(std::span<std::byte> block)
+        : m_block(block)
+    {
+        std::ranges::fill(block, std::byte{0});
+    }
 
     void half(std::size_t at, float value)
     {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 namespace sigmascope {
 
@@ -14,6 +16,8 @@ namespace {
 constexpr std::size_t kLongestRun = 32;
 constexpr int kAlternations = 6;
 constexpr int kSweeps = 8;
+/// A sweep that gains less of the sum is the last.
+constexpr double kWorthwhile = 1e-4;
 /// Sums of a run go into so many lanes, so that they fit vectors without their order depending on them.
 constexpr std::size_t kSumLanes = 8;
 
@@ -50,12 +54,15 @@ double neighbour(double half, int step)
     return f16ToFloat(static_cast<std::uint16_t>((bits & 0x8000) | magnitude));
 }
 
+/// By halves, without a branch.
 std::size_t nearestUneven(double x)
 {
-    const auto above = static_cast<std::size_t>(std::ranges::upper_bound(kUnevenLevels, x) - kUnevenLevels.begin());
-    if (above == 0 || above == kUnevenLevels.size())
-        return above == 0 ? 0 : above - 1;
-    return x - kUnevenLevels[above - 1] < kUnevenLevels[above] - x ? above - 1 : above;
+    constexpr std::array<double, 15> kMiddles{-115.5, -93.5, -74,  -57,  -42, -28.5, -16, -4.5,
+                                              7,      19,    31.5, 45.5, 61,  79,    101};
+    std::size_t index = x >= kMiddles[7] ? 8U : 0U;
+    index += x >= kMiddles[index + 3] ? 4U : 0U;
+    index += x >= kMiddles[index + 1] ? 2U : 0U;
+    return index + (x >= kMiddles[index] ? 1U : 0U);
 }
 
 /// Whole numbers whose multiples of one common value come near the runs' own ones.
@@ -137,20 +144,23 @@ WideBlockSearch::Sums WideBlockSearch::sumsOf(std::size_t run, std::span<const d
     std::array<double, kSumLanes> ll{};
     std::array<double, kSumLanes> x{};
     std::array<double, kSumLanes> xl{};
+    std::array<double, kSumLanes> xx{};
     const std::size_t first = run * m_shape.run;
     for (std::size_t e = 0; e < m_shape.run; e += kSumLanes) {
         for (std::size_t lane = 0; lane < kSumLanes; ++lane) {
             const double h = m_h[first + e + lane];
             const double level = levels[e + lane];
             const double weighted = h * level;
+            const double value = m_x[first + e + lane];
             one[lane] += h;
             l[lane] += weighted;
             ll[lane] += weighted * level;
-            x[lane] += h * m_x[first + e + lane];
-            xl[lane] += weighted * m_x[first + e + lane];
+            x[lane] += h * value;
+            xl[lane] += weighted * value;
+            xx[lane] += h * value * value;
         }
     }
-    return {sumOf(one), sumOf(l), sumOf(ll), sumOf(x), sumOf(xl)};
+    return {sumOf(one), sumOf(l), sumOf(ll), sumOf(x), sumOf(xl), sumOf(xx)};
 }
 
 double WideBlockSearch::lossOf(std::size_t run, double scale, double minimum) const
@@ -171,7 +181,8 @@ double WideBlockSearch::lossOf(std::size_t run, double scale, double minimum) co
 double WideBlockSearch::lossOf(const BlockParts& parts, std::size_t run) const
 {
     // Products as a decoder rounds them.
-    return lossOf(run, parts.d * static_cast<float>(parts.scale[run]), parts.m * static_cast<float>(parts.minimum[run]));
+    return lossOf(run, parts.d * static_cast<float>(parts.scale[run]),
+                  parts.m * static_cast<float>(parts.minimum[run]));
 }
 
 double WideBlockSearch::lossOf(const BlockParts& parts) const
@@ -197,26 +208,35 @@ WideBlockSearch::Line WideBlockSearch::fitted(const Sums& sums) const
     return line;
 }
 
-void WideBlockSearch::tryLine(std::size_t run, double scale, double minimum, Line& best) const
+WideBlockSearch::Line WideBlockSearch::step(std::size_t run, const Line& line) const
 {
     std::array<double, kLongestRun> levels;
-    Line last{scale, minimum, std::numeric_limits<double>::infinity()};
-    for (int i = 0; i < kAlternations; ++i) {
-        levelsOf(run, last.scale, last.minimum, levels);
-        Line next = fitted(sumsOf(run, levels));
-        if (next.scale == 0)
-            return;
-        next.loss = lossOf(run, next.scale, next.minimum);
-        if (next.loss < best.loss)
-            best = next;
-        // A start that is far behind after its first fit does not catch up.
-        if (!(next.loss < 0.999 * last.loss) || next.loss > 1.5 * best.loss)
-            return;
-        last = next;
-    }
+    levelsOf(run, line.scale, line.minimum, levels);
+    const Sums sums = sumsOf(run, levels);
+    Line next = fitted(sums);
+    const auto [s, m] = std::pair(next.scale, next.minimum);
+    next.loss = sums.xx - 2 * (s * sums.xl - m * sums.x) + s * s * sums.ll - 2 * s * m * sums.l + m * m * sums.one;
+    return next;
 }
 
-void WideBlockSearch::trySymmetric(std::size_t run, Line& best) const
+void WideBlockSearch::tryLine(std::size_t run, double scale, double minimum, Lines& lines) const
+{
+    const Line line = step(run, {scale, minimum, 0});
+    if (line.scale == 0)
+        return;
+    // Starts that lead to the same codes give the same line.
+    for (const Line& known : lines) {
+        if (line.scale == known.scale && line.minimum == known.minimum)
+            return;
+    }
+    if (line.loss >= lines.back().loss)
+        return;
+    lines.back() = line;
+    for (std::size_t i = lines.size() - 1; i > 0 && lines[i].loss < lines[i - 1].loss; --i)
+        std::swap(lines[i], lines[i - 1]);
+}
+
+void WideBlockSearch::trySymmetric(std::size_t run, Lines& lines) const
 {
     double extreme = 0;
     for (std::size_t e = 0; e < m_shape.run; ++e) {
@@ -229,11 +249,11 @@ void WideBlockSearch::trySymmetric(std::size_t run, Line& best) const
     const double widest = m_shape.uneven ? 24 : std::min(2.0, reach / 2);
     for (const double sign : {-1.0, 1.0}) {
         for (double beyond = -widest; beyond <= widest * 0.76; beyond += widest / 12)
-            tryLine(run, sign * extreme / (reach + beyond), 0, best);
+            tryLine(run, sign * extreme / (reach + beyond), 0, lines);
     }
 }
 
-void WideBlockSearch::tryAffine(std::size_t run, Line& best) const
+void WideBlockSearch::tryAffine(std::size_t run, Lines& lines) const
 {
     double low = std::numeric_limits<double>::infinity();
     double high = -low;
@@ -247,18 +267,17 @@ void WideBlockSearch::tryAffine(std::size_t run, Line& best) const
     if (!m_shape.hasFreeMinimum())
         low = std::min(low, 0.0);
     if (!(high > low)) {
-        if (std::isfinite(low)) {
-            const Line flat{0, -low, lossOf(run, 0, -low)};
-            best = flat.loss < best.loss ? flat : best;
-        }
+        if (std::isfinite(low))
+            lines.front() = {0, -low, lossOf(run, 0, -low)};
         return;
     }
     for (double below = -0.6; below <= 0.91; below += 0.3) {
         for (double above = -0.6; above <= 0.91; above += 0.3) {
             const double scale = (high - low) / (m_shape.highest + below + above);
-            tryLine(run, scale, std::max(m_shape.hasFreeMinimum() ? -std::numeric_limits<double>::infinity() : 0.0,
-                                         -(low + below * scale)),
-                    best);
+            tryLine(run, scale,
+                    std::max(m_shape.hasFreeMinimum() ? -std::numeric_limits<double>::infinity() : 0.0,
+                             -(low + below * scale)),
+                    lines);
         }
     }
 }
@@ -268,10 +287,24 @@ WideBlockSearch::Line WideBlockSearch::bestLine(std::size_t run) const
     Line best{0, 0, lossOf(run, 0, 0)};
     if (best.loss == 0)
         return best;
+    constexpr double kNone = std::numeric_limits<double>::infinity();
+    Lines lines{{{0, 0, kNone}, {0, 0, kNone}, {0, 0, kNone}}};
     if (m_shape.hasMinimum())
-        tryAffine(run, best);
+        tryAffine(run, lines);
     else
-        trySymmetric(run, best);
+        trySymmetric(run, lines);
+    for (Line line : lines) {
+        for (int i = 0; i < kAlternations && line.loss < kNone; ++i) {
+            if (line.loss < best.loss)
+                best = line;
+            if (line.scale == 0)
+                break;
+            const Line next = step(run, line);
+            if (!(next.loss < line.loss))
+                break;
+            line = next;
+        }
+    }
     return best;
 }
 
@@ -316,7 +349,8 @@ bool WideBlockSearch::refineRuns(BlockParts& parts, std::span<double> losses) co
         int bestScale = scale;
         int bestMinimum = minimum;
         for (int s = std::max(scale - 1, m_shape.scaleLow); s <= std::min(scale + 1, m_shape.scaleHigh); ++s) {
-            for (int n = std::max(minimum - 1, m_shape.minimumLow); n <= std::min(minimum + 1, m_shape.minimumHigh); ++n) {
+            for (int n = std::max(minimum - 1, m_shape.minimumLow); n <= std::min(minimum + 1, m_shape.minimumHigh);
+                 ++n) {
                 if (s == scale && n == minimum)
                     continue;
                 parts.scale[run] = s;
@@ -355,9 +389,13 @@ bool WideBlockSearch::refineCommon(BlockParts& parts, std::span<double> losses) 
     const Line line = fitted(all);
     const double d = halved(line.scale);
     const double m = halved(line.minimum);
-    std::array<std::pair<double, double>, 7> candidates{
-        {{d, m}, {d, parts.m}, {parts.d, m}, {neighbour(d, 1), m}, {neighbour(d, -1), m}, {d, neighbour(m, 1)},
-         {d, neighbour(m, -1)}}};
+    const std::array<std::pair<double, double>, 7> candidates{{{d, m},
+                                                               {d, parts.m},
+                                                               {parts.d, m},
+                                                               {neighbour(d, 1), m},
+                                                               {neighbour(d, -1), m},
+                                                               {d, neighbour(m, 1)},
+                                                               {d, neighbour(m, -1)}}};
     double total = 0;
     for (std::size_t run = 0; run < m_shape.runs(); ++run)
         total += losses[run];
@@ -369,10 +407,10 @@ bool WideBlockSearch::refineCommon(BlockParts& parts, std::span<double> losses) 
         trial.d = static_cast<float>(scale);
         trial.m = static_cast<float>(minimum);
         if (const double loss = lossOf(trial); loss < total) {
-            total = loss;
             parts.d = trial.d;
             parts.m = trial.m;
             changed = true;
+            break;  // the next sweep goes on from here
         }
     }
     for (std::size_t run = 0; run < m_shape.runs() && changed; ++run)
@@ -385,11 +423,14 @@ double WideBlockSearch::refine(BlockParts& parts) const
     std::array<double, 16> losses{};
     for (std::size_t run = 0; run < m_shape.runs(); ++run)
         losses[run] = lossOf(parts, run);
+    double before = std::accumulate(losses.begin(), losses.end(), 0.0);
     for (int sweep = 0; sweep < kSweeps; ++sweep) {
         const bool common = refineCommon(parts, losses);
         const bool runs = m_shape.scaleLow < m_shape.scaleHigh && refineRuns(parts, losses);
-        if (!common && !runs)
+        const double after = std::accumulate(losses.begin(), losses.end(), 0.0);
+        if ((!common && !runs) || !(after < (1 - kWorthwhile) * before))
             break;
+        before = after;
     }
     chooseCodes(parts);
     return lossOf(parts);
