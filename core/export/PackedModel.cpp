@@ -40,17 +40,6 @@ Status checkPackable(const ExportRequest& request)
     return {};
 }
 
-/// The module that vLLM makes of this one and others, and its experts' common one.
-std::string fusedPathOf(const std::string& path, const TensorPlace& place)
-{
-    if (const std::size_t experts = path.find(".experts."); experts != std::string::npos)
-        return path.substr(0, experts + 8);
-    const std::size_t dot = path.rfind('.');
-    if (dot == std::string::npos || place.group == FusedGroup::None)
-        return {};
-    return path.substr(0, dot) + (place.group == FusedGroup::Qkv ? ".qkv_proj" : ".gate_up_proj");
-}
-
 /// A plan seen module by module: which are quantized and how, and what stands against each tensor.
 class PackedPlanner {
 public:
@@ -407,6 +396,16 @@ private:
 };
 
 }  // namespace
+
+std::string fusedPathOf(const std::string& path, const TensorPlace& place)
+{
+    if (const std::size_t experts = path.find(".experts."); experts != std::string::npos)
+        return path.substr(0, experts + 8);
+    const std::size_t dot = path.rfind('.');
+    if (dot == std::string::npos || place.group == FusedGroup::None)
+        return {};
+    return path.substr(0, dot) + (place.group == FusedGroup::Qkv ? ".qkv_proj" : ".gate_up_proj");
+}
 
 const Grid* usualGrid(std::span<const PackedModule> modules)
 {

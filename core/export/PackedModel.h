@@ -61,6 +61,9 @@ struct PackedFormat {
     void (*addRemarks)(std::span<const PackedModule> modules, bool hasAdapter, std::vector<std::string>& remarks) = nullptr;
 };
 
+/// Path of the module that vLLM makes of one at @p path and its siblings: q, k and v; gate and up; all experts of a layer.
+/// Empty: it stays alone.
+[[nodiscard]] std::string fusedPathOf(const std::string& path, const TensorPlace& place);
 /// The scheme that most quantized modules have; the first such. Null where nothing is quantized.
 [[nodiscard]] const Grid* usualGrid(std::span<const PackedModule> modules);
 /// "a.b" with every character that regular expressions read escaped.

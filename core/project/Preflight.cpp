@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/export/PackedModel.h"
+#include "core/plan/TargetGrids.h"
 #include "core/project/LayerRun.h"
 #include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -139,6 +142,36 @@ Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, Resolved
     return {};
 }
 
+/// What runtimes merge into one matrix has one scheme: where a sibling had to be kept, so are the others.
+Status keepSiblings(const Checkpoint& checkpoint, const QuantizationPlan& asked, ResolvedPlan& resolved)
+{
+    const ModelTopology topology(checkpoint);
+    const auto fusedOf = [&](std::size_t tensor) {
+        const std::string& name = checkpoint.tensors()[tensor].name;
+        return fusedPathOf(name.substr(0, name.rfind('.')), topology.place(tensor));
+    };
+    std::map<std::string, std::size_t> kept;
+    for (const Fallback& fallback : resolved.fallbacks) {
+        const std::string fused = fusedOf(fallback.tensor);
+        if (!fused.empty() && !asked.layers[fallback.tensor].keep && resolved.plan.layers[fallback.tensor].keep)
+            kept.emplace(fused, fallback.tensor);
+    }
+    for (std::size_t tensor = 0; !kept.empty() && tensor < resolved.plan.layers.size(); ++tensor) {
+        LayerPlan& plan = resolved.plan.layers[tensor];
+        const auto sibling = plan.keep ? kept.end() : kept.find(fusedOf(tensor));
+        if (sibling == kept.end())
+            continue;
+        const auto grid = findGrid(plan.grid);
+        if (!grid)
+            return failIn(checkpoint, tensor, grid.error());
+        plan = LayerPlan{.pinned = plan.pinned};
+        resolved.fallbacks.push_back({tensor, fmt::format("{} is kept, and runtimes merge the two: {}",
+                                                          escaped(checkpoint.tensors()[sibling->second].name),
+                                                          keptInstead(checkpoint, tensor, **grid))});
+    }
+    return {};
+}
+
 } // namespace
 
 Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend,
@@ -160,6 +193,10 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
             return passOn(same);
         if (!looked)
             return passOn(looked);
+    }
+    if (needsFusedAlike(plan.target)) {
+        if (Status kept = keepSiblings(checkpoint, plan, resolved); !kept)
+            return passOn(kept);
     }
     return resolved;
 }

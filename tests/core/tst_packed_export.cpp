@@ -7,6 +7,9 @@
 #include "core/checkpoint/readers/ShardContent.h"
 #include "core/export/writers/PackedWriters.h"
 #include "core/plan/TargetGrids.h"
+#include "core/project/Pipeline.h"
+
+#include <limits>
 
 using namespace sigmascope;
 using namespace sigmascope::test;
@@ -49,6 +52,7 @@ private slots:
     void whatCannotBeCarriedNamesTheNearest();
     void siblingsOfOneFusedMatrixMustBeAlike();
     void awqHasOneSchemeForAll();
+    void siblingsOfWhatHasToBeKeptAreKept();
     void modelsThatAreNoFolderAreRefused();
     void gptqStoresZeroPointsLessOneUnlessTheyDiffer();
     void groupsOfZerosGetAScaleThatIsNotZero();
@@ -150,6 +154,29 @@ void TestPackedExport::awqHasOneSchemeForAll()
     QVERIFY2(why.find(kDown) != std::string::npos && why.find("nearest: int4-g32-asym, or keep it") != std::string::npos, why.c_str());
     layer(plan, kDown) = LayerPlan{};
     QVERIFY(findExporter("awq")->estimate(requestFor("awq", plan)));
+}
+
+/// A value that is not finite keeps a tensor by policy; the file must load all the same.
+void TestPackedExport::siblingsOfWhatHasToBeKeptAreKept()
+{
+    auto tensors = tinyLlama();
+    std::vector<float> values(kHead * kEmbedding, 0.25F);
+    values[5] = std::numeric_limits<float>::quiet_NaN();
+    named(tensors, "k_proj").bytes = rawBytes(values);
+    m_model = writeFolder(m_folder, tensors);
+    const ExportRequest r = requestFor("gptq", quantizeBlock(*m_model, "int4-g32", 0));
+    const auto run = quantize(r, *findExporter("gptq"), *makeCpuBackend(), {}, {});
+    QVERIFY2(run, run ? "" : run.error().detail.c_str());
+    std::size_t kept = 0;
+    for (const TensorResult& result : run->tensors) {
+        const bool isSibling = result.name == kQ + ".weight" || result.name.find("v_proj") != std::string::npos;
+        if (isSibling)
+            QVERIFY2(result.fallback.find("k_proj.weight is kept, and runtimes merge the two: kept as F32 instead of int4-g32, +") != std::string::npos,
+                     result.fallback.c_str());
+        kept += result.method == "keep" && result.name.find("_proj") != std::string::npos ? 1 : 0;
+    }
+    QCOMPARE(kept, std::size_t(3));
+    QCOMPARE(jsonAt(r.output / "quantize_config.json")["dynamic"].size(), std::size_t(1));
 }
 
 void TestPackedExport::modelsThatAreNoFolderAreRefused()
