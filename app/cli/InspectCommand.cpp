@@ -56,9 +56,12 @@ public:
         }
         if (!m_solver.empty()) {
             options.solver = findSolver(m_solver);
-            if (options.solver == nullptr)
-                return fail(ErrorCode::InvalidOption,
-                            "no solver '" + escaped(m_solver) + "'; there are nearest and clip-search");
+            if (options.solver == nullptr) {
+                std::string known;
+                for (const Solver& solver : solvers())
+                    known += (known.empty() ? "" : ", ") + std::string(solver.id);
+                return fail(ErrorCode::InvalidOption, "no solver '" + escaped(m_solver) + "'; there are " + known);
+            }
             if (!options.solver->accepts(*options.grid))
                 return fail(ErrorCode::InvalidOption, "grid " + m_grid + " leaves solver '" + m_solver
                                                           + "' nothing to choose; nearest: solver 'nearest'");
@@ -138,6 +141,7 @@ private:
                      {"shape", Align::Left},
                      {"type", Align::Left},
                      {"size"},
+                     {"bits/w"},
                      {"min"},
                      {"max"},
                      {"mean"},
@@ -159,14 +163,21 @@ private:
         return text;
     }
 
+    /// With scales, zero points and all else that is stored for the tensor.
+    static std::string bitsText(const TensorInfo& tensor)
+    {
+        const auto bits = storedBits(tensor);
+        return bits ? fmt::format("{:.3f}", *bits) : "–";
+    }
+
     static std::vector<std::string> row(const TensorReport& report)
     {
         const TensorInfo& tensor = *report.tensor;
         std::vector<std::string> cells{escaped(tensor.name), toString(tensor.shape),
                                        escaped(tensor.typeName()),
-                                       formatBytes(tensor.bytes)};
+                                       formatBytes(tensor.bytes), bitsText(tensor)};
         if (!report.stats) {
-            cells.resize(12, "–");
+            cells.resize(13, "–");
             return cells;
         }
         const TensorStats& stats = *report.stats;

@@ -84,7 +84,8 @@ private slots:
         recipe.write(QStringLiteral(R"({"schema":1,"target":"gguf",
             "default":{"grid":"q4_k","rank":1,"solver":"%1","metric":"rms"},
             "rules":[{"match":"q_proj","grid":"q6_k"},{"match":"k_proj","grid":"q3_k"},{"match":"v_proj","grid":"q2_k"},
-                     {"match":"o_proj","grid":"iq4_xs"},{"match":"up_proj","grid":"q5_k"}]})")
+                     {"match":"o_proj","grid":"iq4_xs"},{"match":"up_proj","grid":"q5_k"},
+                     {"match":"layers\\.[1-3]\\.","skip":true}]})")
                          .arg(solver)
                          .toUtf8());
         recipe.close();
