@@ -177,6 +177,14 @@ Result<TensorReport> inspectTensor(const Checkpoint& checkpoint, std::size_t ten
     return report;
 }
 
+std::optional<double> storedBits(const TensorInfo& tensor)
+{
+    const std::uint64_t elements = tensor.elements();
+    if (elements == 0 || tensor.state == TensorState::Missing)
+        return std::nullopt;
+    return 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(elements);
+}
+
 Json toJson(const TensorReport& report, const InspectOptions& options)
 {
     Json json;
@@ -184,6 +192,8 @@ Json toJson(const TensorReport& report, const InspectOptions& options)
     json["shape"] = report.tensor->shape;
     json["dtype"] = report.tensor->typeName();
     json["bytes"] = report.tensor->bytes;
+    const auto bits = storedBits(*report.tensor);
+    json["bits_per_weight"] = bits ? Json(*bits) : Json();
     const bool finite = report.stats && report.stats->finite > 0;
     const auto value = [&](bool exists, double number) { return exists ? Json(number) : Json(); };
     const TensorStats stats = report.stats.value_or(TensorStats{});

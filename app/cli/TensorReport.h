@@ -54,6 +54,8 @@ struct TensorReport {
 
 /// One element of product.md's `tensors`.
 [[nodiscard]] Json toJson(const TensorReport& report, const InspectOptions& options);
+/// Of everything that is stored for a tensor, a weight; nothing where there are none, or their file is absent.
+[[nodiscard]] std::optional<double> storedBits(const TensorInfo& tensor);
 /// Elements of `warnings`: what the checkpoint and the reports have to say. `tensor` is null for the checkpoint's own,
 /// whose text names file, tensor and offset itself.
 [[nodiscard]] Json warningsJson(const Checkpoint& checkpoint, const std::vector<TensorReport>& reports);

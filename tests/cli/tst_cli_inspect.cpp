@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cli/CliRun.h"
 #include "cli/TinyModel.h"
+#include "support/PackedFolder.h"
 
 #include <QSet>
 #include <QTemporaryDir>
@@ -85,6 +86,7 @@ private slots:
     void tableShowsEveryTensor();
     void oddTensorsAreExplained();
     void whatCannotBeLookedAtIsAWarning();
+    void packedWeightsAreOneTensorWithAllTheirBits();
 
 private:
     [[nodiscard]] QString path(const char* name) const { return m_folder.filePath(name); }
@@ -112,7 +114,7 @@ void TestCliInspect::initTestCase()
 
 void TestCliInspect::jsonHasExactlyTheDocumentedKeys()
 {
-    const QStringList base{"name", "shape",  "dtype",    "bytes", "min", "max",
+    const QStringList base{"name", "shape",  "dtype",    "bytes", "bits_per_weight", "min", "max",
                            "mean", "stddev", "kurtosis", "zeros", "nan", "inf"};
     const QJsonObject plain = cli({"inspect", path("tiny.safetensors"), "--json"}).json();
     QCOMPARE(keysOf(plain), (QStringList{"tensors", "warnings"}));
@@ -135,6 +137,7 @@ void TestCliInspect::statisticsAreThoseOfTheDefinition()
     const Moments moments = momentsOf(m_values);
     QCOMPARE(tensor[u"shape"].toArray(), (QJsonArray{10, 30}));
     QCOMPARE(tensor[u"dtype"].toString(), QString("F32"));
+    QCOMPARE(tensor[u"bits_per_weight"].toDouble(), 32.0);
     QCOMPARE(tensor[u"bytes"].toInt(), 1200);
     QCOMPARE(tensor[u"min"].toDouble(), static_cast<double>(*std::min_element(m_values.begin(), m_values.end())));
     QCOMPARE(tensor[u"max"].toDouble(), static_cast<double>(*std::max_element(m_values.begin(), m_values.end())));
@@ -174,6 +177,26 @@ void TestCliInspect::emptyTensorHasNulls()
     const QJsonObject tensor = tensorNamed(cli({"inspect", path("tiny.safetensors"), "--json"}).json(), "empty");
     QCOMPARE(tensor[u"bytes"].toInt(), 0);
     QVERIFY(tensor[u"min"].isNull() && tensor[u"mean"].isNull() && tensor[u"kurtosis"].isNull());
+}
+
+void TestCliInspect::packedWeightsAreOneTensorWithAllTheirBits()
+{
+    PackedFolder packed = gptqFolder();
+    packed.remove("b.scales");
+    QDir().mkpath(path("packed"));
+    packed.write(path("packed").toStdString());
+    const CliRun run = cli({"inspect", path("packed"), "--json"});
+    QVERIFY2(run.exitCode == 0, run.err);
+    const QJsonObject weight = tensorNamed(run.json(), "a.weight");
+    QCOMPARE(weight[u"shape"].toArray(), (QJsonArray{8, 16}));
+    QCOMPARE(weight[u"dtype"].toString(), QString("GPTQ int4 g8"));
+    QCOMPARE(weight[u"bytes"].toInt(), 64 + 64 + 8 + 32);  // codes, indices, zero points, scales
+    QCOMPARE(weight[u"bits_per_weight"].toDouble(), 10.5);
+    QCOMPARE(weight[u"min"].toDouble(), -4.0);
+    QCOMPARE(weight[u"max"].toDouble(), 3.5);
+    // The other one is told, and listed as it is stored.
+    QVERIFY2(run.err.contains("b.qweight") && run.err.contains("b.scales"), run.err);
+    QCOMPARE(tensorNamed(run.json(), "b.qweight")[u"dtype"].toString(), QString("I32"));
 }
 
 void TestCliInspect::histogramCountsEveryValueOnce()
