@@ -116,7 +116,7 @@ Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
         model.calibration = std::move(*imatrix);
     }
     model.topology.emplace(*model.checkpoint);
-    auto resolved = resolve(model.recipe, *model.checkpoint, *model.topology);
+    auto resolved = resolve(model.recipe, *model.checkpoint, *model.topology, model.calibration.has_value());
     if (!resolved)
         return passOn(resolved);
     model.resolved = std::move(*resolved);

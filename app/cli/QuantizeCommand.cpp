@@ -152,12 +152,16 @@ public:
             targets.emplace_back(row.id);
         m_app->add_option("--to", m_target, "Runtime's format")->required()->check(CLI::IsMember(targets));
         m_app->add_option("-o,--output", m_output,
-                          "Model to write. gguf: a file, the adapter lies beside it as NAME-lora.gguf; bf16, research: a\n"
-                          "folder, or one file if the name ends in .safetensors")
+                          "Model to write. gguf: a file, the adapter lies beside it as NAME-lora.gguf. Others: a folder; the\n"
+                          "adapter of compressed-tensors, gptq and awq lies in lora inside. bf16, research: one file if the\n"
+                          "name ends in .safetensors")
             ->required();
         m_app->add_option("--split-max-size", m_splitMaxBytes,
-                          "Largest file of a bf16 or research model, e.g. 5GB or 500MB (default 5GB)")
+                          "Largest file of a model, e.g. 5GB or 500MB. gguf: NAME-00001-of-0000N.gguf, else one file;\n"
+                          "folders of safetensors: 5GB unless said otherwise")
             ->transform(CLI::AsSizeValue(true))
+            ->check(CLI::PositiveNumber);
+        m_app->add_option("--split-max-tensors", m_splitMaxTensors, "Most tensors in one file of a gguf model in several")
             ->check(CLI::PositiveNumber);
         m_app->add_option("--device", m_device, "auto, cpu, vulkan or vulkan:N (default auto)");
         m_app->add_option("--threads", m_threads, "CPU threads (default: all); results do not depend on it")
@@ -175,6 +179,8 @@ public:
 
     [[nodiscard]] Result<std::string> run(const std::stop_token& stop) override
     {
+        if (m_target != "gguf" && m_splitMaxTensors != 0)
+            return fail(ErrorCode::InvalidOption, fmt::format("--split-max-tensors is for gguf, not {}", m_target));
         if (m_threads > 0)
             setThreadCount(m_threads);
         const auto backend = makeBackend(m_device);
@@ -194,7 +200,12 @@ public:
         const ExporterRow& exporter = *findExporter(m_target);
         ExportRequest request = model->request(m_output);
         request.overwrite = m_overwrite;
-        request.splitMaxBytes = m_splitMaxBytes;
+        if (m_target == "gguf") {
+            request.ggufMaxBytes = m_splitMaxBytes.value_or(0);
+            request.ggufMaxTensors = m_splitMaxTensors;
+        } else if (m_splitMaxBytes) {
+            request.splitMaxBytes = *m_splitMaxBytes;
+        }
         RunOptions options{.known = model->resolved.fallbacks,
                            .refuseFallback = m_refuseFallback,
                            .unfinished = m_resume ? Unfinished::Resume : Unfinished::Refuse};
@@ -232,7 +243,8 @@ private:
     std::string m_target;
     std::string m_output;
     std::string m_device = "auto";
-    Bytes m_splitMaxBytes = 5'000'000'000;
+    std::optional<Bytes> m_splitMaxBytes;
+    std::uint32_t m_splitMaxTensors = 0;
     int m_threads = 0;
     bool m_refuseFallback = false;
     bool m_overwrite = false;

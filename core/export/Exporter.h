@@ -138,6 +138,9 @@ struct ExportRequest {
     const Imatrix* calibration = nullptr;         ///< for provenance keys
     bool overwrite = false;
     Bytes splitMaxBytes = 5'000'000'000;          ///< of one file, where the target comes in several
+    /// GGUF in several files, NAME-00001-of-0000N.gguf: what one may hold (core/export/GgufSplit.h); 0: no limit.
+    Bytes ggufMaxBytes = 0;
+    std::uint32_t ggufMaxTensors = 0;
     /// For tests and comparisons: store the decoded values of quantized tensors as F32, adapter as F32.
     bool dequantized = false;
     /// With `dequantized`: fold Q + L R into the model and write no adapter.

@@ -52,8 +52,13 @@ std::string shellQuoted(const std::string& word)
 std::string llamaCommand(const SizeEstimate& estimate)
 {
     std::string command = "llama-cli";
-    for (const OutputFile& output : estimate.outputs)
-        command += (output.kind == "adapter" ? " --lora " : " -m ") + shellQuoted(output.path.string());
+    bool hasModel = false;
+    for (const OutputFile& output : estimate.outputs) {
+        const bool isAdapter = output.kind == "adapter";
+        if (isAdapter || !hasModel)  // of a model in several files the first, which finds the others
+            command += (isAdapter ? " --lora " : " -m ") + shellQuoted(output.path.string());
+        hasModel = hasModel || !isAdapter;
+    }
     return command + " -p \"Once upon a time\"";
 }
 

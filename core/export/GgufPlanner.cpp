@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMostFiles = 65535;  // split.count is a u16
+
 tl::unexpected<Error> refuse(const Checkpoint& checkpoint, const GgufTarget& target, std::string_view what)
 {
     return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), checkpoint.tensors()[target.tensor].name, {}}, what);
@@ -210,17 +212,23 @@ void GgufPlanner::measure(const ExportRequest& request, GgufDesign& design) cons
 {
     SizeEstimate& estimate = design.estimate;
     estimate.notes = m_source.notes;
-    Bytes model = ggufHeaderBytes(design.planKeys, design.tensors, m_source.keys.bytes());
-    estimate.overhead = model;
-    for (std::size_t i = 0; i < design.tensors.size(); ++i) {
-        const Bytes size = *checkedByteSize(design.tensors[i].dtype, design.tensors[i].shape);
-        const bool isKept = i >= m_source.targets.size() || request.plan.layers[m_source.targets[i].tensor].keep;
-        (isKept ? estimate.kept : estimate.codes) += size;
-        estimate.overhead += ggufPaddedBytes(design.tensors[i]) - size;
-        model += ggufPaddedBytes(design.tensors[i]);
+    const std::span<const GgufTensorSpec> tensors = design.tensors;
+    const Bytes splitBytes = design.runs.size() > 1 ? splitKeys(0, 1, {}).bytes() : 0;
+    for (std::size_t file = 0; file < design.runs.size(); ++file) {
+        const auto [begin, end] = design.runs[file];
+        const Bytes modelKeys = file == 0 ? m_source.keys.bytes() + design.planKeys.bytes() : 0;
+        Bytes model = ggufHeaderBytes({}, tensors.subspan(begin, end - begin), modelKeys + splitBytes);
+        estimate.overhead += model;
+        for (std::size_t i = begin; i < end; ++i) {
+            const Bytes size = *checkedByteSize(tensors[i].dtype, tensors[i].shape);
+            const bool isKept = i >= m_source.targets.size() || request.plan.layers[m_source.targets[i].tensor].keep;
+            (isKept ? estimate.kept : estimate.codes) += size;
+            estimate.overhead += ggufPaddedBytes(tensors[i]) - size;
+            model += ggufPaddedBytes(tensors[i]);
+        }
+        estimate.outputs.push_back({splitPathFor(request.output, file, design.runs.size()), "model", model});
+        estimate.total += model;
     }
-    estimate.outputs.push_back({request.output, "model", model});
-    estimate.total = model;
     if (design.adapter.empty())
         return;
     Bytes adapter = ggufHeaderBytes(design.adapterKeys, design.adapter);
@@ -345,6 +353,10 @@ Result<GgufDesign> GgufPlanner::design(const ExportRequest& request) const
     for (const GgufExtra& extra : m_source.extras)
         design.tensors.push_back(extra.spec);
     design.planKeys = planKeysOf(request, design.tensors);
+    design.runs = splitGguf(splitLimitsOf(request), m_source.keys.bytes() + design.planKeys.bytes(), design.tensors);
+    if (design.runs.size() > kMostFiles)
+        return fail(ErrorCode::NotRepresentable, Where{request.output.string(), {}, {}},
+                    fmt::format("the model would come in {} files, split.count counts {} at most", design.runs.size(), kMostFiles));
     addAdapter(request, design);
     measure(request, design);
     return design;
@@ -362,11 +374,22 @@ Result<SizeEstimate> GgufPlanner::estimate(const QuantizationPlan& plan, const I
     return std::move(designed->estimate);
 }
 
-Result<GgufLayout> GgufPlanner::modelLayout(const GgufDesign& design) const
+Result<std::vector<GgufLayout>> GgufPlanner::modelLayouts(const GgufDesign& design) const
 {
-    GgufKeys keys = m_source.keys;
-    keys.append(design.planKeys);
-    return layoutGguf(keys, design.tensors);
+    std::vector<GgufLayout> layouts;
+    for (std::size_t file = 0; file < design.runs.size(); ++file) {
+        GgufKeys keys = file == 0 ? m_source.keys : GgufKeys();
+        if (file == 0)
+            keys.append(design.planKeys);
+        if (design.runs.size() > 1)
+            keys.append(splitKeys(file, design.runs.size(), design.tensors));
+        const auto at = [&](std::size_t i) { return design.tensors.begin() + static_cast<std::ptrdiff_t>(i); };
+        auto layout = layoutGguf(keys, std::vector(at(design.runs[file].begin), at(design.runs[file].end)));
+        if (!layout)
+            return passOn(std::move(layout));
+        layouts.push_back(std::move(*layout));
+    }
+    return layouts;
 }
 
 Result<GgufLayout> GgufPlanner::adapterLayout(const GgufDesign& design)

@@ -3,6 +3,7 @@
 
 #include "core/export/Exporter.h"
 #include "core/export/GgufSource.h"
+#include "core/export/GgufSplit.h"
 #include "core/export/GgufWriter.h"
 
 #include <filesystem>
@@ -23,6 +24,7 @@ struct FactorPlaces {
 struct GgufDesign {
     GgufKeys planKeys;                        ///< those that describe the plan; the model's stand before them
     std::vector<GgufTensorSpec> tensors;      ///< targets, then extras
+    std::vector<GgufRun> runs;                ///< of the tensors, one for each of the model's files
     GgufKeys adapterKeys;
     std::vector<GgufTensorSpec> adapter;      ///< lora_a, lora_b of every corrected target; empty: no adapter
     std::vector<std::optional<FactorPlaces>> factors;  ///< of each target
@@ -48,8 +50,8 @@ public:
 
     [[nodiscard]] const GgufSource& source() const { return m_source; }
     [[nodiscard]] const Checkpoint& checkpoint() const { return *m_checkpoint; }
-    /// Header and offsets of the model file of a design.
-    [[nodiscard]] Result<GgufLayout> modelLayout(const GgufDesign& design) const;
+    /// Header and offsets of each of the model's files of a design.
+    [[nodiscard]] Result<std::vector<GgufLayout>> modelLayouts(const GgufDesign& design) const;
     [[nodiscard]] static Result<GgufLayout> adapterLayout(const GgufDesign& design);
 
 private:

@@ -85,7 +85,9 @@ public:
         const Kind kind = kindOf(tensor.name);
         if (kind == Kind::Output || (kind == Kind::Embedding && m_isTied))
             return m_model.isFalcon || tensor.cols % info(base).blockElements != 0 ? DType::Q8_0 : DType::Q6_K;
+        const bool isTernary = m_mix == GgufMix::TQ1_0 || m_mix == GgufMix::TQ2_0 || m_mix == GgufMix::Q2_0;
         switch (kind) {
+        case Kind::Embedding: return isTernary ? DType::Q4_K : base;
         case Kind::AttentionV: return ofValues(base, m_value++);
         case Kind::AttentionK: return m_model.experts == 8 ? DType::Q8_0 : base;
         case Kind::AttentionOutput: return ofAttentionOutput(base);
@@ -107,6 +109,8 @@ private:
         case GgufMix::Q4_K_M:
         case GgufMix::Q5_K_M: type = isWorthMore(index, m_values) ? DType::Q6_K : type; break;
         case GgufMix::Q4_K_S: type = index < 4 ? DType::Q5_K : type; break;
+        case GgufMix::IQ4_NL:
+        case GgufMix::IQ4_XS: type = m_model.queriesPerKey >= 4 ? DType::Q5_K : type; break;
         default: break;
         }
         // Eight heads share these values there: little size for much accuracy.
@@ -131,6 +135,8 @@ private:
             return isWorthMore(layer, layers) ? DType::Q6_K : type;
         case GgufMix::Q5_K_M: return isWorthMore(layer, layers) ? DType::Q6_K : type;
         case GgufMix::Q4_K_S: return !m_model.isFalcon && layer < layers / 8 ? DType::Q5_K : type;
+        case GgufMix::IQ4_NL:
+        case GgufMix::IQ4_XS: return !m_model.isCalibrated && layer < layers / 8 ? DType::Q5_K : type;
         default: return type;
         }
     }
@@ -141,7 +147,8 @@ private:
             return m_mix == GgufMix::Q3_K_L ? DType::Q4_K : type;
         if (m_model.experts == 8) {
             const bool isRaised = m_mix == GgufMix::Q2_K || m_mix == GgufMix::Q3_K_S || m_mix == GgufMix::Q3_K_M
-                                  || m_mix == GgufMix::Q4_K_S || m_mix == GgufMix::Q4_K_M;
+                                  || m_mix == GgufMix::Q4_K_S || m_mix == GgufMix::Q4_K_M || m_mix == GgufMix::IQ4_NL
+                                  || m_mix == GgufMix::IQ4_XS;
             return isRaised ? DType::Q5_K : type;
         }
         switch (m_mix) {
@@ -185,12 +192,20 @@ void readShapes(std::span<const MixTensor> tensors, const Checkpoint& checkpoint
 DType baseTypeOf(GgufMix mix)
 {
     switch (mix) {
+    case GgufMix::IQ4_NL:
     case GgufMix::PlainIQ4_NL: return DType::IQ4_NL;
+    case GgufMix::IQ4_XS:
     case GgufMix::PlainIQ4_XS: return DType::IQ4_XS;
     case GgufMix::PlainMXFP4: return DType::MXFP4;
     case GgufMix::PlainNVFP4: return DType::NVFP4;
+    case GgufMix::TQ1_0:
     case GgufMix::PlainTQ1_0: return DType::TQ1_0;
+    case GgufMix::TQ2_0:
     case GgufMix::PlainTQ2_0: return DType::TQ2_0;
+    case GgufMix::Q1_0:
+    case GgufMix::PlainQ1_0: return DType::Q1_0;
+    case GgufMix::Q2_0:
+    case GgufMix::PlainQ2_0: return DType::Q2_0;
     case GgufMix::PlainQ2_K:
     case GgufMix::Q2_K: return DType::Q2_K;
     case GgufMix::PlainQ3_K:
@@ -221,6 +236,12 @@ std::optional<std::uint32_t> fileTypeOf(GgufMix mix)
     case GgufMix::Q5_K_S: return 16;
     case GgufMix::Q5_K_M: return 17;
     case GgufMix::Q6_K: return 18;
+    case GgufMix::IQ4_NL: return 25;
+    case GgufMix::IQ4_XS: return 30;
+    case GgufMix::TQ1_0: return 36;
+    case GgufMix::TQ2_0: return 37;
+    case GgufMix::Q1_0: return 40;
+    case GgufMix::Q2_0: return 41;
     default: return std::nullopt;
     }
 }
@@ -234,7 +255,7 @@ std::vector<std::optional<DType>> mixedTypes(GgufMix mix, std::span<const MixTen
     std::vector<std::size_t> order(tensors.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::ranges::sort(order, {}, [&](std::size_t i) { return std::tuple(layerOf(tensors[i].name), tensors[i].name); });
-    const bool isPlain = mix <= GgufMix::PlainTQ2_0;
+    const bool isPlain = mix <= GgufMix::PlainQ2_0;
     std::vector<std::optional<DType>> types(tensors.size());
     for (const std::size_t i : order) {
         if (isCoded(tensors[i]) && !tensors[i].byHand)
@@ -262,7 +283,7 @@ bool isMixable(const MixTensor& tensor)
 }
 
 std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology,
-                                    std::span<const Grid* const> byHand)
+                                    std::span<const Grid* const> byHand, bool isCalibrated)
 {
     std::vector<MixTensor> tensors;
     std::vector<std::vector<std::size_t>> indices;
@@ -283,7 +304,7 @@ std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, c
         tensors.push_back(std::move(*mixed));
         indices.push_back({i});
     }
-    MixModel model{.layers = static_cast<int>(topology.blockCount())};
+    MixModel model{.layers = static_cast<int>(topology.blockCount()), .isCalibrated = isCalibrated};
     readShapes(tensors, checkpoint, indices, model);
     const auto architecture = checkpoint.gguf().string("general.architecture");
     model.isFalcon = architecture == "falcon";
@@ -311,7 +332,8 @@ const Grid* gridForOddRows(const Grid& grid, std::uint64_t cols)
         case DType::Q2_K:
         case DType::Q3_K:
         case DType::TQ1_0:
-        case DType::TQ2_0: return "q4_0";
+        case DType::TQ2_0:
+        case DType::Q2_0: return "q4_0";
         case DType::Q4_K: return "q5_0";
         case DType::Q5_K: return "q5_1";
         case DType::Q6_K: return "q8_0";

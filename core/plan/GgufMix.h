@@ -15,8 +15,9 @@ namespace sigmascope {
 /// Which GGUF type each tensor gets: one everywhere, or llama-quantize's mixtures by their names there.
 enum class GgufMix {
     PlainQ2_K, PlainQ3_K, PlainQ4_K, PlainQ5_K, PlainQ6_K,
-    PlainIQ4_NL, PlainIQ4_XS, PlainMXFP4, PlainNVFP4, PlainTQ1_0, PlainTQ2_0,
+    PlainIQ4_NL, PlainIQ4_XS, PlainMXFP4, PlainNVFP4, PlainTQ1_0, PlainTQ2_0, PlainQ1_0, PlainQ2_0,
     Q2_K, Q3_K_S, Q3_K_M, Q3_K_L, Q4_K_S, Q4_K_M, Q5_K_S, Q5_K_M, Q6_K,
+    IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, Q1_0, Q2_0,
 };
 
 /// The type that a mixture starts from.
@@ -40,6 +41,7 @@ struct MixModel {
     int queriesPerKey = 1;     ///< heads / key heads
     bool isFalcon = false;
     bool is70B = false;        ///< 80 layers of a llama-like model
+    bool isCalibrated = false; ///< there is an importance matrix: IQ4 raises no early layers then
 };
 
 /// llama-quantize's choice (src/llama-quant.cpp of llama.cpp), before rows that do not divide fall back; nothing for what
@@ -54,11 +56,12 @@ struct MixModel {
 
 /// The same for the tensors of a checkpoint, HF or GGUF, as grids; null for what is left as it is, or has no GGUF name.
 /// @param byHand  for each tensor its type by hand or null; may be empty.
+/// @param isCalibrated  see MixModel.
 [[nodiscard]] std::vector<const Grid*> mixedGrids(GgufMix mix, const Checkpoint& checkpoint, const ModelTopology& topology,
-                                                  std::span<const Grid* const> byHand = {});
+                                                  std::span<const Grid* const> byHand = {}, bool isCalibrated = false);
 
 /// What a row that a GGUF type's super-blocks do not divide is stored as instead (formats.md §2.5): Q4_0 for Q2_K, Q3_K,
-/// TQ1_0 and TQ2_0, Q5_0 for Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K, IQ4_NL for IQ4_XS. Null where that does not fit either,
+/// TQ1_0, TQ2_0 and Q2_0, Q5_0 for Q4_K, Q5_1 for Q5_K, Q8_0 for Q6_K, IQ4_NL for IQ4_XS. Null where that does not fit either,
 /// or there is none.
 [[nodiscard]] const Grid* gridForOddRows(const Grid& grid, std::uint64_t cols);
 

@@ -193,8 +193,8 @@ Result<Intent> byHand(Intent intent, const Grid& grid, bool covered)
 class Mixes {
 public:
     /// @param byHand  types that are not the mixtures' to choose, null for the others; may be empty.
-    Mixes(const Checkpoint& checkpoint, const ModelTopology& topology, const std::vector<const Grid*>& byHand)
-        : m_checkpoint(checkpoint), m_topology(topology), m_byHand(byHand)
+    Mixes(const Checkpoint& checkpoint, const ModelTopology& topology, const std::vector<const Grid*>& byHand, bool isCalibrated)
+        : m_checkpoint(checkpoint), m_topology(topology), m_byHand(byHand), m_isCalibrated(isCalibrated)
     {
     }
 
@@ -202,7 +202,7 @@ public:
     {
         auto it = m_grids.find(mix);
         if (it == m_grids.end())
-            it = m_grids.emplace(mix, mixedGrids(mix, m_checkpoint, m_topology, m_byHand)).first;
+            it = m_grids.emplace(mix, mixedGrids(mix, m_checkpoint, m_topology, m_byHand, m_isCalibrated)).first;
         return it->second[tensor];
     }
 
@@ -210,6 +210,7 @@ private:
     const Checkpoint& m_checkpoint;
     const ModelTopology& m_topology;
     const std::vector<const Grid*>& m_byHand;
+    bool m_isCalibrated;
     std::map<GgufMix, std::vector<const Grid*>> m_grids;
 };
 
@@ -243,7 +244,7 @@ void makeUniform(ResolvedPlan& resolved, const Checkpoint& checkpoint)
 
 }  // namespace
 
-Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology)
+Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology, bool isCalibrated)
 {
     const auto intents = intentsOf(recipe);
     if (!intents)
@@ -259,7 +260,7 @@ Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint,
         return passOn(types);
 
     ResolvedPlan resolved;
-    Mixes mixes(checkpoint, topology, *types);
+    Mixes mixes(checkpoint, topology, *types, isCalibrated);
     resolved.plan.target = recipe.target;
     resolved.plan.seed = recipe.seed;
     resolved.plan.layers.resize(checkpoint.tensors().size());

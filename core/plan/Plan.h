@@ -112,7 +112,9 @@ struct ResolvedPlan {
     QuantizationPlan plan;
     std::vector<Fallback> fallbacks;
 };
-[[nodiscard]] Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology);
+/// @param isCalibrated  there will be an importance matrix, which mixtures of IQ4 ask for; without it they raise some layers.
+[[nodiscard]] Result<ResolvedPlan> resolve(const Recipe& recipe, const Checkpoint& checkpoint, const ModelTopology& topology,
+                                           bool isCalibrated = false);
 
 /// The rule that decides each tensor: the first whose pattern is found in its name; SIZE_MAX where none is and the
 /// default decides. InvalidRecipe for a pattern that is none.

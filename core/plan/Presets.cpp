@@ -63,6 +63,12 @@ constexpr std::array kPresets{
     ggufPreset("gguf-q4_k_m", "GGUF Q4_K_M mixture", GgufMix::Q4_K_M, 4, kMixSource),
     ggufPreset("gguf-q5_k_s", "GGUF Q5_K_S mixture", GgufMix::Q5_K_S, 5, kMixSource),
     ggufPreset("gguf-q5_k_m", "GGUF Q5_K_M mixture", GgufMix::Q5_K_M, 5, kMixSource),
+    ggufPreset("gguf-iq4_nl-mix", "GGUF IQ4_NL mixture", GgufMix::IQ4_NL, 4, kMixSource),
+    ggufPreset("gguf-iq4_xs-mix", "GGUF IQ4_XS mixture", GgufMix::IQ4_XS, 4, kMixSource),
+    ggufPreset("gguf-tq1_0-mix", "GGUF TQ1_0 mixture", GgufMix::TQ1_0, 2, kMixSource),
+    ggufPreset("gguf-tq2_0-mix", "GGUF TQ2_0 mixture", GgufMix::TQ2_0, 2, kMixSource),
+    ggufPreset("gguf-q1_0-mix", "GGUF Q1_0 mixture", GgufMix::Q1_0, 1, kMixSource),
+    ggufPreset("gguf-q2_0-mix", "GGUF Q2_0 mixture", GgufMix::Q2_0, 2, kMixSource),
     ggufPreset("gguf-q2_k-pure", "GGUF Q2_K everywhere", GgufMix::PlainQ2_K, 2, kPlainSource),
     ggufPreset("gguf-q3_k", "GGUF Q3_K everywhere", GgufMix::PlainQ3_K, 3, kPlainSource),
     ggufPreset("gguf-q4_k", "GGUF Q4_K everywhere", GgufMix::PlainQ4_K, 4, kPlainSource),
@@ -74,6 +80,8 @@ constexpr std::array kPresets{
     ggufPreset("gguf-nvfp4", "GGUF NVFP4 everywhere", GgufMix::PlainNVFP4, 4, kPlainSource),
     ggufPreset("gguf-tq1_0", "GGUF TQ1_0 everywhere", GgufMix::PlainTQ1_0, 2, kPlainSource),
     ggufPreset("gguf-tq2_0", "GGUF TQ2_0 everywhere", GgufMix::PlainTQ2_0, 2, kPlainSource),
+    ggufPreset("gguf-q1_0", "GGUF Q1_0 everywhere", GgufMix::PlainQ1_0, 1, kPlainSource),
+    ggufPreset("gguf-q2_0", "GGUF Q2_0 everywhere", GgufMix::PlainQ2_0, 2, kPlainSource),
 };
 constexpr std::size_t kBeyondGguf = 3;  ///< the first ones
 /// The last ones.

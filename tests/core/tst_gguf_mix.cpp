@@ -79,6 +79,10 @@ private slots:
         row("Q3_K_L", GgufMix::Q3_K_L, 1, all5, all5, all5, all3);
         row("Q2_K", GgufMix::Q2_K, 1, all3, all3, all3, all2);
         row("Q2_K, four queries a key", GgufMix::Q2_K, 4, all4, all3, all3, all2);
+        const char* allQ = "Q Q Q Q Q Q Q Q Q Q Q Q Q Q Q Q";  // of IQ4
+        const char* earlyQ = "5 5 Q Q Q Q Q Q Q Q Q Q Q Q Q Q";
+        row("IQ4_XS", GgufMix::IQ4_XS, 1, allQ, earlyQ, allQ, allQ);
+        row("IQ4_NL, four queries a key", GgufMix::IQ4_NL, 4, all5, earlyQ, allQ, allQ);
         row("plain Q4_K", GgufMix::PlainQ4_K, 4, all4, all4, all4, all4);
     }
 
@@ -107,6 +111,25 @@ private slots:
         auto odd = llama(4);
         odd[2].cols = 4100;
         QCOMPARE(chosen(GgufMix::Q4_K_M, odd, {.layers = 4}).at("output.weight"), std::string("Q8_0"));
+    }
+
+    void anImportanceMatrixSparesIq4ItsEarlyLayers()
+    {
+        const auto calibrated = chosen(GgufMix::IQ4_XS, llama(16), {.layers = 16, .isCalibrated = true});
+        QCOMPARE(calibrated.at("blk.0.ffn_down.weight"), std::string("IQ4_XS"));
+        QCOMPARE(chosen(GgufMix::TQ2_0, llama(4), {.layers = 4}).at("token_embd.weight"), std::string("Q4_K"));
+        QCOMPARE(chosen(GgufMix::Q1_0, llama(4), {.layers = 4}).at("token_embd.weight"), std::string("Q1_0"));
+        QCOMPARE(chosen(GgufMix::Q2_0, llama(4), {.layers = 4}).at("output.weight"), std::string("Q6_K"));
+    }
+
+    void typesByHandAreNotCounted()
+    {
+        auto tensors = llama(16);
+        for (MixTensor& tensor : tensors)
+            tensor.byHand = tensor.name == "blk.0.ffn_down.weight" || tensor.name == "blk.1.ffn_down.weight";
+        const auto names = chosen(GgufMix::Q4_K_M, tensors, {.layers = 16});
+        QCOMPARE(names.at("blk.0.ffn_down.weight"), std::string("kept"));  // not the mixture's to choose
+        QCOMPARE(over(names, "ffn_down", 16).substr(4), std::string("6 6 4 4 6 4 4 6 4 4 6 4 4 6"));
     }
 
     void oddModelsHaveRulesOfTheirOwn()

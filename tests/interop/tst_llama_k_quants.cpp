@@ -281,6 +281,11 @@ private slots:
         row("gguf-q5_k_m", 17, false, true);
         row("gguf-q4_k", 14, true, true);
         row("gguf-q6_k", 18, true, true);
+        row("gguf-iq4_xs-mix", 30, false, true);
+        row("gguf-iq4_xs-mix", 30, false, false);
+        row("gguf-tq2_0-mix", 37, false, false);
+        row("gguf-q1_0-mix", 40, false, false);
+        row("gguf-q2_0-mix", 41, false, false);
     }
 
     void presetsChooseAndCodeAsLlamaQuantize()
@@ -337,7 +342,7 @@ private:
         auto recipe = recipeFromPreset(preset);
         QVERIFY2(recipe, recipe ? "" : recipe.error().detail.c_str());
         recipe->types = types;
-        const auto resolved = resolve(*recipe, *m_source, ModelTopology(*m_source));
+        const auto resolved = resolve(*recipe, *m_source, ModelTopology(*m_source), isCalibrated);
         QVERIFY2(resolved, resolved ? "" : resolved.error().detail.c_str());
         QCOMPARE(write(ours, m_source, resolved->plan, isCalibrated), std::string());
         QVERIFY(theirs(at("theirs.gguf"), fileType, isPure, isCalibrated, types));

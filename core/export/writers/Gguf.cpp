@@ -21,14 +21,15 @@ namespace fs = std::filesystem;
 
 class GgufExporter : public Exporter {
 public:
-    GgufExporter(ExportRequest request, std::shared_ptr<const GgufPlanner> planner, GgufDesign design, GgufWriter model,
-                 std::optional<GgufWriter> adapter, std::vector<fs::path> obsolete)
-        : m_request(std::move(request)), m_planner(std::move(planner)), m_design(std::move(design)), m_model(std::move(model)),
+    GgufExporter(ExportRequest request, std::shared_ptr<const GgufPlanner> planner, GgufDesign design,
+                 std::vector<GgufWriter> models, std::optional<GgufWriter> adapter, std::vector<fs::path> obsolete)
+        : m_request(std::move(request)), m_planner(std::move(planner)), m_design(std::move(design)), m_models(std::move(models)),
           m_adapter(std::move(adapter)), m_obsolete(std::move(obsolete))
     {
         // Names, types, shapes, metadata and places are all in the headers. Before any factor is retyped.
         Checksum layout;
-        layout.add(m_model.layout().header);
+        for (const GgufWriter& model : m_models)
+            layout.add(model.layout().header);
         if (m_adapter)
             layout.add(m_adapter->layout().header);
         for (const GgufExtra& extra : m_planner->source().extras)
@@ -69,9 +70,10 @@ public:
         };
         if (!m_last)
             return receipt;
-        addRange(0, m_model, *m_last);
+        const Place at = placeOf(*m_last);
+        addRange(at.file, m_models[at.file], at.tensor);
         for (const std::size_t i : factorTensorsOf(*m_last)) {
-            addRange(1, *m_adapter, i);
+            addRange(m_models.size(), *m_adapter, i);
             receipt.note = info(m_adapter->layout().tensors[i].dtype).name;
         }
         return receipt;
@@ -86,10 +88,11 @@ public:
         if (Status moved = moveTo(tensor); !moved)
             return moved;
         const std::vector<std::size_t> factors = factorTensorsOf(m_next);
-        if (receipt.ranges.size() != 1 + factors.size() || !stands(receipt.ranges[0], 0, m_model, m_next))
+        const Place at = placeOf(m_next);
+        if (receipt.ranges.size() != 1 + factors.size() || !stands(receipt.ranges[0], at.file, m_models[at.file], at.tensor))
             return refused();
         for (std::size_t i = 0; i < factors.size(); ++i) {
-            if (!stands(receipt.ranges[1 + i], 1, *m_adapter, factors[i]))
+            if (!stands(receipt.ranges[1 + i], m_models.size(), *m_adapter, factors[i]))
                 return refused();
         }
         // Factors are read before anything moves, so that a layer is taken up whole or not at all.
@@ -103,7 +106,7 @@ public:
         }
         if (Status retyped = retypeFactors(receipt.note, factors); !retyped)
             return retyped;
-        if (Status taken = m_model.tensors().takeUp(receipt.ranges[0].checksum, {.stop = job.stop}); !taken)
+        if (Status taken = m_models[at.file].tensors().takeUp(receipt.ranges[0].checksum, {.stop = job.stop}); !taken)
             return taken;
         for (std::size_t i = 0; i < factors.size(); ++i) {
             if (Status moved = m_adapter->tensors().seek(factors[i]); !moved)
@@ -122,29 +125,37 @@ public:
         if (const auto missing = std::ranges::find(m_hasCome, false); missing != m_hasCome.end())
             return refuse(m_planner->source().targets[static_cast<std::size_t>(missing - m_hasCome.begin())],
                           "is missing: the export ends before it");
-        if (!m_model.tensors().isFull()) {
-            if (Status moved = m_model.tensors().seek(m_order.size()); !moved)
+        for (std::size_t i = 0; i < m_planner->source().extras.size(); ++i) {
+            const Place at = placeOf(m_order.size() + i);
+            GgufWriter& file = m_models[at.file];
+            if (file.tensors().checksum(at.tensor))
+                continue;
+            if (Status moved = file.tensors().seek(at.tensor); !moved)
                 return moved;
-            for (const GgufExtra& extra : m_planner->source().extras) {
-                if (Status status = m_model.append(extra.bytes); !status)
-                    return status;
-            }
+            if (Status status = file.append(m_planner->source().extras[i].bytes); !status)
+                return status;
         }
-        const double model = static_cast<double>(m_model.layout().totalBytes) / static_cast<double>(m_design.estimate.total);
         const auto partOf = [&job](double begin, double end) {
             return JobContext{.stop = job.stop, .progress = [&job, begin, end](double fraction, std::string_view subject) {
                                   job.report(begin + (end - begin) * fraction, subject);
                               }};
         };
-        if (Status verified = m_model.verify(partOf(0, model)); !verified)
-            return verified;
-        return m_adapter ? m_adapter->verify(partOf(model, 1)) : Status();
+        double done = 0;
+        for (GgufWriter& model : m_models) {
+            const double next = done + static_cast<double>(model.layout().totalBytes) / static_cast<double>(m_design.estimate.total);
+            if (Status verified = model.verify(partOf(done, next)); !verified)
+                return verified;
+            done = next;
+        }
+        return m_adapter ? m_adapter->verify(partOf(done, 1)) : Status();
     }
 
 protected:
     [[nodiscard]] std::vector<AtomicFile*> files() override
     {
-        std::vector<AtomicFile*> all{&m_model.tensors().file()};
+        std::vector<AtomicFile*> all;
+        for (GgufWriter& model : m_models)
+            all.push_back(&model.tensors().file());
         if (m_adapter)
             all.push_back(&m_adapter->tensors().file());
         return all;
@@ -152,6 +163,18 @@ protected:
     [[nodiscard]] std::vector<fs::path> obsoleteFiles() const override { return m_obsolete; }
 
 private:
+    /// Where one of the design's tensors stands among the model's files.
+    struct Place {
+        std::size_t file = 0, tensor = 0;
+    };
+    [[nodiscard]] Place placeOf(std::size_t tensor) const
+    {
+        const auto run = std::ranges::upper_bound(m_design.runs, tensor, {}, &GgufRun::begin) - 1;
+        return {static_cast<std::size_t>(run - m_design.runs.begin()), tensor - run->begin};
+    }
+    /// The file that holds the target being written.
+    [[nodiscard]] GgufWriter& model() { return m_models[placeOf(m_next).file]; }
+
     [[nodiscard]] std::string nameOf(std::size_t tensor) const
     {
         return tensor < m_targetOf.size() ? m_planner->checkpoint().tensors()[tensor].name : std::string();
@@ -169,7 +192,8 @@ private:
             return fail(ErrorCode::VerifyFailed, Where{m_request.output.string(), nameOf(tensor), {}},
                         target == SIZE_MAX ? "is not part of the file" : "comes a second time");
         m_next = target;
-        return m_model.tensors().seek(target);
+        const Place at = placeOf(target);
+        return m_models[at.file].tensors().seek(at.tensor);
     }
     void noteCome()
     {
@@ -218,7 +242,7 @@ private:
             std::swap(rows.rows, rows.cols);
         Status written;
         if (stored == view->dtype && target.offset == 0) {
-            written = writeRows(m_model, rows);
+            written = writeRows(model(), rows);
         } else {
             rows.decode = [dtype = view->dtype, offset = target.offset](std::span<const std::byte> bytes, std::uint64_t,
                                                                         std::span<float> out) {
@@ -226,7 +250,7 @@ private:
                 for (float& value : out)
                     value += offset;
             };
-            written = writeRowsAsFloat(m_model, rows);
+            written = writeRowsAsFloat(model(), rows);
         }
         // A page that vanished makes write(2) fail too: what happened to the input is the better message.
         const Status same = checkpoint.checkUnchanged(target.tensor);
@@ -254,7 +278,7 @@ private:
                               },
                               .stop = job.stop};
         const StoredFactors* folded = m_request.merged && layer.factors ? &*layer.factors : nullptr;
-        Status written = asFloat ? writeRowsAsFloat(m_model, rows, folded) : writeRows(m_model, rows);
+        Status written = asFloat ? writeRowsAsFloat(model(), rows, folded) : writeRows(model(), rows);
         const std::optional<FactorPlaces>& places = m_design.factors[m_next];
         return written && places ? addFactors(target, layer, *places) : written;
     }
@@ -297,7 +321,7 @@ private:
     ExportRequest m_request;
     std::shared_ptr<const GgufPlanner> m_planner;
     GgufDesign m_design;
-    GgufWriter m_model;
+    std::vector<GgufWriter> m_models;        // one for each run of the design
     std::optional<GgufWriter> m_adapter;
     std::vector<std::size_t> m_order;
     std::vector<std::size_t> m_targetOf;     // by tensor; SIZE_MAX: not in the file
@@ -320,7 +344,17 @@ bool isOurAdapter(const fs::path& path)
            && (*found)->gguf().string("general.type").value_or("") == std::string_view("adapter");
 }
 
-Result<std::vector<fs::path>> obsoleteFilesOf(const ExportRequest& request, const GgufPlanner& planner, const GgufDesign& design)
+/// What must be allowed, and no input, before it may go.
+Status checkObsolete(const ExportRequest& request, const GgufPlanner& planner, const fs::path& path, std::string_view what)
+{
+    if (!request.overwrite)
+        return fail(ErrorCode::WouldOverwrite, Where{path.string(), {}, {}}, what);
+    if (std::ranges::any_of(planner.source().inputs, [&](const fs::path& input) { return isSameFile(path, input); }))
+        return fail(ErrorCode::OutputIsInput, Where{path.string(), {}, {}}, "is an input and would have to go");
+    return {};
+}
+
+Result<std::vector<fs::path>> obsoleteAdapterOf(const ExportRequest& request, const GgufPlanner& planner, const GgufDesign& design)
 {
     const fs::path adapter = adapterPathFor(request.output);
     if (!design.adapter.empty())
@@ -332,13 +366,53 @@ Result<std::vector<fs::path>> obsoleteFilesOf(const ExportRequest& request, cons
         return std::vector<fs::path>{adapter};
     if (!isOurAdapter(adapter))
         return std::vector<fs::path>();
-    if (!request.overwrite)
-        return fail(ErrorCode::WouldOverwrite, Where{adapter.string(), {}, {}},
-                    "is the adapter of an earlier export and would be taken for this model's, which has none");
-    const bool isInput = std::ranges::any_of(planner.source().inputs, [&](const fs::path& input) { return isSameFile(adapter, input); });
-    if (isInput)
-        return fail(ErrorCode::OutputIsInput, Where{adapter.string(), {}, {}}, "is an input and would have to go");
+    if (Status possible = checkObsolete(request, planner, adapter,
+                                        "is the adapter of an earlier export and would be taken for this model's, which has none");
+        !possible)
+        return passOn(possible);
     return std::vector<fs::path>{adapter};
+}
+
+/// The earlier export's adapter, and its model where that came in another number of files.
+Result<std::vector<fs::path>> obsoleteFilesOf(const ExportRequest& request, const GgufPlanner& planner, const GgufDesign& design)
+{
+    auto obsolete = obsoleteAdapterOf(request, planner, design);
+    if (!obsolete)
+        return obsolete;
+    std::vector<fs::path> written;
+    for (const OutputFile& output : design.estimate.outputs)
+        written.push_back(output.path);
+    const bool takesUp = request.journaled && request.journaled->takeUp;
+    for (fs::path& stale : staleModels(request.output, written, takesUp)) {
+        if (Status possible = takesUp ? Status() : checkObsolete(request, planner, stale,
+                                        "is a model that an earlier export left under this name in another number of files");
+            !possible)
+            return passOn(possible);
+        obsolete->push_back(std::move(stale));
+    }
+    return obsolete;
+}
+
+/// One writer for each of the model's files; those made already are discarded when one cannot be, unless a run is taken up.
+Result<std::vector<GgufWriter>> writersOf(const ExportRequest& request, const GgufDesign& design, std::vector<GgufLayout> layouts,
+                                          std::optional<GgufLayout> adapter, FileSystem& system)
+{
+    std::vector<GgufWriter> writers;
+    if (adapter)
+        layouts.push_back(std::move(*adapter));
+    for (std::size_t i = 0; i < layouts.size(); ++i) {
+        auto writer = GgufWriter::create(design.estimate.outputs[i].path, std::move(layouts[i]), fileOptionsOf(request, i), system);
+        if (writer) {
+            writers.push_back(std::move(*writer));
+            continue;
+        }
+        if (!request.journaled || !request.journaled->takeUp) {
+            for (GgufWriter& made : writers)
+                made.tensors().file().discard();
+        }
+        return passOn(std::move(writer));
+    }
+    return writers;
 }
 
 }  // namespace
@@ -376,27 +450,25 @@ Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request)
     if (!obsolete)
         return passOn(std::move(obsolete));
     FileSystem& system = request.system != nullptr ? *request.system : FileSystem::real();
-    auto layout = (*planner)->modelLayout(*design);
-    if (!layout)
-        return passOn(std::move(layout));
-    auto model = GgufWriter::create(request.output, std::move(*layout), fileOptionsOf(request, 0), system);
-    if (!model)
-        return passOn(std::move(model));
+    auto layouts = (*planner)->modelLayouts(*design);
+    if (!layouts)
+        return passOn(std::move(layouts));
+    std::optional<GgufLayout> adapterLayout;
+    if (!design->adapter.empty()) {
+        auto layout = GgufPlanner::adapterLayout(*design);
+        if (!layout)
+            return passOn(std::move(layout));
+        adapterLayout = std::move(*layout);
+    }
+    auto writers = writersOf(request, *design, std::move(*layouts), std::move(adapterLayout), system);
+    if (!writers)
+        return passOn(std::move(writers));
     std::optional<GgufWriter> adapter;
     if (!design->adapter.empty()) {
-        auto adapterLayout = GgufPlanner::adapterLayout(*design);
-        if (!adapterLayout)
-            return passOn(std::move(adapterLayout));
-        auto writer
-            = GgufWriter::create(adapterPathFor(request.output), std::move(*adapterLayout), fileOptionsOf(request, 1), system);
-        if (!writer) {
-            if (!request.journaled || !request.journaled->takeUp)
-                model->tensors().file().discard();
-            return passOn(std::move(writer));
-        }
-        adapter = std::move(*writer);
+        adapter = std::move(writers->back());
+        writers->pop_back();
     }
-    return std::make_unique<GgufExporter>(std::move(request), std::move(*planner), std::move(*design), std::move(*model),
+    return std::make_unique<GgufExporter>(std::move(request), std::move(*planner), std::move(*design), std::move(*writers),
                                           std::move(adapter), std::move(*obsolete));
 }
 
