@@ -11,17 +11,17 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::uint16_t kSmallestHalf = 0x0002;       // 2^-23 as F16
+constexpr std::uint16_t kSmallestHalf = 0x0002;  // 2^-23 as F16
 constexpr std::uint32_t kSmallestFloat = 0x34000000;  // and as F32
 
 }  // namespace
 
 IntCodes::IntCodes(const QuantizedTensor& quantized, const IntForm& form)
-    : m_quantized(quantized),
-      m_form(form),
-      m_groups(form.groups(quantized.cols)),
-      m_scaleBytes(form.scale == ScaleType::F16 ? 2 : 4),
-      m_codesAt(quantized.grid->rowBytes(quantized.cols) - packedBytes(quantized.cols, form.bits))
+    : m_quantized(quantized)
+    , m_form(form)
+    , m_groups(form.groups(quantized.cols))
+    , m_scaleBytes(form.scale == ScaleType::F16 ? 2 : 4)
+    , m_codesAt(quantized.grid->rowBytes(quantized.cols) - packedBytes(quantized.cols, form.bits))
 {
     assert(form.scale != ScaleType::F64);
     const auto count = static_cast<std::size_t>(quantized.rows * m_groups);
@@ -54,7 +54,8 @@ void IntCodes::readScales(std::span<const std::byte> row, std::uint64_t at)
     }
 }
 
-void IntCodes::codes(std::uint64_t firstRow, std::uint64_t rows, std::uint64_t firstCol, std::uint64_t cols, std::span<std::uint8_t> out) const
+void IntCodes::codes(std::uint64_t firstRow, std::uint64_t rows, std::uint64_t firstCol, std::uint64_t cols,
+                     std::span<std::uint8_t> out) const
 {
     const std::size_t rowBytes = m_quantized.grid->rowBytes(m_quantized.cols);
     const std::size_t begin = m_codesAt + packedBytes(firstCol, m_form.bits);
@@ -63,7 +64,8 @@ void IntCodes::codes(std::uint64_t firstRow, std::uint64_t rows, std::uint64_t f
     for (std::uint64_t r = 0; r < rows; ++r) {
         const std::uint64_t row = firstRow + r;
         const auto line = out.subspan(r * cols, cols);
-        unpackBits(std::span(m_quantized.codes).subspan(row * rowBytes + begin, packedBytes(cols, m_form.bits)), m_form.bits, line);
+        unpackBits(std::span(m_quantized.codes).subspan(row * rowBytes + begin, packedBytes(cols, m_form.bits)),
+                   m_form.bits, line);
         for (std::uint8_t& code : line)
             code = static_cast<std::uint8_t>(code + offset);
         for (std::uint64_t col = 0; col < cols;) {
@@ -84,8 +86,8 @@ std::vector<std::byte> IntCodes::scales(bool isTransposed) const
     std::vector<std::byte> turned(m_scales.size());
     for (std::uint64_t row = 0; row < m_quantized.rows; ++row) {
         for (std::uint64_t g = 0; g < m_groups; ++g)
-            std::memcpy(turned.data() + (g * m_quantized.rows + row) * m_scaleBytes, m_scales.data() + (row * m_groups + g) * m_scaleBytes,
-                        m_scaleBytes);
+            std::memcpy(turned.data() + (g * m_quantized.rows + row) * m_scaleBytes,
+                        m_scales.data() + (row * m_groups + g) * m_scaleBytes, m_scaleBytes);
     }
     return turned;
 }

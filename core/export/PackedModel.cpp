@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/PackedModel.h"
 
-#include "core/base/Parallel.h"
-#include "core/checkpoint/ListedBytes.h"
-#include "core/export/IntCodes.h"
+#include "core/export/PackedExporter.h"
 #include "core/export/PeftAdapter.h"
 #include "core/plan/TargetGrids.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 #include <utility>
@@ -19,9 +16,6 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::uint64_t kSlabCodes = std::uint64_t{1} << 18;
-constexpr std::size_t kSlabsAtOnce = 16;
-constexpr std::uint64_t kSlabStep = 32;  // a whole number of words and of bytes, whatever the width
 constexpr std::string_view kWeight = ".weight";
 
 /// What the model itself has against such a folder, whatever the plan.
@@ -30,9 +24,11 @@ Status checkPackable(const ExportRequest& request)
     const Checkpoint& checkpoint = *request.checkpoint;
     if (checkpoint.format() != CheckpointFormat::Safetensors || !checkpoint.config().is_object())
         return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), {}, {}},
-                    "the runtimes of this format load Hugging Face folders; this model is none, or has no config.json; nearest: gguf or research");
+                    "the runtimes of this format load Hugging Face folders; this model is none, or has no config.json; "
+                    "nearest: gguf or research");
     if (checkpoint.config().contains("quantization_config"))
-        return fail(ErrorCode::NotRepresentable, Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
+        return fail(ErrorCode::NotRepresentable,
+                    Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
                     "the model is quantized already: its config.json can describe one format only");
     if (request.output.extension() == ".safetensors")
         return fail(ErrorCode::NotRepresentable, Where{request.output.string(), {}, {}},
@@ -44,7 +40,10 @@ Status checkPackable(const ExportRequest& request)
 class PackedPlanner {
 public:
     PackedPlanner(const ExportRequest& request, const PackedFormat& format)
-        : m_request(request), m_format(format), m_topology(*request.checkpoint), m_unlike(request.checkpoint->tensors().size())
+        : m_request(request)
+        , m_format(format)
+        , m_topology(*request.checkpoint)
+        , m_unlike(request.checkpoint->tensors().size())
     {
         const auto& tensors = request.checkpoint->tensors();
         for (std::size_t i = 0; i < std::min(tensors.size(), request.plan.layers.size()); ++i) {
@@ -85,7 +84,11 @@ public:
             return fail(ErrorCode::NotRepresentable, where, m_unlike[index]);
         SafetensorsItem item{.tensor = index, .isKept = plan.keep};
         if (plan.keep) {
-            item.specs.push_back({.name = tensor.name, .dtype = tensor.dtype, .shape = tensor.shape, .word = tensor.unknownDtype, .bytes = tensor.bytes});
+            item.specs.push_back({.name = tensor.name,
+                                  .dtype = tensor.dtype,
+                                  .shape = tensor.shape,
+                                  .word = tensor.unknownDtype,
+                                  .bytes = tensor.bytes});
             return item;
         }
         const auto grid = findGrid(plan.grid);
@@ -95,7 +98,8 @@ public:
             return fail(carried.error().code, where, carried.error().detail);
         if (tensor.shape.size() != 2 || !tensor.name.ends_with(kWeight) || !m_topology.isQuantizable(index))
             return fail(ErrorCode::NotRepresentable, where,
-                        "is no linear layer of a block; runtimes read embedding, output head, router and stacks of experts unquantized; nearest: keep it");
+                        "is no linear layer of a block; runtimes read embedding, output head, router and stacks of "
+                        "experts unquantized; nearest: keep it");
         return quantizedItem(std::move(item), where, plan, *intFormOf(**grid));
     }
     [[nodiscard]] std::vector<PackedTensor> tensorsOf(std::uint64_t rows, std::uint64_t cols, const IntForm& form) const
@@ -104,24 +108,28 @@ public:
     }
 
 private:
-    [[nodiscard]] Result<SafetensorsItem> quantizedItem(SafetensorsItem item, const Where& where, const LayerPlan& plan, const IntForm& form) const
+    [[nodiscard]] Result<SafetensorsItem> quantizedItem(SafetensorsItem item, const Where& where, const LayerPlan& plan,
+                                                        const IntForm& form) const
     {
         const TensorInfo& tensor = m_request.checkpoint->tensors()[item.tensor];
         const std::uint64_t rows = tensor.shape[0];
         const std::uint64_t cols = tensor.shape[1];
         std::string why = rows == 0 || cols == 0 ? "has no elements" : m_format.whyNot(rows, cols, form);
         if (why.empty() && form.group != 0 && cols % form.group != 0)
-            why = fmt::format("has rows of {}, which groups of {} do not divide; nearest: a narrower group, or int{}-row{}", cols, form.group,
-                              form.bits, form.isAsymmetric ? "-asym" : "");
+            why = fmt::format(
+                "has rows of {}, which groups of {} do not divide; nearest: a narrower group, or int{}-row{}", cols,
+                form.group, form.bits, form.isAsymmetric ? "-asym" : "");
         if (!why.empty())
             return fail(ErrorCode::NotRepresentable, where, why);
         const std::string path = tensor.name.substr(0, tensor.name.size() - kWeight.size());
         for (PackedTensor& part : tensorsOf(rows, cols, form))
-            item.specs.push_back({.name = fmt::format("{}.{}", path, part.name), .dtype = part.dtype, .shape = std::move(part.shape)});
+            item.specs.push_back(
+                {.name = fmt::format("{}.{}", path, part.name), .dtype = part.dtype, .shape = std::move(part.shape)});
         if (plan.rank == 0)
             return item;
         if (plan.rank > std::min(rows, cols))
-            return fail(ErrorCode::NotRepresentable, where, fmt::format("rank {} exceeds the shape {}", plan.rank, toString(tensor.shape)));
+            return fail(ErrorCode::NotRepresentable, where,
+                        fmt::format("rank {} exceeds the shape {}", plan.rank, toString(tensor.shape)));
         auto adapter = adapterTensorsOf(path, rows, cols, plan);
         if (!adapter)
             return fail(adapter.error().code, where, adapter.error().detail);
@@ -135,8 +143,8 @@ private:
         return plan.keep ? std::string() : plan.grid;
     }
 
-    /// vLLM loads q, k and v into one matrix, gate and up into another, and all experts of a layer together: what is not as
-    /// most of its siblings are is told to become so.
+    /// vLLM loads q, k and v into one matrix, gate and up into another, and all experts of a layer together: what is
+    /// not as most of its siblings are is told to become so.
     void compareFused()
     {
         std::map<std::string, std::vector<const PackedModule*>> siblings;
@@ -151,13 +159,17 @@ private:
             if (count.size() < 2)
                 continue;
             // Of what is equally frequent a grid, not "kept", and the last in name: the wider.
-            const auto usual = std::ranges::max_element(count, [](const auto& a, const auto& b) { return std::pair(a.second, a.first) < std::pair(b.second, b.first); });
+            const auto usual = std::ranges::max_element(count, [](const auto& a, const auto& b) {
+                return std::pair(a.second, a.first) < std::pair(b.second, b.first);
+            });
             for (const PackedModule* member : members) {
                 if (gridOf(*member) == usual->first)
                     continue;
-                const std::string nearest = usual->first.empty() ? "keep all of them" : usual->first + " for all of them";
-                m_unlike[member->tensor] = fmt::format("is {}, its siblings are {}; vLLM merges them into {}, which has one scheme; nearest: {}",
-                                                       wordOf(gridOf(*member)), wordOf(usual->first), fused, nearest);
+                const std::string nearest
+                    = usual->first.empty() ? "keep all of them" : usual->first + " for all of them";
+                m_unlike[member->tensor] = fmt::format(
+                    "is {}, its siblings are {}; vLLM merges them into {}, which has one scheme; nearest: {}",
+                    wordOf(gridOf(*member)), wordOf(usual->first), fused, nearest);
             }
         }
     }
@@ -168,8 +180,9 @@ private:
             return;
         for (const PackedModule& module : m_modules) {
             if (module.grid != nullptr && module.grid != usual && m_unlike[module.tensor].empty())
-                m_unlike[module.tensor] = fmt::format("is {}, others are {}; {} has one scheme for all layers; nearest: {}, or keep it",
-                                                      module.grid->id(), usual->id(), m_format.target, usual->id());
+                m_unlike[module.tensor]
+                    = fmt::format("is {}, others are {}; {} has one scheme for all layers; nearest: {}, or keep it",
+                                  module.grid->id(), usual->id(), m_format.target, usual->id());
         }
     }
     static std::string wordOf(const std::string& grid) { return grid.empty() ? "kept" : grid; }
@@ -189,12 +202,15 @@ void addAdapterFiles(const ExportRequest& request, const PackedPlanner& planner,
         return;
     // The name alone: whoever moves the folder need not edit it.
     const std::string base = escaped(request.output.filename().string(), 255);
-    contents.sides.push_back({.name = fmt::format("{}/{}", kAdapterFolder, kAdapterConfig),
-                              .text = dumpJson(adapterConfigOf(planner.corrected(), planner.modules(), base), 2) + '\n'});
-    contents.adapterNotes = {{"format", "pt"}, {"sigmascope.version", SIGMASCOPE_VERSION}, {"sigmascope.corrects", base}};
+    contents.sides.push_back(
+        {.name = fmt::format("{}/{}", kAdapterFolder, kAdapterConfig),
+         .text = dumpJson(adapterConfigOf(planner.corrected(), planner.modules(), base), 2) + '\n'});
+    contents.adapterNotes
+        = {{"format", "pt"}, {"sigmascope.version", SIGMASCOPE_VERSION}, {"sigmascope.corrects", base}};
 }
 
-Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const PackedFormat& format, const PackedPlanner& planner)
+Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const PackedFormat& format,
+                                         const PackedPlanner& planner)
 {
     const Checkpoint& checkpoint = *request.checkpoint;
     if (Status possible = checkPackable(request); !possible)
@@ -212,7 +228,8 @@ Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const Pac
     const std::string recipe = dumpJson(toJson(recipeOf(request.plan, checkpoint, ModelTopology(checkpoint))));
     contents.notes = {{"format", "pt"}, {"sigmascope.version", SIGMASCOPE_VERSION}, {"sigmascope.recipe", recipe}};
     if (request.calibration != nullptr)
-        contents.notes.emplace_back("sigmascope.calibration", escaped(request.calibration->path.filename().string(), 1024));
+        contents.notes.emplace_back("sigmascope.calibration",
+                                    escaped(request.calibration->path.filename().string(), 1024));
     const Json config = format.config(planner.modules());
     contents.config = checkpoint.config();
     contents.config["quantization_config"] = config;
@@ -223,177 +240,13 @@ Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const Pac
         format.addRemarks(planner.modules(), !planner.corrected().empty(), contents.remarks);
     const Json& type = contents.config.contains("dtype") ? contents.config["dtype"] : contents.config["torch_dtype"];
     if (type == "bfloat16")
-        contents.remarks.emplace_back("scales are stored as planned; a runtime that computes in BF16, as config.json asks for, rounds them to it");
+        contents.remarks.emplace_back("scales are stored as planned; a runtime that computes in BF16, as config.json "
+                                      "asks for, rounds them to it");
     auto design = designSafetensors(request, std::move(contents));
     if (design)
         design->estimate.adapterRank = adapterRankOf(planner.corrected());
     return design;
 }
-
-class PackedExporter final : public SafetensorsExporter {
-public:
-    [[nodiscard]] static Result<std::unique_ptr<Exporter>> create(ExportRequest request, SafetensorsDesign design, const PackedFormat& format,
-                                                                  bool anyAsymmetric)
-    {
-        auto exporter = std::unique_ptr<PackedExporter>(new PackedExporter(std::move(request), std::move(design), format, anyAsymmetric));
-        if (Status opened = exporter->open(); !opened) {
-            exporter->discard();
-            return passOn(std::move(opened));
-        }
-        return exporter;
-    }
-    [[nodiscard]] std::optional<StoredForm> storedForm() const override { return m_kept; }
-
-private:
-    PackedExporter(ExportRequest request, SafetensorsDesign design, const PackedFormat& format, bool anyAsymmetric)
-        : SafetensorsExporter(std::move(request), std::move(design)), m_format(format), m_anyAsymmetric(anyAsymmetric)
-    {
-    }
-
-    [[nodiscard]] Status write(const QuantizedLayer& layer, const SafetensorsItem& item, const JobContext& job) override
-    {
-        const TensorInfo& tensor = checkpoint().tensors()[layer.tensor];
-        m_kept.reset();
-        if (!layer.quantized) {
-            m_kept = StoredForm{.type = tensor.dtype, .bytes = listedBytes(checkpoint(), layer.tensor), .isExact = true};
-            return forListedBytes(checkpoint(), layer.tensor, job, [&](std::span<const std::byte> bytes) { return append(bytes, job); });
-        }
-        const QuantizedTensor& quantized = *layer.quantized;
-        const auto form = intFormOf(*quantized.grid);
-        if (quantized.grid->id() != request().plan.layers[layer.tensor].grid || !form || quantized.rows != tensor.shape[0]
-            || quantized.cols != tensor.shape[1])
-            return failAt(layer.tensor, fmt::format("comes as {} rows of {} on {}, which were not planned", quantized.rows, quantized.cols,
-                                                    quantized.grid->id()));
-        const IntCodes codes(quantized, *form);
-        for (const PackedTensor& part : m_format.tensors(quantized.rows, quantized.cols, *form, m_anyAsymmetric)) {
-            if (Status written = writePart(part, quantized, *form, codes, job); !written)
-                return written;
-        }
-        return item.adapter.empty() ? Status{} : writeAdapter(layer, item, job);
-    }
-
-    [[nodiscard]] Status writePart(const PackedTensor& part, const QuantizedTensor& quantized, const IntForm& form, const IntCodes& codes,
-                                   const JobContext& job)
-    {
-        switch (part.part) {
-        case PackedPart::Codes:
-            return part.layout.isTransposed ? writeBySlabsOfInputs(part, quantized, codes, job) : writeBySlabsOfOutputs(part, quantized, codes, job);
-        case PackedPart::Zeros:
-            return writeZeros(part, quantized, form, codes, job);
-        case PackedPart::Scales:
-            return append(codes.scales(part.isTransposed), job);
-        case PackedPart::GroupIndex: {
-            std::vector<std::int32_t> index(static_cast<std::size_t>(quantized.cols));
-            for (std::size_t i = 0; i < index.size(); ++i)
-                index[i] = form.group == 0 ? 0 : static_cast<std::int32_t>(i / form.group);
-            return append(std::as_bytes(std::span(index)), job);
-        }
-        case PackedPart::OutIn: {
-            const std::array<std::uint64_t, 2> shape{quantized.rows, quantized.cols};
-            return append(std::as_bytes(std::span(shape)), job);
-        }
-        }
-        return {};
-    }
-
-    /// Words lie output by output.
-    [[nodiscard]] Status writeBySlabsOfOutputs(const PackedTensor& part, const QuantizedTensor& quantized, const IntCodes& codes, const JobContext& job)
-    {
-        const std::uint64_t step = std::max<std::uint64_t>(1, kSlabCodes / quantized.cols);
-        std::vector<Slab> slabs;
-        for (std::uint64_t row = 0; row < quantized.rows; row += step)
-            slabs.push_back({row, std::min(step, quantized.rows - row), 0, quantized.cols});
-        return writeSlabs(part, codes, slabs, job);
-    }
-    /// Words lie input by input, or group of inputs by group of inputs.
-    [[nodiscard]] Status writeBySlabsOfInputs(const PackedTensor& part, const QuantizedTensor& quantized, const IntCodes& codes, const JobContext& job)
-    {
-        const std::uint64_t step = std::max<std::uint64_t>(1, kSlabCodes / quantized.rows / kSlabStep) * kSlabStep;
-        std::vector<Slab> slabs;
-        for (std::uint64_t col = 0; col < quantized.cols; col += step)
-            slabs.push_back({0, quantized.rows, col, std::min(step, quantized.cols - col)});
-        return writeSlabs(part, codes, slabs, job);
-    }
-    struct Slab {
-        std::uint64_t row = 0, rows = 0, col = 0, cols = 0;
-    };
-    struct Words {
-        std::vector<std::uint8_t> codes;
-        std::vector<std::byte> words;
-        Status status;
-
-        void pack(std::uint64_t rows, std::uint64_t cols, const PackedLayout& layout)
-        {
-            words.resize(static_cast<std::size_t>(checkedByteSize(DType::I32, packedShape(layout, rows, cols)).value_or(0)));
-            status = packInts(codes, rows, cols, layout, words);
-        }
-    };
-    /// Some at a time, packed by all threads and written in order.
-    [[nodiscard]] Status writeSlabs(const PackedTensor& part, const IntCodes& codes, std::span<const Slab> slabs, const JobContext& job)
-    {
-        m_words.resize(std::max(m_words.size(), std::min(kSlabsAtOnce, slabs.size())));
-        for (std::size_t first = 0; first < slabs.size(); first += kSlabsAtOnce) {
-            const std::size_t count = std::min(kSlabsAtOnce, slabs.size() - first);
-            parallelFor(count, [&](std::size_t i) {
-                const Slab& slab = slabs[first + i];
-                Words& out = m_words[i];
-                out.codes.resize(static_cast<std::size_t>(slab.rows * slab.cols));
-                codes.codes(slab.row, slab.rows, slab.col, slab.cols, out.codes);
-                out.pack(slab.rows, slab.cols, part.layout);
-            });
-            for (std::size_t i = 0; i < count; ++i) {
-                if (!m_words[i].status)
-                    return m_words[i].status;
-                if (Status written = append(m_words[i].words, job); !written)
-                    return written;
-            }
-        }
-        return {};
-    }
-    [[nodiscard]] Status writeZeros(const PackedTensor& part, const QuantizedTensor& quantized, const IntForm& form, const IntCodes& codes,
-                                    const JobContext& job)
-    {
-        Words zeros{.codes = codes.zeros(), .words = {}, .status = {}};
-        const unsigned mask = (1U << static_cast<unsigned>(form.bits)) - 1U;
-        for (std::uint8_t& zero : zeros.codes)
-            zero = static_cast<std::uint8_t>(static_cast<unsigned>(zero + part.zeroOffset) & mask);
-        zeros.pack(quantized.rows, codes.groups(), part.layout);
-        return zeros.status ? append(zeros.words, job) : zeros.status;
-    }
-
-    [[nodiscard]] Status writeAdapter(const QuantizedLayer& layer, const SafetensorsItem& item, const JobContext& job)
-    {
-        if (Status turned = turnToAdapter(); !turned)
-            return turned;
-        const LayerPlan& plan = request().plan.layers[layer.tensor];
-        for (std::size_t i = 0; i < item.adapter.size(); ++i) {
-            const SafetensorsSpec& spec = item.adapter[i];
-            const auto size = static_cast<std::size_t>(checkedByteSize(spec.dtype, spec.shape).value_or(0));
-            // A residual of zero has no factors: the file then holds zeros, as its size was promised.
-            if (!layer.factors) {
-                if (Status written = append(std::vector<std::byte>(size), job); !written)
-                    return written;
-                continue;
-            }
-            const StoredFactors& factors = *layer.factors;
-            const std::vector<std::byte>& bytes = i == 0 ? factors.right : factors.left;
-            const bool becameBf16 = factors.type == FactorType::BF16 && plan.factors == FactorType::F16;
-            if (factors.rank != plan.rank || bytes.size() != size || (factors.type != plan.factors && !becameBf16))
-                return failAt(layer.tensor, fmt::format("factors of rank {} and {} bytes come where {} and {} were planned", factors.rank,
-                                                        bytes.size(), plan.rank, size));
-            if (Status typed = becameBf16 ? makeBf16(item.specs.size() + i) : Status{}; !typed)
-                return typed;
-            if (Status written = append(bytes, job); !written)
-                return written;
-        }
-        return {};
-    }
-
-    PackedFormat m_format;
-    bool m_anyAsymmetric;
-    std::vector<Words> m_words;  // of the slabs being written
-    std::optional<StoredForm> m_kept;   // of the layer that came last, if it was one
-};
 
 }  // namespace
 
@@ -469,8 +322,10 @@ Result<std::unique_ptr<Exporter>> makePackedExporter(ExportRequest request, cons
     auto design = packedDesignOf(request, format, planner);
     if (!design)
         return passOn(std::move(design));
-    const bool anyAsymmetric = std::ranges::any_of(planner.modules(), [](const PackedModule& module) { return module.grid != nullptr && module.form.isAsymmetric; });
-    return PackedExporter::create(std::move(request), std::move(*design), format, anyAsymmetric);
+    const bool anyAsymmetric = std::ranges::any_of(planner.modules(), [](const PackedModule& module) {
+        return module.grid != nullptr && module.form.isAsymmetric;
+    });
+    return openPackedExporter(std::move(request), std::move(*design), format, anyAsymmetric);
 }
 
 }  // namespace sigmascope

@@ -21,13 +21,17 @@ std::string lastWord(const std::string& path)
 
 }  // namespace
 
-Result<std::vector<SafetensorsSpec>> adapterTensorsOf(const std::string& path, std::uint64_t rows, std::uint64_t cols, const LayerPlan& plan)
+Result<std::vector<SafetensorsSpec>> adapterTensorsOf(const std::string& path, std::uint64_t rows, std::uint64_t cols,
+                                                      const LayerPlan& plan)
 {
-    const DType dtype = plan.factors == FactorType::F32 ? DType::F32 : plan.factors == FactorType::BF16 ? DType::BF16 : DType::F16;
+    const DType dtype = plan.factors == FactorType::F32 ? DType::F32
+        : plan.factors == FactorType::BF16              ? DType::BF16
+                                                        : DType::F16;
     if (plan.factors != FactorType::F32 && plan.factors != FactorType::BF16 && plan.factors != FactorType::F16)
-        return fail(ErrorCode::NotRepresentable, Where{{}, path + ".weight", {}},
-                    fmt::format("a PEFT adapter holds factors as F16, BF16 or F32, not as {}; nearest: factors of 16 bits",
-                                factorName(plan.factors)));
+        return fail(
+            ErrorCode::NotRepresentable, Where{{}, path + ".weight", {}},
+            fmt::format("a PEFT adapter holds factors as F16, BF16 or F32, not as {}; nearest: factors of 16 bits",
+                        factorName(plan.factors)));
     const std::string stem = "base_model.model." + path;
     return std::vector<SafetensorsSpec>{{.name = stem + ".lora_A.weight", .dtype = dtype, .shape = {plan.rank, cols}},
                                         {.name = stem + ".lora_B.weight", .dtype = dtype, .shape = {rows, plan.rank}}};
@@ -42,7 +46,8 @@ std::uint32_t adapterRankOf(std::span<const CorrectedModule> corrected)
     return highest == 0 || fits == kRanksOfVllm.end() ? highest : *fits;
 }
 
-Json adapterConfigOf(std::span<const CorrectedModule> corrected, std::span<const PackedModule> all, const std::string& base)
+Json adapterConfigOf(std::span<const CorrectedModule> corrected, std::span<const PackedModule> all,
+                     const std::string& base)
 {
     const std::uint32_t rank = adapterRankOf(corrected);
     std::map<std::string, std::size_t> count;

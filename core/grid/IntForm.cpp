@@ -13,7 +13,9 @@ std::optional<IntForm> intFormOf(const Grid& grid)
     return IntForm{.bits = grid.bits(),
                    .group = grid.groupSize(),
                    .isAsymmetric = id.find("-asym") != std::string::npos,
-                   .scale = id.ends_with("-f64") ? ScaleType::F64 : id.ends_with("-f32") ? ScaleType::F32 : ScaleType::F16};
+                   .scale = id.ends_with("-f64") ? ScaleType::F64
+                       : id.ends_with("-f32")    ? ScaleType::F32
+                                                 : ScaleType::F16};
 }
 
 }  // namespace sigmascope

@@ -13,19 +13,19 @@ namespace sigmascope {
 /// How the codes of one line lie in its 32-bit words, which are little-endian in a file.
 enum class WordFill {
     WholeCodes,  ///< code i of a word at bits b*i; 32 / b codes a word, spare bits and the rest of the last word are 0
-    Stream,      ///< without gaps, codes may cross from one word into the next: GPTQ's 3 bits, 32 codes in 3 words
-    Awq,         ///< 4 bits; the nibbles of a word, lowest first, are its codes 0 2 4 6 1 3 5 7
+    Stream,  ///< without gaps, codes may cross from one word into the next: GPTQ's 3 bits, 32 codes in 3 words
+    Awq,  ///< 4 bits; the nibbles of a word, lowest first, are its codes 0 2 4 6 1 3 5 7
 };
 
 /// Which codes of a matrix share a word.
 enum class WordsAlong {
-    Row,     ///< neighbours in a row: inputs of one output
+    Row,  ///< neighbours in a row: inputs of one output
     Column,  ///< neighbours in a column: outputs of one input, or of one group
 };
 
 /// How a matrix of integer codes is packed into I32 words. Rows and columns are always those of the weight as a
-/// checkpoint has it, [out × in]; zero points are [out × groups]. The words along a row are [rows × words], those along a
-/// column [words × cols]; transposed, the other way round.
+/// checkpoint has it, [out × in]; zero points are [out × groups]. The words along a row are [rows × words], those along
+/// a column [words × cols]; transposed, the other way round.
 struct PackedLayout {
     int bits = 4;  ///< 1 to 8
     WordFill fill = WordFill::WholeCodes;
@@ -73,12 +73,12 @@ struct PackedLayout {
 /// Packs codes, one a byte, row-major, into the words of packedShape(). What no code fills is 0.
 /// InvalidOption for bits that no word has, ShapeMismatch if a span has another size than its matrix,
 /// NotRepresentable for a code that is too wide.
-[[nodiscard]] Status packInts(std::span<const std::uint8_t> codes, std::uint64_t rows, std::uint64_t cols, const PackedLayout& layout,
-                              std::span<std::byte> words);
+[[nodiscard]] Status packInts(std::span<const std::uint8_t> codes, std::uint64_t rows, std::uint64_t cols,
+                              const PackedLayout& layout, std::span<std::byte> words);
 
-/// Inverse of packInts(); what lies in the spare bits is not looked at. The words may be unaligned, as they lie in a file.
-/// InvalidOption, ShapeMismatch as above.
-[[nodiscard]] Status unpackInts(std::span<const std::byte> words, std::uint64_t rows, std::uint64_t cols, const PackedLayout& layout,
-                                std::span<std::uint8_t> codes);
+/// Inverse of packInts(); what lies in the spare bits is not looked at. The words may be unaligned, as they lie in a
+/// file. InvalidOption, ShapeMismatch as above.
+[[nodiscard]] Status unpackInts(std::span<const std::byte> words, std::uint64_t rows, std::uint64_t cols,
+                                const PackedLayout& layout, std::span<std::uint8_t> codes);
 
 }  // namespace sigmascope

@@ -26,8 +26,7 @@ Json jsonAt(const fs::path& path)
 }
 
 /// Bytes of one stored tensor.
-template <class Value>
-std::vector<Value> storedIn(const fs::path& path, const std::string& name)
+template <class Value> std::vector<Value> storedIn(const fs::path& path, const std::string& name)
 {
     const auto file = MappedFile::open(path);
     const auto content = file ? readSafetensors(**file, {}) : passOn(file);
@@ -73,7 +72,10 @@ private:
         r.plan.target = target;
         return r;
     }
-    [[nodiscard]] LayerPlan& layer(QuantizationPlan& plan, const std::string& module) const { return plan.layers[*m_model->find(module + ".weight")]; }
+    [[nodiscard]] LayerPlan& layer(QuantizationPlan& plan, const std::string& module) const
+    {
+        return plan.layers[*m_model->find(module + ".weight")];
+    }
     [[nodiscard]] std::string refusal(const ExportRequest& r) const
     {
         const ExporterRow& row = *findExporter(r.plan.target);
@@ -82,7 +84,8 @@ private:
         const auto refused = sigmascope::refusalOf(row.accepts(r));
         if (made || row.estimate(r) || !refused || std::distance(fs::directory_iterator(m_out), {}) != before)
             return "not refused, or something was left";
-        return made.error().code == ErrorCode::NotRepresentable ? refused->detail : "another code: " + made.error().detail;
+        return made.error().code == ErrorCode::NotRepresentable ? refused->detail
+                                                                : "another code: " + made.error().detail;
     }
 };
 
@@ -91,15 +94,33 @@ void TestPackedExport::whatCannotBeCarriedNamesTheNearest_data()
     QTest::addColumn<QString>("target");
     QTest::addColumn<QString>("grid");
     QTest::addColumn<QString>("told");
-    QTest::newRow("3 bits") << "compressed-tensors" << "int3-g32" << "nearest: int4-g32";
-    QTest::newRow("5 bits") << "compressed-tensors" << "int5-g32-asym" << "nearest: int8-g32-asym";
-    QTest::newRow("a GGUF type") << "compressed-tensors" << "q4_0" << "nearest: int4-g128";
-    QTest::newRow("F64 scales") << "compressed-tensors" << "int4-g32-f64" << "nearest: int4-g32";
-    QTest::newRow("odd groups") << "compressed-tensors" << "int4-g128" << "groups of 128 do not divide";
-    QTest::newRow("gptq, 6 bits") << "gptq" << "int6-g32" << "nearest: int8-g32";
-    QTest::newRow("gptq, F32 scales") << "gptq" << "int4-g32-f32" << "nearest: int4-g32";
-    QTest::newRow("awq, symmetric") << "awq" << "int4-g32" << "nearest: int4-g32-asym";
-    QTest::newRow("awq, 8 bits") << "awq" << "int8-g32-asym" << "nearest: int4-g32-asym";
+    QTest::newRow("3 bits") << "compressed-tensors"
+                            << "int3-g32"
+                            << "nearest: int4-g32";
+    QTest::newRow("5 bits") << "compressed-tensors"
+                            << "int5-g32-asym"
+                            << "nearest: int8-g32-asym";
+    QTest::newRow("a GGUF type") << "compressed-tensors"
+                                 << "q4_0"
+                                 << "nearest: int4-g128";
+    QTest::newRow("F64 scales") << "compressed-tensors"
+                                << "int4-g32-f64"
+                                << "nearest: int4-g32";
+    QTest::newRow("odd groups") << "compressed-tensors"
+                                << "int4-g128"
+                                << "groups of 128 do not divide";
+    QTest::newRow("gptq, 6 bits") << "gptq"
+                                  << "int6-g32"
+                                  << "nearest: int8-g32";
+    QTest::newRow("gptq, F32 scales") << "gptq"
+                                      << "int4-g32-f32"
+                                      << "nearest: int4-g32";
+    QTest::newRow("awq, symmetric") << "awq"
+                                    << "int4-g32"
+                                    << "nearest: int4-g32-asym";
+    QTest::newRow("awq, 8 bits") << "awq"
+                                 << "int8-g32-asym"
+                                 << "nearest: int4-g32-asym";
 }
 
 void TestPackedExport::whatCannotBeCarriedNamesTheNearest()
@@ -107,7 +128,8 @@ void TestPackedExport::whatCannotBeCarriedNamesTheNearest()
     QFETCH(QString, target);
     QFETCH(QString, grid);
     QFETCH(QString, told);
-    const std::string found = refusal(requestFor(target.toLatin1().constData(), quantizeBlock(*m_model, grid.toStdString(), 0)));
+    const std::string found
+        = refusal(requestFor(target.toLatin1().constData(), quantizeBlock(*m_model, grid.toStdString(), 0)));
     QVERIFY2(found.find(told.toStdString()) != std::string::npos && found.find(kQ) != std::string::npos, found.c_str());
     if (target != "compressed-tensors")
         return;
@@ -116,7 +138,8 @@ void TestPackedExport::whatCannotBeCarriedNamesTheNearest()
         QuantizationPlan plan = quantizeBlock(*m_model, "int4-g32", 0);
         layer(plan, name) = onGrid("int4-g32");
         const std::string why = refusal(requestFor("compressed-tensors", plan));
-        QVERIFY2(why.find("no linear layer of a block") != std::string::npos && why.find(name) != std::string::npos, why.c_str());
+        QVERIFY2(why.find("no linear layer of a block") != std::string::npos && why.find(name) != std::string::npos,
+                 why.c_str());
     }
     QuantizationPlan coded = quantizeBlock(*m_model, "int4-g32", 2);
     layer(coded, kDown).factors = FactorType::I8;
@@ -132,7 +155,9 @@ void TestPackedExport::siblingsOfOneFusedMatrixMustBeAlike()
         QuantizationPlan plan = quantizeBlock(*m_model, "int4-g32", 0);
         layer(plan, kQ) = onGrid("int8-g32");
         const std::string grids = refusal(requestFor(target, plan));
-        QVERIFY2(grids.find("is int8-g32, its siblings are int4-g32; vLLM merges them into model.layers.0.self_attn.qkv_proj") != std::string::npos
+        QVERIFY2(grids.find(
+                     "is int8-g32, its siblings are int4-g32; vLLM merges them into model.layers.0.self_attn.qkv_proj")
+                         != std::string::npos
                      && grids.find("nearest: int4-g32 for all of them") != std::string::npos,
                  grids.c_str());
         layer(plan, kQ) = LayerPlan{};
@@ -151,7 +176,9 @@ void TestPackedExport::awqHasOneSchemeForAll()
     QuantizationPlan plan = quantizeBlock(*m_model, "int4-g32-asym", 0);
     layer(plan, kDown) = onGrid("int4-row-asym");
     const std::string why = refusal(requestFor("awq", plan));
-    QVERIFY2(why.find(kDown) != std::string::npos && why.find("nearest: int4-g32-asym, or keep it") != std::string::npos, why.c_str());
+    QVERIFY2(why.find(kDown) != std::string::npos
+                 && why.find("nearest: int4-g32-asym, or keep it") != std::string::npos,
+             why.c_str());
     layer(plan, kDown) = LayerPlan{};
     QVERIFY(findExporter("awq")->estimate(requestFor("awq", plan)));
 }
@@ -171,7 +198,9 @@ void TestPackedExport::siblingsOfWhatHasToBeKeptAreKept()
     for (const TensorResult& result : run->tensors) {
         const bool isSibling = result.name == kQ + ".weight" || result.name.find("v_proj") != std::string::npos;
         if (isSibling)
-            QVERIFY2(result.fallback.find("k_proj.weight is kept, and runtimes merge the two: kept as F32 instead of int4-g32, +") != std::string::npos,
+            QVERIFY2(result.fallback.find(
+                         "k_proj.weight is kept, and runtimes merge the two: kept as F32 instead of int4-g32, +")
+                         != std::string::npos,
                      result.fallback.c_str());
         kept += result.method == "keep" && result.name.find("_proj") != std::string::npos ? 1 : 0;
     }
@@ -210,9 +239,11 @@ void TestPackedExport::gptqStoresZeroPointsLessOneUnlessTheyDiffer()
     ExportRequest mixed = requestFor("gptq", plan);
     mixed.output = m_out / "mixed";
     QVERIFY(exported(makeGptqExporter, mixed));
-    QCOMPARE(storedIn<std::uint32_t>(mixed.output / "model.safetensors", kQ + ".qzeros"), std::vector<std::uint32_t>(2 * 64 / 8, 0x88888888U));
+    QCOMPARE(storedIn<std::uint32_t>(mixed.output / "model.safetensors", kQ + ".qzeros"),
+             std::vector<std::uint32_t>(2 * 64 / 8, 0x88888888U));
     QCOMPARE(jsonAt(mixed.output / "quantize_config.json")["checkpoint_format"], Json("gptq_v2"));
-    QCOMPARE(jsonAt(mixed.output / "config.json")["quantization_config"], jsonAt(mixed.output / "quantize_config.json"));
+    QCOMPARE(jsonAt(mixed.output / "config.json")["quantization_config"],
+             jsonAt(mixed.output / "quantize_config.json"));
 }
 
 void TestPackedExport::groupsOfZerosGetAScaleThatIsNotZero()
@@ -245,7 +276,8 @@ void TestPackedExport::symmetricCodesKeepTheirValues()
     const auto words = storedIn<std::uint32_t>(r.output / "model.safetensors", kDown + ".weight_packed");
     QCOMPARE(words[0], 0x87654321U);
     QCOMPARE(words[1], 0x8FEDCBA9U);
-    QCOMPARE(storedIn<std::uint64_t>(r.output / "model.safetensors", kDown + ".weight_shape"), (std::vector<std::uint64_t>{kEmbedding, kFeedForward}));
+    QCOMPARE(storedIn<std::uint64_t>(r.output / "model.safetensors", kDown + ".weight_shape"),
+             (std::vector<std::uint64_t>{kEmbedding, kFeedForward}));
 }
 
 void TestPackedExport::configNamesSchemesAndWhatIsKept()
@@ -262,7 +294,8 @@ void TestPackedExport::configNamesSchemesAndWhatIsKept()
     const Json& group = config["config_groups"]["group_0"];
     QCOMPARE(group["targets"], Json::array({"Linear"}));
     const Json& scheme = group["weights"];
-    QVERIFY(scheme["num_bits"] == 4 && scheme["symmetric"] == false && scheme["strategy"] == "group" && scheme["group_size"] == 32);
+    QVERIFY(scheme["num_bits"] == 4 && scheme["symmetric"] == false && scheme["strategy"] == "group"
+            && scheme["group_size"] == 32);
     // Everything that is not quantized has its own bytes.
     const auto stored = storedIn<std::byte>(r.output / "model.safetensors", kDown + ".weight");
     QVERIFY(std::ranges::equal(stored, m_model->view(*m_model->find(kDown + ".weight"))->bytes));
@@ -272,7 +305,8 @@ void TestPackedExport::configNamesSchemesAndWhatIsKept()
     QVERIFY(exported(makeAwqExporter, awq));
     const Json ofAwq = jsonAt(awq.output / "config.json")["quantization_config"];
     QCOMPARE(ofAwq["modules_to_not_convert"], Json::array({"lm_head", kDown}));
-    QVERIFY(ofAwq["bits"] == 4 && ofAwq["group_size"] == 32 && ofAwq["zero_point"] == true && ofAwq["version"] == "gemm");
+    QVERIFY(ofAwq["bits"] == 4 && ofAwq["group_size"] == 32 && ofAwq["zero_point"] == true
+            && ofAwq["version"] == "gemm");
 }
 
 void TestPackedExport::differentSchemesNameTheirModules()
@@ -308,12 +342,15 @@ void TestPackedExport::gptqNamesWhatDiffersByExpressionsThatMatchFusedModules()
     QCOMPARE(dynamic["-:^model\\.layers\\.0\\.self_attn\\.(q_proj|k_proj|v_proj|qkv_proj)$"], Json::object());
     const Json& down = dynamic["+:^model\\.layers\\.0\\.mlp\\.down_proj$"];
     QVERIFY(down["bits"] == 8 && down["group_size"] == -1 && down["sym"] == true);
-    QVERIFY(std::ranges::any_of(sizes.notes, [](const std::string& note) { return note.find("plain transformers does not") != std::string::npos; }));
+    QVERIFY(std::ranges::any_of(sizes.notes, [](const std::string& note) {
+        return note.find("plain transformers does not") != std::string::npos;
+    }));
 }
 
 void TestPackedExport::theModelsOwnConfigStaysAsItWas()
 {
-    m_model = writeFolder(m_folder, tinyLlama(), config(R"(,"torch_dtype":"bfloat16","rope_theta":5e5,"zz":[1,{"a":null}])"));
+    m_model = writeFolder(m_folder, tinyLlama(),
+                          config(R"(,"torch_dtype":"bfloat16","rope_theta":5e5,"zz":[1,{"a":null}])"));
     const ExportRequest r = requestFor("gptq", quantizeBlock(*m_model, "int4-g32", 0));
     SizeEstimate sizes;
     QVERIFY(exported(makeGptqExporter, r, &sizes));
@@ -322,8 +359,10 @@ void TestPackedExport::theModelsOwnConfigStaysAsItWas()
     written.erase("quantization_config");
     QVERIFY(written.dump() == m_model->config().dump());  // order too
     QCOMPARE(namesIn(r.output),
-             (std::set<std::string>{"config.json", "generation_config.json", "model.safetensors", "quantize_config.json", "tokenizer.model"}));
-    QVERIFY(std::ranges::any_of(sizes.notes, [](const std::string& note) { return note.find("computes in BF16") != std::string::npos; }));
+             (std::set<std::string>{"config.json", "generation_config.json", "model.safetensors",
+                                    "quantize_config.json", "tokenizer.model"}));
+    QVERIFY(std::ranges::any_of(
+        sizes.notes, [](const std::string& note) { return note.find("computes in BF16") != std::string::npos; }));
 }
 
 void TestPackedExport::theAdapterConfigScalesByOne()
@@ -336,7 +375,8 @@ void TestPackedExport::theAdapterConfigScalesByOne()
     QVERIFY(exported(makeCompressedTensorsExporter, r, &sizes));
     QCOMPARE(sizes.adapterRank, 16U);  // vLLM's next
     const Json config = jsonAt(r.output / "lora" / "adapter_config.json");
-    QVERIFY(config["peft_type"] == "LORA" && config["r"] == 16 && config["lora_alpha"] == 16 && config["use_rslora"] == false);
+    QVERIFY(config["peft_type"] == "LORA" && config["r"] == 16 && config["lora_alpha"] == 16
+            && config["use_rslora"] == false);
     QCOMPARE(config["rank_pattern"], config["alpha_pattern"]);
     QCOMPARE(config["rank_pattern"][kDown], Json(9));
     QCOMPARE(config["rank_pattern"].size(), std::size_t(6));
@@ -361,7 +401,8 @@ void TestPackedExport::anAdapterOfAnEarlierExportGoesWithItsModel()
     r.plan = quantizeBlock(*m_model, "int4-g32", 0);
     r.overwrite = true;
     QVERIFY(exported(makeCompressedTensorsExporter, r));
-    QVERIFY(!fs::exists(r.output / "lora" / "adapter_config.json") && !fs::exists(r.output / "lora" / "adapter_model.safetensors"));
+    QVERIFY(!fs::exists(r.output / "lora" / "adapter_config.json")
+            && !fs::exists(r.output / "lora" / "adapter_model.safetensors"));
     QVERIFY(Checkpoint::open(r.output, {.strict = true}));
 }
 
@@ -377,8 +418,10 @@ void TestPackedExport::rowsThatAGroupDoesNotDivideGetANarrowerOne()
     QCOMPARE(packed->plan.layers[*m_model->find(kQ + ".weight")].grid, std::string("int4-g64"));
     QCOMPARE(packed->plan.layers[*m_model->find(kDown + ".weight")].grid, std::string("int4-g32"));
     QCOMPARE(packed->fallbacks.size(), std::size_t(7));
-    QVERIFY2(packed->fallbacks.back().detail.find("row length 96 is no multiple of 128: int4-g32 instead of int4-g128, +") != std::string::npos,
-             packed->fallbacks.back().detail.c_str());
+    QVERIFY2(
+        packed->fallbacks.back().detail.find("row length 96 is no multiple of 128: int4-g32 instead of int4-g128, +")
+            != std::string::npos,
+        packed->fallbacks.back().detail.c_str());
     QVERIFY(findExporter("compressed-tensors")->estimate(requestFor("compressed-tensors", packed->plan)));
     // One scheme: all follow the narrowest.
     const auto awq = resolvedFor("awq");
@@ -395,7 +438,8 @@ void TestPackedExport::commandsNameAdapterAndRank()
     const ExportRequest r = requestFor("compressed-tensors", quantizeBlock(*m_model, "int4-g32", 20));
     const ExporterRow& row = *findExporter("compressed-tensors");
     const std::string command = row.loadCommand(*row.estimate(r));
-    QVERIFY2(command.starts_with("vllm serve ") && command.find("--max-lora-rank 32 --lora-modules") != std::string::npos
+    QVERIFY2(command.starts_with("vllm serve ")
+                 && command.find("--max-lora-rank 32 --lora-modules") != std::string::npos
                  && command.find((r.output / "lora").string()) != std::string::npos,
              command.c_str());
     const ExporterRow& gptq = *findExporter("gptq");

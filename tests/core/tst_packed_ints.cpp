@@ -58,7 +58,8 @@ void PackedIntsTest::codesComeBackFromEveryLayoutWidthAndSize()
                 continue;
             for (const WordsAlong along : {WordsAlong::Row, WordsAlong::Column}) {
                 for (const bool transposed : {false, true}) {
-                    for (const auto& [rows, cols] : std::vector<std::array<std::size_t, 2>>{{1, 1}, {3, 7}, {65, 33}, {32, 96}, {130, 10}, {0, 8}, {5, 0}}) {
+                    for (const auto& [rows, cols] : std::vector<std::array<std::size_t, 2>>{
+                             {1, 1}, {3, 7}, {65, 33}, {32, 96}, {130, 10}, {0, 8}, {5, 0}}) {
                         const PackedLayout layout{bits, fill, along, transposed};
                         const Codes codes = someCodes(rows * cols, bits);
                         const Words words = packed(codes, rows, cols, layout);
@@ -109,7 +110,8 @@ void PackedIntsTest::gptqPacksInputsIntoWordsWhoseRowsAreOutputs()
         codes.push_back(static_cast<std::uint8_t>(15 - i));
     QCOMPARE(packed(codes, 2, 16, gptqCodes(4)), (Words{0x76543210U, 0x89ABCDEFU, 0xFEDCBA98U, 0x01234567U}));
     // Zero points of 8 outputs and two groups: [groups × 1].
-    QCOMPARE(packed({0, 8, 1, 8, 2, 8, 3, 8, 4, 8, 5, 8, 6, 8, 7, 8}, 8, 2, gptqZeros(4)), (Words{0x76543210U, 0x88888888U}));
+    QCOMPARE(packed({0, 8, 1, 8, 2, 8, 3, 8, 4, 8, 5, 8, 6, 8, 7, 8}, 8, 2, gptqZeros(4)),
+             (Words{0x76543210U, 0x88888888U}));
     QCOMPARE(packed(Codes(16, 1), 1, 16, gptqCodes(2)), (Words{0x55555555U}));
 }
 
@@ -138,7 +140,7 @@ void PackedIntsTest::awqInterleavesOutputs()
     // 16 outputs of 3 inputs: [3 × 2].
     QCOMPARE(packedShape(awqCodes(), 16, 3), (Shape{3, 2}));
     Codes codes(16 * 3, 0);
-    codes[1 * 3 + 2] = 9;    // output 1, input 2: nibble 4 of word [2, 0]
+    codes[1 * 3 + 2] = 9;  // output 1, input 2: nibble 4 of word [2, 0]
     codes[15 * 3 + 0] = 10;  // output 15, input 0: nibble 7 of word [0, 1]
     QCOMPARE(packed(codes, 16, 3, awqCodes()), (Words{0, 0xA0000000U, 0, 0, 0x00090000U, 0}));
 }
@@ -173,7 +175,8 @@ void PackedIntsTest::refusesWhatDoesNotFit()
     QCOMPARE(codeOf(unpackInts(words, 1, 8, compressedTensorsCodes(4), codes)), ErrorCode::ShapeMismatch);
     QCOMPARE(codeOf(unpackInts(words, 1, 16, compressedTensorsCodes(4), codes)), ErrorCode::ShapeMismatch);
     // Products that wrap to the very sizes at hand.
-    QCOMPARE(codeOf(unpackInts({}, std::uint64_t{1} << 62U, 16, compressedTensorsCodes(4), {})), ErrorCode::ShapeMismatch);
+    QCOMPARE(codeOf(unpackInts({}, std::uint64_t{1} << 62U, 16, compressedTensorsCodes(4), {})),
+             ErrorCode::ShapeMismatch);
     QCOMPARE(codeOf(unpackInts(words, 1, 16, {.bits = 9}, codes)), ErrorCode::InvalidOption);
     QCOMPARE(codeOf(unpackInts(words, 1, 16, {.bits = 0}, codes)), ErrorCode::InvalidOption);
     QCOMPARE(codeOf(unpackInts(words, 1, 16, {.bits = 8, .fill = WordFill::Awq}, codes)), ErrorCode::InvalidOption);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// compressed-tensors, GPTQ and AWQ folders in the hands of a script that was written from the formats' definitions: every
-// weight it unpacks equals what our grid decodes, bit for bit, and so does what our own reader makes of the folder.
+// compressed-tensors, GPTQ and AWQ folders in the hands of a script that was written from the formats' definitions:
+// every weight it unpacks equals what our grid decodes, bit for bit, and so does what our own reader makes of the
+// folder.
 #include "core/project/Pipeline.h"
 #include "core/tensor/Decode.h"
 #include "support/Oracles.h"
@@ -24,7 +25,8 @@ const fs::path kOracle = fs::path(SIGMASCOPE_SOURCE_DIR) / "tests" / "interop" /
 
 QString sha1(std::span<const std::byte> bytes)
 {
-    const QByteArray data = QByteArray::fromRawData(reinterpret_cast<const char*>(bytes.data()), static_cast<qsizetype>(bytes.size()));
+    const QByteArray data
+        = QByteArray::fromRawData(reinterpret_cast<const char*>(bytes.data()), static_cast<qsizetype>(bytes.size()));
     return QString::fromLatin1(QCryptographicHash::hash(data, QCryptographicHash::Sha1).toHex());
 }
 
@@ -93,7 +95,8 @@ private:
     /// What the grid of the plan makes of a tensor.
     [[nodiscard]] QString meant(const ExportRequest& r, std::size_t tensor) const
     {
-        const auto outcome = quantizeLayer(*m_model, tensor, r.plan.layers[tensor], nullptr, r.plan.seed, *m_backend, {});
+        const auto outcome
+            = quantizeLayer(*m_model, tensor, r.plan.layers[tensor], nullptr, r.plan.seed, *m_backend, {});
         if (!outcome || !outcome->layer.quantized)
             return {};
         const QuantizedTensor& quantized = *outcome->layer.quantized;
@@ -108,11 +111,14 @@ void TestPackedModels::anIndependentScriptUnpacksWhatWeMeant_data()
     QTest::addColumn<QString>("target");
     QTest::addColumn<QString>("rules");
     const auto add = [](const char* target, const char* grid) {
-        QTest::addRow("%s, %s", target, grid) << QString(target) << QStringLiteral("\"default\":{\"grid\":\"%1\"}").arg(QLatin1String(grid));
+        QTest::addRow("%s, %s", target, grid)
+            << QString(target) << QStringLiteral("\"default\":{\"grid\":\"%1\"}").arg(QLatin1String(grid));
     };
-    for (const char* grid : {"int4-g128", "int4-g32-asym", "int4-row", "int8-g64", "int8-g128-asym", "int8-row-asym", "int4-g64-f32"})
+    for (const char* grid :
+         {"int4-g128", "int4-g32-asym", "int4-row", "int8-g64", "int8-g128-asym", "int8-row-asym", "int4-g64-f32"})
         add("compressed-tensors", grid);
-    for (const char* grid : {"int2-g32", "int3-g64", "int4-g128", "int8-row", "int2-g64-asym", "int3-g128-asym", "int4-row-asym", "int8-g32-asym"})
+    for (const char* grid : {"int2-g32", "int3-g64", "int4-g128", "int8-row", "int2-g64-asym", "int3-g128-asym",
+                             "int4-row-asym", "int8-g32-asym"})
         add("gptq", grid);
     for (const char* grid : {"int4-g128-asym", "int4-g32-asym", "int4-row-asym"})
         add("awq", grid);
@@ -122,7 +128,10 @@ void TestPackedModels::anIndependentScriptUnpacksWhatWeMeant_data()
         {"match":"layers\\.2\\.mlp\\.(gate|up)_proj","skip":true},{"match":"layers\\.3\\.self_attn\\.o_proj","grid":"int8-row"}])");
     QTest::newRow("compressed-tensors, mixed") << "compressed-tensors" << mixed;
     QTest::newRow("gptq, mixed") << "gptq" << mixed;
-    QTest::newRow("awq, some kept") << "awq" << QStringLiteral(R"("default":{"grid":"int4-g64-asym"},"rules":[{"match":"layers\\.1\\.self_attn\\.[qkv]_proj","skip":true}])");
+    QTest::newRow("awq, some kept")
+        << "awq"
+        << QStringLiteral(
+               R"("default":{"grid":"int4-g64-asym"},"rules":[{"match":"layers\\.1\\.self_attn\\.[qkv]_proj","skip":true}])");
 }
 
 void TestPackedModels::anIndependentScriptUnpacksWhatWeMeant()
@@ -172,9 +181,10 @@ void TestPackedModels::theAdapterIsAppliedWithFactorOne()
 {
     QFETCH(QString, target);
     QFETCH(int, factorBits);
-    const auto r = requested(target, QStringLiteral(R"("default":{"preset":"lqer-w4","rank":8,"factor_bits":%1},"rules":[
+    const auto r = requested(target,
+                             QStringLiteral(R"("default":{"preset":"lqer-w4","rank":8,"factor_bits":%1},"rules":[
         {"match":"down_proj","rank":3},{"match":"layers\\.0\\.self_attn\\.q_proj","rank":12},{"match":"layers\\.1\\.mlp\\.up_proj","rank":0}])")
-                                         .arg(factorBits));
+                                 .arg(factorBits));
     QVERIFY(r);
     std::map<QString, QJsonObject> adapters;
     for (const QJsonObject& line : unpacked(*r)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// AWQ's GEMM layout (formats.md §5.3): words along the outputs, in the order 0 2 4 6 1 3 5 7, one row an input. What AWQ
-// does to the channels before it quantizes is no part of the format.
+// AWQ's GEMM layout (formats.md §5.3): words along the outputs, in the order 0 2 4 6 1 3 5 7, one row an input. What
+// AWQ does to the channels before it quantizes is no part of the format.
 #include "core/export/PackedModel.h"
 #include "core/export/writers/PackedWriters.h"
 
@@ -16,9 +16,19 @@ namespace {
 std::vector<PackedTensor> awqTensors(std::uint64_t rows, std::uint64_t cols, const IntForm& form, bool)
 {
     const std::uint64_t groups = form.groups(cols);
-    return {{.name = "qweight", .part = PackedPart::Codes, .shape = packedShape(awqCodes(), rows, cols), .layout = awqCodes()},
-            {.name = "qzeros", .part = PackedPart::Zeros, .shape = packedShape(awqCodes(), rows, groups), .layout = awqCodes()},
-            {.name = "scales", .part = PackedPart::Scales, .dtype = DType::F16, .shape = {groups, rows}, .isTransposed = true}};
+    return {{.name = "qweight",
+             .part = PackedPart::Codes,
+             .shape = packedShape(awqCodes(), rows, cols),
+             .layout = awqCodes()},
+            {.name = "qzeros",
+             .part = PackedPart::Zeros,
+             .shape = packedShape(awqCodes(), rows, groups),
+             .layout = awqCodes()},
+            {.name = "scales",
+             .part = PackedPart::Scales,
+             .dtype = DType::F16,
+             .shape = {groups, rows},
+             .isTransposed = true}};
 }
 
 std::string whyNoAwq(std::uint64_t rows, std::uint64_t, const IntForm&)
@@ -55,7 +65,8 @@ Json awqConfig(std::span<const PackedModule> modules)
             {"modules_to_not_convert", notConverted(modules)}};
 }
 
-constexpr PackedFormat kAwq{.target = "awq", .isUniform = true, .tensors = awqTensors, .whyNot = whyNoAwq, .config = awqConfig};
+constexpr PackedFormat kAwq{
+    .target = "awq", .isUniform = true, .tensors = awqTensors, .whyNot = whyNoAwq, .config = awqConfig};
 
 }  // namespace
 

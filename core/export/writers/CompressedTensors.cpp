@@ -16,13 +16,19 @@ std::vector<PackedTensor> compressedTensors(std::uint64_t rows, std::uint64_t co
 {
     const PackedLayout codes = compressedTensorsCodes(form.bits);
     const std::uint64_t groups = form.groups(cols);
-    std::vector<PackedTensor> tensors{{.name = "weight_shape", .part = PackedPart::OutIn, .dtype = DType::I64, .shape = {2}},
-                                      {.name = "weight_packed", .part = PackedPart::Codes, .shape = packedShape(codes, rows, cols), .layout = codes}};
+    std::vector<PackedTensor> tensors{
+        {.name = "weight_shape", .part = PackedPart::OutIn, .dtype = DType::I64, .shape = {2}},
+        {.name = "weight_packed", .part = PackedPart::Codes, .shape = packedShape(codes, rows, cols), .layout = codes}};
     if (form.isAsymmetric) {
         const PackedLayout zeros = compressedTensorsZeros(form.bits);
-        tensors.push_back({.name = "weight_zero_point", .part = PackedPart::Zeros, .shape = packedShape(zeros, rows, groups), .layout = zeros});
+        tensors.push_back({.name = "weight_zero_point",
+                           .part = PackedPart::Zeros,
+                           .shape = packedShape(zeros, rows, groups),
+                           .layout = zeros});
     }
-    tensors.push_back({.name = "weight_scale", .part = PackedPart::Scales, .dtype = form.scale == ScaleType::F32 ? DType::F32 : DType::F16,
+    tensors.push_back({.name = "weight_scale",
+                       .part = PackedPart::Scales,
+                       .dtype = form.scale == ScaleType::F32 ? DType::F32 : DType::F16,
                        .shape = {rows, groups}});
     return tensors;
 }
@@ -31,9 +37,12 @@ std::string whyNoCompressedTensors(std::uint64_t rows, std::uint64_t cols, const
 {
     const auto each = static_cast<std::uint64_t>(32 / form.bits);
     if (cols % each != 0)
-        return fmt::format("has rows of {}, {} codes fill a word and kernels read whole words; nearest: keep it", cols, each);
+        return fmt::format("has rows of {}, {} codes fill a word and kernels read whole words; nearest: keep it", cols,
+                           each);
     if (form.isAsymmetric && rows % each != 0)
-        return fmt::format("has {} rows, zero points of {} fill a word and kernels read whole words; nearest: a symmetric grid", rows, each);
+        return fmt::format(
+            "has {} rows, zero points of {} fill a word and kernels read whole words; nearest: a symmetric grid", rows,
+            each);
     return {};
 }
 
@@ -82,15 +91,16 @@ Json compressedConfig(std::span<const PackedModule> modules)
                                               {"output_activations", nullptr},
                                               {"weights", schemeOf(*intFormOf(*grids[i]))}};
     }
-    return {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"},     {"quantization_status", "compressed"},
-            {"global_compression_ratio", nullptr},  {"kv_cache_scheme", nullptr},     {"ignore", std::move(ignore)},
+    return {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"}, {"quantization_status", "compressed"},
+            {"global_compression_ratio", nullptr},  {"kv_cache_scheme", nullptr}, {"ignore", std::move(ignore)},
             {"config_groups", std::move(groups)}};
 }
 
 void addCompressedRemarks(std::span<const PackedModule>, bool hasAdapter, std::vector<std::string>& remarks)
 {
     if (hasAdapter)
-        remarks.emplace_back("vLLM is reported to apply adapters over compressed-tensors wrongly (vllm#50059, open); over gptq it is documented");
+        remarks.emplace_back("vLLM is reported to apply adapters over compressed-tensors wrongly (vllm#50059, open); "
+                             "over gptq it is documented");
 }
 
 constexpr PackedFormat kCompressedTensors{.target = "compressed-tensors",

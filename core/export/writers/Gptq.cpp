@@ -21,16 +21,24 @@ std::vector<PackedTensor> gptqTensors(std::uint64_t rows, std::uint64_t cols, co
     const PackedLayout zeros = gptqZeros(form.bits);
     const std::uint64_t groups = form.groups(cols);
     return {{.name = "qweight", .part = PackedPart::Codes, .shape = packedShape(codes, rows, cols), .layout = codes},
-            {.name = "qzeros", .part = PackedPart::Zeros, .shape = packedShape(zeros, rows, groups), .layout = zeros,
+            {.name = "qzeros",
+             .part = PackedPart::Zeros,
+             .shape = packedShape(zeros, rows, groups),
+             .layout = zeros,
              .zeroOffset = anyAsymmetric ? 0 : -1},
             {.name = "g_idx", .part = PackedPart::GroupIndex, .shape = {cols}},
-            {.name = "scales", .part = PackedPart::Scales, .dtype = DType::F16, .shape = {groups, rows}, .isTransposed = true}};
+            {.name = "scales",
+             .part = PackedPart::Scales,
+             .dtype = DType::F16,
+             .shape = {groups, rows},
+             .isTransposed = true}};
 }
 
 std::string whyNoGptq(std::uint64_t rows, std::uint64_t cols, const IntForm&)
 {
     if (rows % kGptqMultiple != 0 || cols % kGptqMultiple != 0)
-        return fmt::format("has the shape [{}, {}], GPTQ runtimes take multiples of {}; nearest: keep it", rows, cols, kGptqMultiple);
+        return fmt::format("has the shape [{}, {}], GPTQ runtimes take multiples of {}; nearest: keep it", rows, cols,
+                           kGptqMultiple);
     return {};
 }
 
@@ -47,7 +55,8 @@ std::string patternOf(const PackedModule& module)
     if (module.fused.ends_with(".experts"))
         return fmt::format(R"(^{}(\..*)?$)", regexOf(module.fused));
     const std::string parent = module.fused.substr(0, module.fused.rfind('.'));
-    const std::string_view members = module.fused.ends_with(".qkv_proj") ? "q_proj|k_proj|v_proj|qkv_proj" : "gate_proj|up_proj|gate_up_proj";
+    const std::string_view members
+        = module.fused.ends_with(".qkv_proj") ? "q_proj|k_proj|v_proj|qkv_proj" : "gate_proj|up_proj|gate_up_proj";
     return fmt::format("^{}\\.({})$", regexOf(parent), members);
 }
 
@@ -60,8 +69,10 @@ Json dynamicOf(std::span<const PackedModule> modules, const IntForm& base)
         if (module.grid == nullptr)
             dynamic["-:" + patternOf(module)] = Json::object();
         else
-            dynamic["+:" + patternOf(module)] = {
-                {"bits", module.form.bits}, {"group_size", groupSizeOf(module.form)}, {"sym", !module.form.isAsymmetric}, {"desc_act", false}};
+            dynamic["+:" + patternOf(module)] = {{"bits", module.form.bits},
+                                                 {"group_size", groupSizeOf(module.form)},
+                                                 {"sym", !module.form.isAsymmetric},
+                                                 {"desc_act", false}};
     }
     return dynamic;
 }
@@ -69,7 +80,8 @@ Json dynamicOf(std::span<const PackedModule> modules, const IntForm& base)
 Json gptqConfig(std::span<const PackedModule> modules)
 {
     const IntForm base = *intFormOf(*usualGrid(modules));
-    const bool isV2 = std::ranges::any_of(modules, [](const PackedModule& module) { return module.grid != nullptr && module.form.isAsymmetric; });
+    const bool isV2 = std::ranges::any_of(
+        modules, [](const PackedModule& module) { return module.grid != nullptr && module.form.isAsymmetric; });
     Json config{{"quant_method", "gptq"},
                 {"bits", base.bits},
                 {"group_size", groupSizeOf(base)},
@@ -88,9 +100,11 @@ void addGptqRemarks(std::span<const PackedModule> modules, bool, std::vector<std
 {
     const Json config = gptqConfig(modules);
     if (config["checkpoint_format"] == "gptq_v2")
-        remarks.emplace_back("zero points that differ are stored as gptq_v2: older runtimes read gptq only, for which the plan needs symmetric grids");
+        remarks.emplace_back("zero points that differ are stored as gptq_v2: older runtimes read gptq only, for which "
+                             "the plan needs symmetric grids");
     if (config.contains("dynamic"))
-        remarks.emplace_back("layers that differ stand in `dynamic`, which GPTQModel, vLLM and SGLang read and plain transformers does not");
+        remarks.emplace_back("layers that differ stand in `dynamic`, which GPTQModel, vLLM and SGLang read and plain "
+                             "transformers does not");
 }
 
 constexpr PackedFormat kGptq{.target = "gptq",

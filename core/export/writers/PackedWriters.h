@@ -14,8 +14,8 @@ namespace sigmascope {
 [[nodiscard]] PlanVerdict acceptsCompressedTensors(const ExportRequest& request);
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeCompressedTensorsExporter(ExportRequest request);
 
-/// 2, 3, 4 and 8 bits. checkpoint_format "gptq" (v1: zero points less one) where all grids are symmetric, "gptq_v2" else:
-/// v1 has no way to say zero point 0 that all kernels read alike.
+/// 2, 3, 4 and 8 bits. checkpoint_format "gptq" (v1: zero points less one) where all grids are symmetric, "gptq_v2"
+/// else: v1 has no way to say zero point 0 that all kernels read alike.
 [[nodiscard]] Result<SizeEstimate> estimateGptq(const ExportRequest& request);
 [[nodiscard]] PlanVerdict acceptsGptq(const ExportRequest& request);
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeGptqExporter(ExportRequest request);
