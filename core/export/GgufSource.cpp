@@ -37,7 +37,8 @@ void dropFileKeys(GgufKeys& keys)
     keys.removeAll("split.");
     keys.removeAll("sigmascope.");
     keys.removeAll("quantize.imatrix.");
-    for (const std::string_view key : {"general.alignment", "general.quantization_version", "general.file_type", "general.type"})
+    for (const std::string_view key :
+         {"general.alignment", "general.quantization_version", "general.file_type", "general.type"})
         keys.remove(key);
 }
 
@@ -45,7 +46,8 @@ Status copyKeys(const Checkpoint& gguf, GgufSource& source)
 {
     const auto architecture = gguf.gguf().string("general.architecture");
     if (!architecture || architecture->empty())
-        return fail(ErrorCode::InvalidMetadata, Where{gguf.path().string(), {}, {}}, "the key general.architecture is missing");
+        return fail(ErrorCode::InvalidMetadata, Where{gguf.path().string(), {}, {}},
+                    "the key general.architecture is missing");
     if (const auto type = gguf.gguf().string("general.type"); type && *type != "model")
         return fail(ErrorCode::NotRepresentable, Where{gguf.path().string(), {}, {}},
                     fmt::format("holds a GGUF of type \"{}\", not a model", escaped(*type, 40)));
@@ -60,16 +62,17 @@ Status copyKeys(const Checkpoint& gguf, GgufSource& source)
     return file == nullptr ? Status{} : file->checkUnchanged();  // the keys were copied out of the mapping
 }
 
-/// Row of the registry for a folder: by its configuration, which a template makes unnecessary. Null for a GGUF, and where
-/// neither tells.
+/// Row of the registry for a folder: by its configuration, which a template makes unnecessary. Null for a GGUF, and
+/// where neither tells.
 Result<const Architecture*> architectureFor(const Checkpoint& checkpoint, const Checkpoint* templateGguf)
 {
     if (checkpoint.format() == CheckpointFormat::Gguf)
         return nullptr;
     const std::string configPath = (checkpoint.folder() / "config.json").string();
     if (templateGguf == nullptr && checkpoint.config().is_null())
-        return fail(ErrorCode::NotRepresentable, Where{configPath, {}, {}},
-                    "is absent or not JSON: a GGUF needs the model's configuration, or a GGUF of the same model as template");
+        return fail(
+            ErrorCode::NotRepresentable, Where{configPath, {}, {}},
+            "is absent or not JSON: a GGUF needs the model's configuration, or a GGUF of the same model as template");
     const auto config = modelConfigFromHf(checkpoint.config(), configPath);
     const Architecture* own = config ? architectureOfClass(config->modelClass) : nullptr;
     if (templateGguf == nullptr)
@@ -95,8 +98,10 @@ Status fillFromFolder(const Checkpoint& checkpoint, const Architecture& architec
                                        [](const GgufTarget& target) { return target.role == Role::Output; });
     source.tiedEmbeddings = !architecture.hasOutput || config->tiedEmbeddings.value_or(!hasOutput);
     if (source.tiedEmbeddings && architecture.needsOutput)
-        return fail(ErrorCode::NotRepresentable, Where{configPath.string(), {}, {}},
-                    fmt::format("the output shares the embedding's weights, llama.cpp's {} needs an output matrix of its own", architecture.id));
+        return fail(
+            ErrorCode::NotRepresentable, Where{configPath.string(), {}, {}},
+            fmt::format("the output shares the embedding's weights, llama.cpp's {} needs an output matrix of its own",
+                        architecture.id));
     if (source.tiedEmbeddings)
         dropOutput(source.targets);  // transformers ignores it too
     if (auto counted = countParts(checkpoint, source.targets, config->experts); !counted)
@@ -131,7 +136,8 @@ bool isRopeFactors(std::string_view name)
 }
 
 /// The template must be the same model: every tensor of it found, in its shape; the parts of a stack in its inner one.
-Status checkAgainstTemplate(const Checkpoint& checkpoint, const Checkpoint& gguf, const std::vector<GgufTarget>& targets)
+Status checkAgainstTemplate(const Checkpoint& checkpoint, const Checkpoint& gguf,
+                            const std::vector<GgufTarget>& targets)
 {
     std::unordered_map<std::string_view, std::vector<const GgufTarget*>> byName;
     for (const GgufTarget& target : targets)
@@ -151,13 +157,15 @@ Status checkAgainstTemplate(const Checkpoint& checkpoint, const Checkpoint& gguf
             else if (shape.size() == 2 && shape.front() == 1)
                 shape.erase(shape.begin());  // GGUF drops outer ones
             if (shape != wanted.shape)
-                return failTensor(ErrorCode::ShapeMismatch, checkpoint, tensor,
-                                  fmt::format("the template has the shape {}, found {}", toString(wanted.shape), toString(shape)));
+                return failTensor(
+                    ErrorCode::ShapeMismatch, checkpoint, tensor,
+                    fmt::format("the template has the shape {}, found {}", toString(wanted.shape), toString(shape)));
         }
         byName.erase(found);
     }
     if (!byName.empty())
-        return failTensor(ErrorCode::NotRepresentable, checkpoint, checkpoint.tensors()[byName.begin()->second.front()->tensor],
+        return failTensor(ErrorCode::NotRepresentable, checkpoint,
+                          checkpoint.tensors()[byName.begin()->second.front()->tensor],
                           "the template has no such tensor");
     return {};
 }
@@ -170,7 +178,8 @@ Status copyRopeFactors(const Checkpoint& gguf, GgufSource& source)
         const auto view = gguf.view(i);
         if (!view)
             return passOn(view);
-        source.extras.push_back({{gguf.tensors()[i].name, view->dtype, view->shape}, {view->bytes.begin(), view->bytes.end()}});
+        source.extras.push_back(
+            {{gguf.tensors()[i].name, view->dtype, view->shape}, {view->bytes.begin(), view->bytes.end()}});
         if (Status same = gguf.checkUnchanged(i); !same)
             return same;
     }
@@ -178,16 +187,20 @@ Status copyRopeFactors(const Checkpoint& gguf, GgufSource& source)
 }
 
 /// HF weights under the keys of a GGUF of the same model.
-Status fillFromTemplate(const Checkpoint& checkpoint, const Checkpoint& gguf, const Architecture* architecture, GgufSource& source)
+Status fillFromTemplate(const Checkpoint& checkpoint, const Checkpoint& gguf, const Architecture* architecture,
+                        GgufSource& source)
 {
     if (auto copied = copyKeys(gguf, source); !copied)
         return copied;
     if (architecture == nullptr)
-        return fail(ErrorCode::NotRepresentable, Where{gguf.path().string(), {}, {}},
-                    fmt::format("weights of the architecture \"{}\" are changed on their way into GGUF in ways not built here; open "
-                                "the GGUF itself as model",
-                                escaped(source.architecture, 40)));
-    const auto number = [&](std::string_view key) { return gguf.gguf().u32(fmt::format("{}.{}", architecture->id, key)); };
+        return fail(
+            ErrorCode::NotRepresentable, Where{gguf.path().string(), {}, {}},
+            fmt::format(
+                "weights of the architecture \"{}\" are changed on their way into GGUF in ways not built here; open "
+                "the GGUF itself as model",
+                escaped(source.architecture, 40)));
+    const auto number
+        = [&](std::string_view key) { return gguf.gguf().u32(fmt::format("{}.{}", architecture->id, key)); };
     source.tiedEmbeddings = !gguf.find("output.weight");
     if (source.tiedEmbeddings)
         dropOutput(source.targets);
@@ -217,7 +230,8 @@ Status fillFromGguf(const Checkpoint& checkpoint, const Checkpoint* templateGguf
         return copied;
     if (own && *own != source.architecture)
         return fail(ErrorCode::NotRepresentable, Where{templateGguf->path().string(), {}, {}},
-                    fmt::format("the template is a \"{}\", the model a \"{}\"", escaped(source.architecture, 40), escaped(*own, 40)));
+                    fmt::format("the template is a \"{}\", the model a \"{}\"", escaped(source.architecture, 40),
+                                escaped(*own, 40)));
     return {};
 }
 
@@ -228,9 +242,10 @@ void addInputs(const Checkpoint& checkpoint, std::vector<fs::path>& inputs)
             inputs.push_back(shard->path());
     }
     inputs.push_back(checkpoint.path());
-    for (const char* name : {"config.json", "model.safetensors.index.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json",
-                             "added_tokens.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
-                             "chat_template.json", "vocab.json", "merges.txt"})
+    for (const char* name :
+         {"config.json", "model.safetensors.index.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json",
+          "added_tokens.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
+          "chat_template.json", "vocab.json", "merges.txt"})
         inputs.push_back(checkpoint.folder() / name);
 }
 
@@ -239,7 +254,8 @@ void addInputs(const Checkpoint& checkpoint, std::vector<fs::path>& inputs)
 Result<GgufSource> ggufSourceOf(const Checkpoint& checkpoint, const Checkpoint* templateGguf)
 {
     if (templateGguf != nullptr && templateGguf->format() != CheckpointFormat::Gguf)
-        return fail(ErrorCode::InvalidOption, Where{templateGguf->path().string(), {}, {}}, "a template must be a GGUF file");
+        return fail(ErrorCode::InvalidOption, Where{templateGguf->path().string(), {}, {}},
+                    "a template must be a GGUF file");
     GgufSource source;
     const auto architecture = architectureFor(checkpoint, templateGguf);
     if (!architecture)
@@ -253,7 +269,7 @@ Result<GgufSource> ggufSourceOf(const Checkpoint& checkpoint, const Checkpoint* 
         filled = fillFromGguf(checkpoint, templateGguf, source);
     else
         filled = templateGguf != nullptr ? fillFromTemplate(checkpoint, *templateGguf, *architecture, source)
-                                        : fillFromFolder(checkpoint, **architecture, source);
+                                         : fillFromFolder(checkpoint, **architecture, source);
     if (!filled)
         return passOn(std::move(filled));
     if (checkpoint.format() != CheckpointFormat::Gguf)

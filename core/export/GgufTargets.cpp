@@ -21,7 +21,8 @@ constexpr std::size_t kLongestTensorName = 63;  // ggml's own limit, with the NU
 /// Buffers of old HF checkpoints that no GGUF has.
 bool isDerivedBuffer(std::string_view name)
 {
-    return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attention.masked_bias") || name.ends_with(".attention.bias");
+    return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attention.masked_bias")
+        || name.ends_with(".attention.bias");
 }
 
 bool isNorm(std::string_view ggufName)
@@ -40,10 +41,12 @@ Status checkHoldable(const Checkpoint& checkpoint, const TensorInfo& tensor, con
 {
     // ggml keeps names as C strings: what follows a NUL would be lost, and two tensors could become one.
     if (target.name.find('\0') != std::string::npos)
-        return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor, "the name holds a NUL, which llama.cpp's names cannot");
-    if (target.name.size() > kLongestTensorName)
         return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
-                          fmt::format("the name has {} bytes, llama.cpp takes at most {}", target.name.size(), kLongestTensorName));
+                          "the name holds a NUL, which llama.cpp's names cannot");
+    if (target.name.size() > kLongestTensorName)
+        return failTensor(
+            ErrorCode::NotRepresentable, checkpoint, tensor,
+            fmt::format("the name has {} bytes, llama.cpp takes at most {}", target.name.size(), kLongestTensorName));
     if (info(target.keptType).ggmlId >= 0)
         return {};
     return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
@@ -59,7 +62,8 @@ tl::unexpected<Error> failIncomplete(const Checkpoint& checkpoint, std::size_t t
     return tl::unexpected<Error>(std::move(error));
 }
 
-std::optional<std::string> nameFor(const Checkpoint& checkpoint, const Architecture* architecture, const std::string& name)
+std::optional<std::string> nameFor(const Checkpoint& checkpoint, const Architecture* architecture,
+                                   const std::string& name)
 {
     if (checkpoint.format() == CheckpointFormat::Gguf)
         return name;
@@ -72,7 +76,8 @@ Result<GgufTarget> targetOf(const Checkpoint& checkpoint, const Architecture* ar
     auto name = nameFor(checkpoint, architecture, tensor.name);
     if (!name)
         return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
-                          fmt::format("no tensor of a {} GGUF has this meaning", architecture != nullptr ? architecture->id : "llama-like"));
+                          fmt::format("no tensor of a {} GGUF has this meaning",
+                                      architecture != nullptr ? architecture->id : "llama-like"));
     GgufTarget target{.tensor = index, .name = std::move(*name), .role = placeOf(tensor.name).role};
     target.vector = isFloatOnly(tensor, target.name);
     target.keptType = keptType(checkpoint, index);
@@ -99,33 +104,39 @@ std::string_view inBlock(std::string_view ggufName)
 
 tl::unexpected<Error> failLacking(const Checkpoint& checkpoint, const std::string& name)
 {
-    return fail(ErrorCode::MissingTensor, Where{checkpoint.path().string(), name, {}}, "the model lacks the tensor of this GGUF name");
+    return fail(ErrorCode::MissingTensor, Where{checkpoint.path().string(), name, {}},
+                "the model lacks the tensor of this GGUF name");
 }
 
-Status checkKnown(const Checkpoint& checkpoint, const Architecture& architecture, const ModelConfig& config, const GgufTarget& target)
+Status checkKnown(const Checkpoint& checkpoint, const Architecture& architecture, const ModelConfig& config,
+                  const GgufTarget& target)
 {
     const TensorInfo& tensor = checkpoint.tensors()[target.tensor];
     const std::int32_t block = placeOf(target.name).block;
     const std::string_view name = inBlock(target.name);
-    const auto holds = [&](std::span<const std::string_view> names) { return std::ranges::find(names, name) != names.end(); };
+    const auto holds
+        = [&](std::span<const std::string_view> names) { return std::ranges::find(names, name) != names.end(); };
     if (block >= 0 && static_cast<std::uint32_t>(block) >= config.blockCount)
         return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
                           fmt::format("is of block {}, config.json counts {}", block, config.blockCount));
-    const bool isKnown = block >= 0 ? holds(architecture.required) || holds(architecture.optional)
-                                    : name == "token_embd.weight" || name == "output_norm.weight" || name == "output.weight";
+    const bool isKnown = block >= 0
+        ? holds(architecture.required) || holds(architecture.optional)
+        : name == "token_embd.weight" || name == "output_norm.weight" || name == "output.weight";
     if (!isKnown)
         return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
                           fmt::format("llama.cpp's {} has no tensor {}", architecture.id, target.name));
     const auto expected = expectedShape(architecture, config, name);
     if (expected && tensor.shape != *expected)
-        return failTensor(ErrorCode::ShapeMismatch, checkpoint, tensor,
-                          fmt::format("config.json asks for the shape {}, found {}", toString(*expected), toString(tensor.shape)));
+        return failTensor(
+            ErrorCode::ShapeMismatch, checkpoint, tensor,
+            fmt::format("config.json asks for the shape {}, found {}", toString(*expected), toString(tensor.shape)));
     return {};
 }
 
 }  // namespace
 
-tl::unexpected<Error> failTensor(ErrorCode code, const Checkpoint& checkpoint, const TensorInfo& tensor, std::string_view what)
+tl::unexpected<Error> failTensor(ErrorCode code, const Checkpoint& checkpoint, const TensorInfo& tensor,
+                                 std::string_view what)
 {
     return fail(code, Where{checkpoint.shardPath(tensor.shard).string(), tensor.name, tensor.offset}, what);
 }
@@ -134,7 +145,7 @@ DType keptType(const Checkpoint& checkpoint, std::size_t tensor)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
     const bool isReal = source.dtype == DType::F64 || source.dtype == DType::F32 || source.dtype == DType::F16
-                        || source.dtype == DType::BF16;
+        || source.dtype == DType::BF16;
     if (checkpoint.format() == CheckpointFormat::Gguf || !isReal)
         return source.dtype;
     const bool isFloat = isFloatOnly(source, ggufNameOf(source.name).value_or(std::string()));
@@ -165,8 +176,9 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
     // A split GGUF has no list of what its files hold: the tensors of an absent one are not even known.
     for (std::size_t i = 0; i < checkpoint.shardCount(); ++i) {
         if (checkpoint.shard(i) == nullptr)
-            return fail(ErrorCode::MissingShard, Where{checkpoint.shardPath(i).string(), {}, {}},
-                        "the file is missing: put it beside the others and open the model again; an export needs every tensor");
+            return fail(
+                ErrorCode::MissingShard, Where{checkpoint.shardPath(i).string(), {}, {}},
+                "the file is missing: put it beside the others and open the model again; an export needs every tensor");
     }
     return targets;
 }
@@ -193,16 +205,19 @@ void sortByDepth(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets)
     targets = std::move(sorted);
 }
 
-Status markRotated(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets, std::uint32_t heads, std::uint32_t kvHeads)
+Status markRotated(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets, std::uint32_t heads,
+                   std::uint32_t kvHeads)
 {
     for (GgufTarget& target : targets) {
         if (target.role != Role::AttnQ && target.role != Role::AttnK)
             continue;
         const TensorInfo& tensor = checkpoint.tensors()[target.tensor];
         target.heads = target.role == Role::AttnQ ? heads : kvHeads;
-        if (tensor.shape.empty() || tensor.shape.front() == 0 || tensor.shape.front() % (2 * std::uint64_t{target.heads}) != 0)
+        if (tensor.shape.empty() || tensor.shape.front() == 0
+            || tensor.shape.front() % (2 * std::uint64_t{target.heads}) != 0)
             return failTensor(ErrorCode::ShapeMismatch, checkpoint, tensor,
-                              fmt::format("shape {} does not divide into {} heads of rotary pairs", toString(tensor.shape), target.heads));
+                              fmt::format("shape {} does not divide into {} heads of rotary pairs",
+                                          toString(tensor.shape), target.heads));
     }
     return {};
 }
@@ -215,14 +230,16 @@ Status countParts(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets
             continue;
         const TensorInfo& tensor = checkpoint.tensors()[target.tensor];
         if (target.part >= experts)
-            return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
-                              fmt::format("is expert {} of {} that the model says it has", std::uint64_t{target.part} + 1, experts));
+            return failTensor(
+                ErrorCode::NotRepresentable, checkpoint, tensor,
+                fmt::format("is expert {} of {} that the model says it has", std::uint64_t{target.part} + 1, experts));
         if (!stacks[target.name].insert(target.part).second)
             return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
                               fmt::format("a second tensor for expert {} of {}", target.part, target.name));
         target.parts = experts;
     }
-    // Numbers are below `experts` and differ: a stack is whole when it has as many. Counting up ends soon after the last.
+    // Numbers are below `experts` and differ: a stack is whole when it has as many. Counting up ends soon after the
+    // last.
     for (const GgufTarget& target : targets) {
         const auto stack = stacks.find(target.name);
         if (stack == stacks.end() || stack->second.size() == experts)

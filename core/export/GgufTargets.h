@@ -9,17 +9,18 @@
 #include <string_view>
 #include <vector>
 
-// From the tensors of a checkpoint to those of a GGUF file: names, order, what changes on the way, and whether all is there.
+// From the tensors of a checkpoint to those of a GGUF file: names, order, what changes on the way, and whether all is
+// there.
 
 namespace sigmascope {
 
 /// One target per tensor, in checkpoint order; derived buffers and tensors without elements left out (with a note).
 /// @param architecture  of an HF folder; null where it is not known: names are those of a llama.
-[[nodiscard]] Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, const Architecture* architecture,
-                                                            std::vector<std::string>& notes);
+[[nodiscard]] Result<std::vector<GgufTarget>>
+ggufTargetsOf(const Checkpoint& checkpoint, const Architecture* architecture, std::vector<std::string>& notes);
 
-/// Embedding first, blocks in order, the rest behind; within a block as in the checkpoint, the parts of a stack together
-/// and in order.
+/// Embedding first, blocks in order, the rest behind; within a block as in the checkpoint, the parts of a stack
+/// together and in order.
 void sortByDepth(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets);
 
 /// Rows of q and k of an HF llama change places; every other row stays.
@@ -31,8 +32,8 @@ void sortByDepth(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets)
 [[nodiscard]] Status countParts(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets, std::uint32_t experts);
 
 /// Shapes are those of the configuration, every tensor that llama.cpp insists on is there, none that it does not know.
-[[nodiscard]] Status checkTargets(const Checkpoint& checkpoint, const Architecture& architecture, const ModelConfig& config,
-                                  const std::vector<GgufTarget>& targets, bool needsOutput);
+[[nodiscard]] Status checkTargets(const Checkpoint& checkpoint, const Architecture& architecture,
+                                  const ModelConfig& config, const std::vector<GgufTarget>& targets, bool needsOutput);
 
 void dropOutput(std::vector<GgufTarget>& targets);
 

@@ -16,7 +16,11 @@ namespace sigmascope {
 /// kind is InvalidMetadata and names file and key. Borrows both.
 class ConfigReader {
 public:
-    ConfigReader(const Json& object, std::string_view file) : m_object(object), m_file(file) {}
+    ConfigReader(const Json& object, std::string_view file)
+        : m_object(object)
+        , m_file(file)
+    {
+    }
 
     [[nodiscard]] const Json* find(const char* key) const;
     /// 1 … 2^31 - 1.

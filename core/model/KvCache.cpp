@@ -94,7 +94,8 @@ Result<Bytes> kvCacheBytes(const KvShape& shape, std::uint64_t context, std::uin
         std::uint64_t bytes = blocks * shape.kvHeads;
         for (const std::uint64_t factor : {std::uint64_t{shape.keyLength} + shape.valueLength, tokens, bytesPerValue}) {
             if (__builtin_mul_overflow(bytes, factor, &bytes))
-                return fail(ErrorCode::SizeOverflow, fmt::format("the cache of {} tokens does not fit 64 bits", context));
+                return fail(ErrorCode::SizeOverflow,
+                            fmt::format("the cache of {} tokens does not fit 64 bits", context));
         }
         return bytes;
     };

@@ -58,7 +58,8 @@ Result<const ModelClass*> classOf(const ConfigReader& reader)
     const auto& name = architectures->front().get_ref<const std::string&>();
     const auto found = std::ranges::find(kClasses, std::string_view(name), &ModelClass::name);
     if (found == kClasses.end())
-        return reader.notRepresentable(fmt::format("GGUF files are not written from folders of a {}", escaped(name, 80)));
+        return reader.notRepresentable(
+            fmt::format("GGUF files are not written from folders of a {}", escaped(name, 80)));
     return &*found;
 }
 
@@ -72,8 +73,8 @@ Status checkActivation(const ConfigReader& reader, const ModelClass& modelClass)
     // The first gemma's files say "gelu" and mean this approximation.
     if (modelClass.activation == "gelu" && *activation == "gelu_pytorch_tanh")
         return {};
-    return reader.notRepresentable(fmt::format("the activation {} is not {}'s", escaped(dumpJson(*activation), 60),
-                                               modelClass.architecture));
+    return reader.notRepresentable(
+        fmt::format("the activation {} is not {}'s", escaped(dumpJson(*activation), 60), modelClass.architecture));
 }
 
 Status refuseOtherModels(const ConfigReader& reader, const ModelClass& modelClass)
@@ -81,7 +82,8 @@ Status refuseOtherModels(const ConfigReader& reader, const ModelClass& modelClas
     if (auto activation = checkActivation(reader, modelClass); !activation)
         return activation;
     if (!modelClass.isMixture && (reader.find("num_local_experts") != nullptr || reader.find("num_experts") != nullptr))
-        return reader.notRepresentable(fmt::format("a {} is no mixture of experts, this one names their number", modelClass.name));
+        return reader.notRepresentable(
+            fmt::format("a {} is no mixture of experts, this one names their number", modelClass.name));
     if (reader.find("quantization_config") != nullptr)
         return reader.notRepresentable("the folder is quantized already");
     return {};
@@ -121,19 +123,22 @@ Status readCounts(const ConfigReader& reader, ModelConfig& config)
     if (auto read = readFields(reader, kFields, config); !read)
         return read;
     if (config.blockCount > kMostBlocks)
-        return fail(ErrorCode::InvalidMetadata, Where{std::string(reader.file()), {}, {}},
-                    fmt::format("\"num_hidden_layers\": at most {} are expected, found {}", kMostBlocks, config.blockCount));
+        return fail(
+            ErrorCode::InvalidMetadata, Where{std::string(reader.file()), {}, {}},
+            fmt::format("\"num_hidden_layers\": at most {} are expected, found {}", kMostBlocks, config.blockCount));
     if (config.kvHeads == 0)
         config.kvHeads = config.heads;
     if (config.headLength == 0)
         config.headLength = config.embeddingLength / config.heads;
     if (config.headLength == 0 || config.headLength % 2 != 0)
-        return fail(ErrorCode::InvalidMetadata, fmt::format("config.json: heads of {} values cannot be rotated in pairs (hidden_size {}, "
-                                                            "num_attention_heads {})",
-                                                            config.headLength, config.embeddingLength, config.heads));
+        return fail(ErrorCode::InvalidMetadata,
+                    fmt::format("config.json: heads of {} values cannot be rotated in pairs (hidden_size {}, "
+                                "num_attention_heads {})",
+                                config.headLength, config.embeddingLength, config.heads));
     if (config.heads % config.kvHeads != 0)
-        return fail(ErrorCode::InvalidMetadata, fmt::format("config.json: {} attention heads cannot share {} key/value heads", config.heads,
-                                                            config.kvHeads));
+        return fail(ErrorCode::InvalidMetadata,
+                    fmt::format("config.json: {} attention heads cannot share {} key/value heads", config.heads,
+                                config.kvHeads));
     return {};
 }
 
@@ -165,8 +170,9 @@ Status checkLayerTypes(const ConfigReader& reader, const ModelConfig& config)
     for (std::uint32_t block = 0; block < config.blockCount; ++block) {
         const Json& type = (*types)[block];
         if (type != (config.slides(block) ? "sliding_attention" : "full_attention"))
-            return reader.notRepresentable(fmt::format("\"layer_types\": block {} is {}, which llama.cpp's {} cannot do there", block,
-                                                       escaped(dumpJson(type), 40), config.architecture));
+            return reader.notRepresentable(
+                fmt::format("\"layer_types\": block {} is {}, which llama.cpp's {} cannot do there", block,
+                            escaped(dumpJson(type), 40), config.architecture));
     }
     return {};
 }
@@ -216,7 +222,8 @@ Status readLongRope(const ConfigReader& reader, const ModelConfig& config, RopeS
             return passOn(std::move(factors));
         if (factors->size() != config.rotaryLength / 2)
             return fail(ErrorCode::InvalidMetadata, Where{std::string(reader.file()), {}, {}},
-                        fmt::format("\"{}\": {} factors are expected, found {}", row.key, config.rotaryLength / 2, factors->size()));
+                        fmt::format("\"{}\": {} factors are expected, found {}", row.key, config.rotaryLength / 2,
+                                    factors->size()));
         *row.factors = std::move(*factors);
     }
     if (!rope.originalContext)
@@ -241,8 +248,8 @@ Status checkYarn(const ConfigReader& reader, const RopeScaling& rope)
         double value;
     };
     const double attention = 0.1 * std::log(static_cast<double>(rope.factor)) + 1;
-    for (const Fixed& fixed : {Fixed{"beta_fast", 32}, Fixed{"beta_slow", 1}, Fixed{"attention_factor", attention}, Fixed{"mscale", 1},
-                               Fixed{"mscale_all_dim", 0}}) {
+    for (const Fixed& fixed : {Fixed{"beta_fast", 32}, Fixed{"beta_slow", 1}, Fixed{"attention_factor", attention},
+                               Fixed{"mscale", 1}, Fixed{"mscale_all_dim", 0}}) {
         const Json* value = reader.find(fixed.key);
         if (value == nullptr)
             continue;
@@ -271,7 +278,8 @@ Status readScaling(const ConfigReader& reader, const ModelConfig& config, RopeSc
     else if (*type == "longrope" || *type == "su")
         rope.kind = RopeScaling::Kind::LongRope;
     else
-        return reader.notRepresentable(fmt::format("rope scaling of type {} is not known", escaped(dumpJson(*type), 60)));
+        return reader.notRepresentable(
+            fmt::format("rope scaling of type {} is not known", escaped(dumpJson(*type), 60)));
     rope.factor = rope.kind == RopeScaling::Kind::Llama3 ? 8.0F : 1.0F;
 
     const auto original = reader.count("original_max_position_embeddings");
@@ -283,8 +291,9 @@ Status readScaling(const ConfigReader& reader, const ModelConfig& config, RopeSc
         const char* key;
         float* value;
     };
-    for (const RealField& field : {RealField{"factor", &rope.factor}, RealField{"low_freq_factor", &rope.lowFrequencyFactor},
-                                   RealField{"high_freq_factor", &rope.highFrequencyFactor}}) {
+    for (const RealField& field :
+         {RealField{"factor", &rope.factor}, RealField{"low_freq_factor", &rope.lowFrequencyFactor},
+          RealField{"high_freq_factor", &rope.highFrequencyFactor}}) {
         const auto value = reader.real(field.key);
         if (!value)
             return passOn(value);
@@ -313,7 +322,8 @@ Status readRopeByKind(const Json& parameters, std::string_view file, ModelConfig
     config.ropeBase = base->value_or(config.ropeBase);
     config.slidingRopeBase = slidingBase->value_or(0.0F);
     if (const Json* type = sliding.find("rope_type"); type != nullptr && *type != "default")
-        return sliding.notRepresentable(fmt::format("rope scaling {} of the sliding blocks is not known", escaped(dumpJson(*type), 60)));
+        return sliding.notRepresentable(
+            fmt::format("rope scaling {} of the sliding blocks is not known", escaped(dumpJson(*type), 60)));
     return readScaling(full, config, config.rope);
 }
 
@@ -328,7 +338,8 @@ Status readRope(const ConfigReader& reader, ModelConfig& config)
         return passOn(!slidingBase ? slidingBase : rotated);
     config.rope.originalContext = *original;
     config.slidingRopeBase = slidingBase->value_or(0.0F);
-    config.rotaryLength = static_cast<std::uint32_t>(static_cast<double>(config.headLength) * std::min(rotated->value_or(1.0F), 1.0F));
+    config.rotaryLength
+        = static_cast<std::uint32_t>(static_cast<double>(config.headLength) * std::min(rotated->value_or(1.0F), 1.0F));
     if (config.rotaryLength == 0 || config.rotaryLength % 2 != 0)
         return reader.wrong("partial_rotary_factor", fmt::format("a share of {} that is even", config.headLength),
                             *reader.find("partial_rotary_factor"));
@@ -360,8 +371,9 @@ Status readNumbers(const ConfigReader& reader, ModelConfig& config)
         const char* key;
         std::optional<float>* value;
     };
-    for (const Row& row : {Row{"attn_logit_softcapping", &config.attentionSoftcap}, Row{"final_logit_softcapping", &config.finalSoftcap},
-                           Row{"query_pre_attn_scalar", &config.queryScalar}}) {
+    for (const Row& row :
+         {Row{"attn_logit_softcapping", &config.attentionSoftcap}, Row{"final_logit_softcapping", &config.finalSoftcap},
+          Row{"query_pre_attn_scalar", &config.queryScalar}}) {
         const auto value = reader.real(row.key);
         if (!value)
             return passOn(value);

@@ -18,25 +18,25 @@ struct RopeScaling {
     Kind kind = Kind::None;
     float factor = 1;
     std::optional<std::uint32_t> originalContext{};
-    float lowFrequencyFactor = 1;   ///< llama3 only
+    float lowFrequencyFactor = 1;  ///< llama3 only
     float highFrequencyFactor = 4;  ///< llama3 only
     /// Divisors of the frequencies within the original context and beyond it; longrope only, rotaryLength / 2 of each.
     std::vector<float> shortFactors{}, longFactors{};
-    float attentionFactor = 1;      ///< longrope only: what cosine and sine are multiplied by
+    float attentionFactor = 1;  ///< longrope only: what cosine and sine are multiplied by
 };
 
 /// What a runtime must know of a llama-like model besides its weights; from an HF config.json.
 struct ModelConfig {
-    std::string architecture;       ///< GGUF's word: "llama"
-    std::string modelClass;         ///< transformers' word: "MixtralForCausalLM"
+    std::string architecture;  ///< GGUF's word: "llama"
+    std::string modelClass;  ///< transformers' word: "MixtralForCausalLM"
     std::uint32_t contextLength = 0;
     std::uint32_t embeddingLength = 0;
     std::uint32_t blockCount = 0;
     std::uint32_t feedForwardLength = 0;
     std::uint32_t heads = 0;
     std::uint32_t kvHeads = 0;
-    std::uint32_t headLength = 0;   ///< embeddingLength / heads unless the file says otherwise
-    std::uint32_t rotaryLength = 0; ///< leading values of a head that are rotated: all of them in most models
+    std::uint32_t headLength = 0;  ///< embeddingLength / heads unless the file says otherwise
+    std::uint32_t rotaryLength = 0;  ///< leading values of a head that are rotated: all of them in most models
     std::uint32_t vocabularySize = 0;
     float rmsEpsilon = 0;
     float ropeBase = 10000;
@@ -46,14 +46,14 @@ struct ModelConfig {
 
     /// Tokens that a sliding block sees; 0: every block sees all.
     std::uint32_t slidingWindow = 0;
-    std::uint32_t firstSliding = 0; ///< blocks before it see all
-    std::uint32_t fullEvery = 0;    ///< of so many blocks the last sees all; 0: all slide
-    float slidingRopeBase = 0;      ///< of sliding blocks where they differ (gemma3); 0: ropeBase
+    std::uint32_t firstSliding = 0;  ///< blocks before it see all
+    std::uint32_t fullEvery = 0;  ///< of so many blocks the last sees all; 0: all slide
+    float slidingRopeBase = 0;  ///< of sliding blocks where they differ (gemma3); 0: ropeBase
 
     std::optional<float> attentionSoftcap{}, finalSoftcap{};
     std::optional<float> queryScalar{};  ///< queries are divided by its root; absent: headLength
 
-    std::uint32_t experts = 0;      ///< 0: dense
+    std::uint32_t experts = 0;  ///< 0: dense
     std::uint32_t expertsUsed = 0;
     std::uint32_t expertFeedForward = 0;  ///< of one expert; 0: feedForwardLength
     std::uint32_t sharedFeedForward = 0;  ///< of the expert that every token meets; 0: none

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// From HF folders of every family to a GGUF's tensors and keys: what is refused, and with which words; the parts of experts'
-// stacks. That the files compute what the folders mean, tests/interop/tst_llama_architectures.cpp shows.
+// From HF folders of every family to a GGUF's tensors and keys: what is refused, and with which words; the parts of
+// experts' stacks. That the files compute what the folders mean, tests/interop/tst_llama_architectures.cpp shows.
 #include "support/ArchitectureFolder.h"
 #include "support/ExporterFixture.h"
 
@@ -83,16 +83,22 @@ private slots:
         QTest::addColumn<Change>("change");
         QTest::addColumn<int>("code");
         QTest::addColumn<QString>("named");
-        const auto row = [](const char* title, const char* family, const Change& change, ErrorCode code, const char* named) {
-            QTest::newRow(title) << family << change << static_cast<int>(code) << named;
-        };
-        const auto config = [&row](const char* title, const char* family, const char* change, ErrorCode code, const char* named) {
-            const std::string text = change;
-            row(title, family, [text](ArchitectureFolder& f) { f.config.update(*parseJson(text, "change")); }, code, named);
-        };
+        const auto row
+            = [](const char* title, const char* family, const Change& change, ErrorCode code, const char* named) {
+                  QTest::newRow(title) << family << change << static_cast<int>(code) << named;
+              };
+        const auto config
+            = [&row](const char* title, const char* family, const char* change, ErrorCode code, const char* named) {
+                  const std::string text = change;
+                  row(
+                      title, family, [text](ArchitectureFolder& f) { f.config.update(*parseJson(text, "change")); },
+                      code, named);
+              };
         const auto without = [&row](const char* title, const char* family, const char* key, const char* named) {
             const std::string text = key;
-            row(title, family, [text](ArchitectureFolder& f) { f.config.erase(text); }, ErrorCode::InvalidMetadata, named);
+            row(
+                title, family, [text](ArchitectureFolder& f) { f.config.erase(text); }, ErrorCode::InvalidMetadata,
+                named);
         };
         constexpr ErrorCode kNo = ErrorCode::NotRepresentable;
         constexpr ErrorCode kWrong = ErrorCode::InvalidMetadata;
@@ -101,54 +107,97 @@ private slots:
         without("no expert count", "mixtral", "num_local_experts", "num_experts");
         without("no experts used", "qwen3moe", "num_experts_per_tok", "num_experts_per_tok");
         without("no width of experts", "qwen3moe", "moe_intermediate_size", "moe_intermediate_size");
-        without("no width of the shared expert", "qwen2moe", "shared_expert_intermediate_size", "shared_expert_intermediate_size");
+        without("no width of the shared expert", "qwen2moe", "shared_expert_intermediate_size",
+                "shared_expert_intermediate_size");
         config("absurd head count", "qwen2", R"({"num_attention_heads":2147483647})", kWrong, "heads");
         config("absurd block count", "qwen2", R"({"num_hidden_layers":2147483647})", kWrong, "num_hidden_layers");
-        config("blocks that are not there", "qwen2", R"({"num_hidden_layers":100000})", ErrorCode::MissingTensor, "blk.2.");
+        config("blocks that are not there", "qwen2", R"({"num_hidden_layers":100000})", ErrorCode::MissingTensor,
+               "blk.2.");
         config("absurd expert count", "mixtral", R"({"num_local_experts":2147483647})", kNo, "512");
-        config("experts that are not there", "mixtral", R"({"num_local_experts":300})", ErrorCode::MissingTensor, "expert 4 of 0 to 299");
+        config("experts that are not there", "mixtral", R"({"num_local_experts":300})", ErrorCode::MissingTensor,
+               "expert 4 of 0 to 299");
         config("an expert too many", "mixtral", R"({"num_local_experts":3})", kNo, "expert 4 of 3");
-        config("more experts used than there are", "mixtral", R"({"num_experts_per_tok":5})", kWrong, "num_experts_per_tok");
+        config("more experts used than there are", "mixtral", R"({"num_experts_per_tok":5})", kWrong,
+               "num_experts_per_tok");
         config("experts in a dense class", "qwen2", R"({"num_experts":4})", kNo, "mixture");
-        row("missing expert", "mixtral", [](ArchitectureFolder& f) { f.remove("model.layers.1.block_sparse_moe.experts.2.w2.weight"); },
+        row(
+            "missing expert", "mixtral",
+            [](ArchitectureFolder& f) { f.remove("model.layers.1.block_sparse_moe.experts.2.w2.weight"); },
             ErrorCode::MissingTensor, "expert 2 of 0 to 3");
-        row("expert of another shape", "qwen2moe", [](ArchitectureFolder& f) { f.at("model.layers.1.mlp.experts.5.up_proj.weight").shape = {64, 32}; },
+        row(
+            "expert of another shape", "qwen2moe",
+            [](ArchitectureFolder& f) {
+                f.at("model.layers.1.mlp.experts.5.up_proj.weight").shape = {64, 32};
+            },
             ErrorCode::ShapeMismatch, "experts.5.up_proj");
-        row("two tensors for one expert", "mixtral",
-            [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.0.mlp.experts.0.gate_proj.weight", {96, 64}}); }, kNo, "second");
-        row("router of another height", "qwen3moe", [](ArchitectureFolder& f) { f.at("model.layers.0.mlp.gate.weight").shape = {7, 64}; },
+        row(
+            "two tensors for one expert", "mixtral",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.layers.0.mlp.experts.0.gate_proj.weight", {96, 64}});
+            },
+            kNo, "second");
+        row(
+            "router of another height", "qwen3moe",
+            [](ArchitectureFolder& f) {
+                f.at("model.layers.0.mlp.gate.weight").shape = {7, 64};
+            },
             ErrorCode::ShapeMismatch, "mlp.gate.weight");
-        row("no router", "qwen3moe", [](ArchitectureFolder& f) { f.remove("model.layers.1.mlp.gate.weight"); }, ErrorCode::MissingTensor,
-            "blk.1.ffn_gate_inp.weight");
-        row("no bias", "qwen2", [](ArchitectureFolder& f) { f.remove("model.layers.1.self_attn.k_proj.bias"); }, ErrorCode::MissingTensor,
-            "blk.1.attn_k.bias");
-        row("a bias too many", "qwen3", [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.1.self_attn.q_proj.bias", {128}}); },
+        row(
+            "no router", "qwen3moe", [](ArchitectureFolder& f) { f.remove("model.layers.1.mlp.gate.weight"); },
+            ErrorCode::MissingTensor, "blk.1.ffn_gate_inp.weight");
+        row(
+            "no bias", "qwen2", [](ArchitectureFolder& f) { f.remove("model.layers.1.self_attn.k_proj.bias"); },
+            ErrorCode::MissingTensor, "blk.1.attn_k.bias");
+        row(
+            "a bias too many", "qwen3",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.layers.1.self_attn.q_proj.bias", {128}});
+            },
             kNo, "no tensor blk.1.attn_q.bias");
-        row("a block too many", "qwen3", [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.2.input_layernorm.weight", {64}}); },
+        row(
+            "a block too many", "qwen3",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.layers.2.input_layernorm.weight", {64}});
+            },
             kNo, "block 2");
-        row("a tensor without meaning", "gemma2", [](ArchitectureFolder& f) { f.tensors.push_back({"model.layers.0.altup.weight", {64, 64}}); },
+        row(
+            "a tensor without meaning", "gemma2",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.layers.0.altup.weight", {64, 64}});
+            },
             kNo, "gemma2");
-        row("norm of one head instead of all", "olmo2", [](ArchitectureFolder& f) { f.at("model.layers.0.self_attn.q_norm.weight").shape = {16}; },
+        row(
+            "norm of one head instead of all", "olmo2",
+            [](ArchitectureFolder& f) { f.at("model.layers.0.self_attn.q_norm.weight").shape = {16}; },
             ErrorCode::ShapeMismatch, "q_norm");
-        config("gate and up not fused", "phi4", R"({"intermediate_size":192})", ErrorCode::ShapeMismatch, "gate_up_proj");
+        config("gate and up not fused", "phi4", R"({"intermediate_size":192})", ErrorCode::ShapeMismatch,
+               "gate_up_proj");
         config("llama3 scaling elsewhere", "qwen2", R"({"rope_scaling":{"rope_type":"llama3"}})", kNo, "llama3");
-        config("longrope elsewhere", "qwen2", R"({"rope_scaling":{"type":"longrope","original_max_position_embeddings":64,
-            "short_factor":[1,1,1,1,1,1,1,1],"long_factor":[1,1,1,1,1,1,1,1]}})", kNo, "longrope");
-        config("longrope of another length", "phi-long", R"({"rope_scaling":{"type":"longrope","short_factor":[1,1],"long_factor":[1]}})",
+        config("longrope elsewhere", "qwen2",
+               R"({"rope_scaling":{"type":"longrope","original_max_position_embeddings":64,
+            "short_factor":[1,1,1,1,1,1,1,1],"long_factor":[1,1,1,1,1,1,1,1]}})",
+               kNo, "longrope");
+        config("longrope of another length", "phi-long",
+               R"({"rope_scaling":{"type":"longrope","short_factor":[1,1],"long_factor":[1]}})", kWrong,
+               "short_factor");
+        config("longrope of no numbers", "phi-long", R"({"rope_scaling":{"type":"longrope","short_factor":["1"]}})",
                kWrong, "short_factor");
-        config("longrope of no numbers", "phi-long", R"({"rope_scaling":{"type":"longrope","short_factor":["1"]}})", kWrong, "short_factor");
         config("linear scaling of phi3", "phi4", R"({"rope_scaling":{"type":"linear","factor":2}})", kNo, "phi3");
-        config("yarn with another ramp", "qwen2", R"({"rope_scaling":{"type":"yarn","factor":4,"beta_fast":16}})", kNo, "beta_fast");
+        config("yarn with another ramp", "qwen2", R"({"rope_scaling":{"type":"yarn","factor":4,"beta_fast":16}})", kNo,
+               "beta_fast");
         config("partial rotation elsewhere", "qwen2", R"({"partial_rotary_factor":0.5})", kNo, "rotat");
         config("rotation of nothing", "phi4", R"({"partial_rotary_factor":0.01})", kWrong, "partial_rotary_factor");
         config("gemma2 without a cap", "gemma2", R"({"attn_logit_softcapping":null})", kNo, "soft cap");
-        config("gemma2 of another query scale", "gemma2", R"({"query_pre_attn_scalar":64})", kNo, "query_pre_attn_scalar");
+        config("gemma2 of another query scale", "gemma2", R"({"query_pre_attn_scalar":64})", kNo,
+               "query_pre_attn_scalar");
         config("gemma2 without a window", "gemma2", R"({"sliding_window":null})", kWrong, "sliding_window");
         config("gemma2 untied", "gemma2", R"({"tie_word_embeddings":false})", kNo, "tie_word_embeddings");
-        config("gemma2 of other layers", "gemma2", R"({"layer_types":["full_attention","sliding_attention"]})", kNo, "layer_types");
+        config("gemma2 of other layers", "gemma2", R"({"layer_types":["full_attention","sliding_attention"]})", kNo,
+               "layer_types");
         config("gemma2 of too few layers", "gemma2", R"({"layer_types":["sliding_attention"]})", kWrong, "layer_types");
         config("gemma3 of another period", "gemma3", R"({"sliding_window_pattern":4})", kNo, "one in 6");
-        config("gemma3 of another local base", "gemma3", R"({"rope_local_base_freq":50000.0})", kNo, "rope_local_base_freq");
+        config("gemma3 of another local base", "gemma3", R"({"rope_local_base_freq":50000.0})", kNo,
+               "rope_local_base_freq");
         config("gemma3 with a cap", "gemma3", R"({"final_logit_softcapping":30.0})", kNo, "soft caps");
         config("gemma of another activation", "gemma", R"({"hidden_act":"silu"})", kNo, "activation");
         config("qwen2moe that normalizes", "qwen2moe", R"({"norm_topk_prob":true})", kNo, "norm_topk_prob");
@@ -218,7 +267,8 @@ private slots:
             const auto design = (*planner)->design(request);
             QVERIFY(!design);
             QCOMPARE(design.error().code, ErrorCode::NotRepresentable);
-            QVERIFY2(design.error().detail.find("one tensor, blk.1.ffn_gate_exps.weight, of one type") != std::string::npos,
+            QVERIFY2(design.error().detail.find("one tensor, blk.1.ffn_gate_exps.weight, of one type")
+                         != std::string::npos,
                      design.error().detail.c_str());
             QVERIFY(design.error().detail.find("experts.2.w1") != std::string::npos);
             // The one that differs, and the one behind it, which differs from that.
@@ -332,10 +382,12 @@ private slots:
         GgufKeys keys;
         keys.set("general.architecture", "llama");
         const auto part = [](std::uint32_t i) { return GgufTensorSpec{"s", DType::F32, {3, 1}, 4, i}; };
-        const std::vector<GgufTensorSpec> whole{{"a", DType::F32, {5}}, part(0), part(1), part(2), part(3), {"b", DType::F32, {1}}};
+        const std::vector<GgufTensorSpec> whole{{"a", DType::F32, {5}}, part(0), part(1), part(2), part(3),
+                                                {"b", DType::F32, {1}}};
         const auto layout = layoutGguf(keys, whole);
         QVERIFY2(layout, layout ? "" : layout.error().detail.c_str());
-        QVERIFY((layout->offsets == std::vector<Bytes>{0, 32, 44, 56, 68, 96}));  // 5 floats are padded, the parts' 12 bytes not
+        QVERIFY((layout->offsets
+                 == std::vector<Bytes>{0, 32, 44, 56, 68, 96}));  // 5 floats are padded, the parts' 12 bytes not
         Bytes sum = ggufHeaderBytes(keys, whole);
         for (const GgufTensorSpec& spec : whole)
             sum += ggufPaddedBytes(spec);
@@ -356,10 +408,17 @@ private slots:
 
     void partsInDisorderAreRefused()
     {
-        const auto part = [](std::uint32_t i, std::uint64_t rows = 3) { return GgufTensorSpec{"s", DType::F32, {rows, 1}, 3, i}; };
-        for (const std::vector<GgufTensorSpec>& specs : std::vector<std::vector<GgufTensorSpec>>{
-                 {part(0), part(1)}, {part(1), part(0), part(2)}, {part(0), part(1), part(2, 4)}, {part(0), part(0), part(1), part(2)},
-                 {part(1), part(2)}, {part(0), part(1), part(2), part(0), part(1), part(2)}, {part(0), part(1), part(2), part(3)}}) {
+        const auto part = [](std::uint32_t i, std::uint64_t rows = 3) {
+            return GgufTensorSpec{"s", DType::F32, {rows, 1}, 3, i};
+        };
+        for (const std::vector<GgufTensorSpec>& specs :
+             std::vector<std::vector<GgufTensorSpec>>{{part(0), part(1)},
+                                                      {part(1), part(0), part(2)},
+                                                      {part(0), part(1), part(2, 4)},
+                                                      {part(0), part(0), part(1), part(2)},
+                                                      {part(1), part(2)},
+                                                      {part(0), part(1), part(2), part(0), part(1), part(2)},
+                                                      {part(0), part(1), part(2), part(3)}}) {
             const auto layout = layoutGguf({}, specs);
             QVERIFY(!layout);
             QCOMPARE(layout.error().code, ErrorCode::NotRepresentable);

@@ -3,11 +3,14 @@
 
 logits TOKENS FOLDER...    FOLDER/logits.f32 of every folder; TOKENS: ids, separated by commas
 wrong WHAT TOKENS FOLDER   FOLDER/wrong.f32: the same with one mistake that converters make (see MISTAKES)
+names FOLDER FILE.gguf...   tensors and keys of exports by the tables of the gguf package; what differs, line by line
 """
 import json
 import pathlib
+import re
 import sys
 
+import gguf
 import numpy
 from safetensors.numpy import load_file
 
@@ -184,10 +187,35 @@ def run(mistake, tokens, folders, name):
         (folder / name).write_bytes(Model(folder, mistake).logits(ids).astype(numpy.float32).tobytes())
 
 
+def names(folder, path):
+    reader = gguf.GGUFReader(path)
+    found = {tensor.name for tensor in reader.tensors}
+    word = reader.fields["general.architecture"].contents()
+    arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == word)
+    config = json.loads((pathlib.Path(folder) / "config.json").read_text())
+    table = gguf.get_tensor_name_map(arch, config["num_hidden_layers"])
+    expected = set()
+    for name in load_file(pathlib.Path(folder) / "model.safetensors"):
+        merged = re.sub(r"experts\.\d+\.", "experts.", name)  # the table knows the stacks that converters make of them
+        expected.add(table.get_name(merged, try_suffixes=(".weight", ".bias")) or f"?{name}")
+    extras = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}
+    for name in sorted(expected ^ (found - extras)):
+        print(path, "tensor", name, "is not written" if name in expected else "is not in the table")
+    templates = {value for group in vars(gguf.Keys).values() if isinstance(group, type) for value in vars(group).values()
+                 if isinstance(value, str)}
+    for key in reader.fields:
+        known = key.startswith(("GGUF.", "sigmascope.")) or key.replace(word + ".", "{arch}.", 1) in templates or key in templates
+        if not known:
+            print(path, "key", key, "is not known")
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "logits":
         run(None, sys.argv[2], sys.argv[3:], "logits.f32")
     elif sys.argv[1] == "wrong" and sys.argv[2] in MISTAKES:
         run(sys.argv[2], sys.argv[3], sys.argv[4:], "wrong.f32")
+    elif sys.argv[1] == "names":
+        for pair in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
+            names(*pair)
     else:
         sys.exit(__doc__)

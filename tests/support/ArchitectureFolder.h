@@ -62,8 +62,8 @@ inline std::vector<float> folderValues(const FolderTensor& tensor)
     return values;
 }
 
-/// F32 throughout, so that what a runtime computes from the export can be told from a few roundings; or the leading halves
-/// of the same numbers as BF16.
+/// F32 throughout, so that what a runtime computes from the export can be told from a few roundings; or the leading
+/// halves of the same numbers as BF16.
 inline void writeFolder(const ArchitectureFolder& model, const std::filesystem::path& folder, bool asBf16 = false)
 {
     namespace fs = std::filesystem;
@@ -79,7 +79,8 @@ inline void writeFolder(const ArchitectureFolder& model, const std::filesystem::
             data.append(bytes + 4 * i + 2, 2);
         if (!asBf16)
             data.append(bytes, 4 * values.size());
-        entries += (entries.empty() ? "{" : ",") + entry(tensor.name, asBf16 ? "BF16" : "F32", tensor.shape, begin, data.size());
+        entries += (entries.empty() ? "{" : ",")
+            + entry(tensor.name, asBf16 ? "BF16" : "F32", tensor.shape, begin, data.size());
     }
     entries += "}";
     entries.resize((entries.size() + 7) / 8 * 8, ' ');
@@ -94,10 +95,11 @@ class FolderBuilder {
 public:
     FolderBuilder(std::string_view modelClass, std::string_view changes)
     {
-        folder.config = *parseJson(R"({"hidden_size":64,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,
+        folder.config
+            = *parseJson(R"({"hidden_size":64,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,
             "num_key_value_heads":2,"max_position_embeddings":256,"rms_norm_eps":1e-5,"rope_theta":10000.0,"vocab_size":2048,
             "bos_token_id":1,"eos_token_id":2,"hidden_act":"silu","tie_word_embeddings":false})",
-                                  "config");
+                         "config");
         folder.config["architectures"] = std::vector<std::string>{std::string(modelClass)};
         folder.config.update(*parseJson(changes, "changes"));
         matrix("model.embed_tokens.weight", number("vocab_size"), hidden());
@@ -123,7 +125,10 @@ public:
     {
         folder.tensors.push_back({name, {rows, cols}, 0, 1.5F / std::sqrt(static_cast<float>(cols))});
     }
-    void vector(const std::string& name, std::uint64_t size, float mean) { folder.tensors.push_back({name, {size}, mean, 0.3F}); }
+    void vector(const std::string& name, std::uint64_t size, float mean)
+    {
+        folder.tensors.push_back({name, {size}, mean, 0.3F});
+    }
     void norms(const std::string& block, const std::vector<std::string>& names)
     {
         for (const std::string& name : names)
@@ -147,7 +152,8 @@ public:
         vector(block + "self_attn.q_norm.weight", allHeads ? queries() : head(), norm);
         vector(block + "self_attn.k_norm.weight", allHeads ? keys() : head(), norm);
     }
-    void feedForward(const std::string& prefix, std::uint64_t width, const std::vector<std::string>& names = {"gate_proj", "up_proj", "down_proj"})
+    void feedForward(const std::string& prefix, std::uint64_t width,
+                     const std::vector<std::string>& names = {"gate_proj", "up_proj", "down_proj"})
     {
         matrix(prefix + names[0] + ".weight", width, hidden());
         matrix(prefix + names[1] + ".weight", width, hidden());
@@ -164,7 +170,8 @@ public:
 
 /// Blocks of two norms, q/k/v and gate/up/down, then @p more.
 inline ArchitectureFolder plainFolder(std::string_view modelClass, std::string_view changes,
-                                      const std::function<void(FolderBuilder&, const std::string&)>& more = {}, bool hasOutput = true)
+                                      const std::function<void(FolderBuilder&, const std::string&)>& more = {},
+                                      bool hasOutput = true)
 {
     FolderBuilder builder(modelClass, changes);
     for (const std::string& block : builder.blocks) {
@@ -182,7 +189,9 @@ inline ArchitectureFolder gemmaFolder(std::string_view modelClass, std::string_v
     FolderBuilder builder(modelClass, changes);
     builder.norm = 0;
     for (const std::string& block : builder.blocks) {
-        builder.norms(block, {"input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"});
+        builder.norms(
+            block,
+            {"input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"});
         builder.attention(block);
         builder.feedForward(block + "mlp.", builder.forward());
         if (hasHeadNorms)
@@ -243,19 +252,30 @@ inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolde
     std::string factors;
     for (int i = 0; i < 8; ++i)
         factors += (i == 0 ? "" : ",") + std::to_string(1 + 0.4 * i);
-    const std::string longRope = R"("rope_scaling":{"type":"longrope","short_factor":[)" + factors + R"(],"long_factor":[4,4,5,5,6,6,7,8]})";
+    const std::string longRope
+        = R"("rope_scaling":{"type":"longrope","short_factor":[)" + factors + R"(],"long_factor":[4,4,5,5,6,6,7,8]})";
     std::vector<std::pair<std::string, ArchitectureFolder>> all;
-    all.emplace_back("llama", plainFolder("LlamaForCausalLM", R"({"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,
+    all.emplace_back(
+        "llama",
+        plainFolder("LlamaForCausalLM", R"({"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,
         "high_freq_factor":4.0,"original_max_position_embeddings":32}})"));
-    all.emplace_back("llama-biased", plainFolder("LlamaForCausalLM", R"({"head_dim":32,"attention_bias":true,
-        "rope_scaling":{"type":"linear","factor":3.0}})", allBiased));
-    all.emplace_back("smollm", plainFolder("LlamaForCausalLM", R"({"num_key_value_heads":1,"tie_word_embeddings":true})", {}, false));
+    all.emplace_back("llama-biased",
+                     plainFolder("LlamaForCausalLM", R"({"head_dim":32,"attention_bias":true,
+        "rope_scaling":{"type":"linear","factor":3.0}})",
+                                 allBiased));
+    all.emplace_back(
+        "smollm",
+        plainFolder("LlamaForCausalLM", R"({"num_key_value_heads":1,"tie_word_embeddings":true})", {}, false));
     all.emplace_back("mistral", plainFolder("MistralForCausalLM", R"({"sliding_window":null,"rope_theta":1000000.0})"));
     all.emplace_back("smollm3", plainFolder("SmolLM3ForCausalLM", R"({"num_hidden_layers":4,"no_rope_layers":[1,1,1,0],
         "use_sliding_window":false})"));
-    all.emplace_back("qwen2", plainFolder("Qwen2ForCausalLM", R"({"use_sliding_window":false,"sliding_window":64,"max_window_layers":2,
-        "rope_scaling":{"type":"yarn","factor":4.0,"original_max_position_embeddings":64}})", biased));
-    all.emplace_back("qwen3", plainFolder("Qwen3ForCausalLM", R"({"head_dim":32,"tie_word_embeddings":true})", headNormed, false));
+    all.emplace_back("qwen2",
+                     plainFolder("Qwen2ForCausalLM",
+                                 R"({"use_sliding_window":false,"sliding_window":64,"max_window_layers":2,
+        "rope_scaling":{"type":"yarn","factor":4.0,"original_max_position_embeddings":64}})",
+                                 biased));
+    all.emplace_back(
+        "qwen3", plainFolder("Qwen3ForCausalLM", R"({"head_dim":32,"tie_word_embeddings":true})", headNormed, false));
     {
         FolderBuilder gemma("GemmaForCausalLM", R"({"head_dim":32,"hidden_act":"gelu","num_key_value_heads":1})");
         gemma.folder.config.erase("tie_word_embeddings");
@@ -267,17 +287,23 @@ inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolde
         }
         all.emplace_back("gemma", gemma.finish(false));
     }
-    all.emplace_back("gemma2", gemmaFolder("Gemma2ForCausalLM", R"({"head_dim":32,"hidden_activation":"gelu_pytorch_tanh",
+    all.emplace_back("gemma2",
+                     gemmaFolder("Gemma2ForCausalLM", R"({"head_dim":32,"hidden_activation":"gelu_pytorch_tanh",
         "tie_word_embeddings":true,"query_pre_attn_scalar":32,"attn_logit_softcapping":5.0,"final_logit_softcapping":3.0,
-        "sliding_window":8})", false));
-    all.emplace_back("gemma3", gemmaFolder("Gemma3ForCausalLM", R"({"num_hidden_layers":7,"head_dim":32,
+        "sliding_window":8})",
+                                 false));
+    all.emplace_back("gemma3",
+                     gemmaFolder("Gemma3ForCausalLM", R"({"num_hidden_layers":7,"head_dim":32,
         "hidden_activation":"gelu_pytorch_tanh","tie_word_embeddings":true,"query_pre_attn_scalar":32,"sliding_window":8,
         "sliding_window_pattern":6,"rope_theta":1000000.0,"rope_local_base_freq":10000.0,"attn_logit_softcapping":null,
-        "rope_scaling":{"rope_type":"linear","factor":8.0}})", true));
+        "rope_scaling":{"rope_type":"linear","factor":8.0}})",
+                                 true));
     // Not "phi3": llama.cpp looks for that word in the name and asks for phi3's own tokens then.
     all.emplace_back("phi-long", phi3Folder(R"({"original_max_position_embeddings":16,)" + longRope + "}"));
-    all.emplace_back("phi-short", phi3Folder(R"({"max_position_embeddings":1024,"original_max_position_embeddings":512,"sliding_window":300,)"
-                                              + longRope + "}"));
+    all.emplace_back(
+        "phi-short",
+        phi3Folder(R"({"max_position_embeddings":1024,"original_max_position_embeddings":512,"sliding_window":300,)"
+                   + longRope + "}"));
     all.emplace_back("phi4", phi3Folder(R"({"partial_rotary_factor":0.5})"));
     {
         FolderBuilder olmo("Olmo2ForCausalLM", "{}");
@@ -289,10 +315,16 @@ inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolde
         }
         all.emplace_back("olmo2", olmo.finish());
     }
-    all.emplace_back("mixtral", mixtureFolder("MixtralForCausalLM", R"({"num_local_experts":4,"num_experts_per_tok":2,"sliding_window":null})"));
-    all.emplace_back("qwen2moe", mixtureFolder("Qwen2MoeForCausalLM", R"({"num_experts":6,"num_experts_per_tok":2,"moe_intermediate_size":32,
+    all.emplace_back("mixtral",
+                     mixtureFolder("MixtralForCausalLM",
+                                   R"({"num_local_experts":4,"num_experts_per_tok":2,"sliding_window":null})"));
+    all.emplace_back(
+        "qwen2moe",
+        mixtureFolder("Qwen2MoeForCausalLM", R"({"num_experts":6,"num_experts_per_tok":2,"moe_intermediate_size":32,
         "shared_expert_intermediate_size":128,"norm_topk_prob":false,"decoder_sparse_step":1})"));
-    all.emplace_back("qwen3moe", mixtureFolder("Qwen3MoeForCausalLM", R"({"num_experts":6,"num_experts_per_tok":3,"moe_intermediate_size":32,
+    all.emplace_back(
+        "qwen3moe",
+        mixtureFolder("Qwen3MoeForCausalLM", R"({"num_experts":6,"num_experts_per_tok":3,"moe_intermediate_size":32,
         "head_dim":32,"norm_topk_prob":true,"mlp_only_layers":[]})"));
     return all;
 }

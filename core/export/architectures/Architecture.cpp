@@ -42,14 +42,16 @@ void setRopeKeys(const ModelConfig& config, GgufKeys& keys)
 
 std::span<const Architecture* const> architectures()
 {
-    static constexpr std::array<const Architecture*, 13> kRows{&kLlama,  &kMistral,  &kMixtral,  &kSmolLm3, &kQwen2, &kQwen3, &kQwen2Moe,
-                                                               &kQwen3Moe, &kGemma, &kGemma2, &kGemma3,  &kPhi3,  &kOlmo2};
+    static constexpr std::array<const Architecture*, 13> kRows{&kLlama,  &kMistral,  &kMixtral,  &kSmolLm3, &kQwen2,
+                                                               &kQwen3,  &kQwen2Moe, &kQwen3Moe, &kGemma,   &kGemma2,
+                                                               &kGemma3, &kPhi3,     &kOlmo2};
     return kRows;
 }
 
 const Architecture* architectureOfClass(std::string_view modelClass)
 {
-    const auto found = std::ranges::find(architectures(), modelClass, [](const Architecture* row) { return row->modelClass; });
+    const auto found
+        = std::ranges::find(architectures(), modelClass, [](const Architecture* row) { return row->modelClass; });
     return found == architectures().end() ? nullptr : *found;
 }
 
@@ -66,7 +68,8 @@ std::optional<std::string> ggufNameIn(const Architecture& architecture, std::str
         const std::string prefix = fmt::format("model.layers.{}.", place.block);
         const std::string_view inBlock = tensorName.substr(std::min(prefix.size(), tensorName.size()));
         for (const Architecture::Module& module : architecture.modules) {
-            if (inBlock.starts_with(module.hf) && (inBlock.substr(module.hf.size()) == ".weight" || inBlock.substr(module.hf.size()) == ".bias"))
+            if (inBlock.starts_with(module.hf)
+                && (inBlock.substr(module.hf.size()) == ".weight" || inBlock.substr(module.hf.size()) == ".bias"))
                 return fmt::format("blk.{}.{}{}", place.block, module.gguf, inBlock.substr(module.hf.size()));
         }
     }
@@ -75,24 +78,28 @@ std::optional<std::string> ggufNameIn(const Architecture& architecture, std::str
     return ggufNameOf(tensorName);
 }
 
-Status checkArchitecture(const Architecture& architecture, const ModelConfig& config, const Json& json, std::string_view file)
+Status checkArchitecture(const Architecture& architecture, const ModelConfig& config, const Json& json,
+                         std::string_view file)
 {
     const ConfigReader reader(json, file);
     const RopeScaling::Kind kind = config.rope.kind;
     if (kind == RopeScaling::Kind::Llama3 && !architecture.takesFrequencyFactors)
-        return reader.notRepresentable(fmt::format("rope scaling of type llama3 is not read by llama.cpp's {}", architecture.id));
+        return reader.notRepresentable(
+            fmt::format("rope scaling of type llama3 is not read by llama.cpp's {}", architecture.id));
     if (kind == RopeScaling::Kind::LongRope && architecture.id != "phi3")
-        return reader.notRepresentable(fmt::format("rope scaling of type longrope is not read by llama.cpp's {}", architecture.id));
+        return reader.notRepresentable(
+            fmt::format("rope scaling of type longrope is not read by llama.cpp's {}", architecture.id));
     if (kind == RopeScaling::Kind::Yarn && architecture.normsLackOne)
         return reader.notRepresentable(fmt::format("rope scaling of type yarn is not known of {}", architecture.id));
     if (config.rotaryLength != config.headLength && architecture.id != "phi3")
-        return reader.notRepresentable(
-            fmt::format("{} of {} values of a head are rotated, llama.cpp's {} rotates all", config.rotaryLength, config.headLength, architecture.id));
+        return reader.notRepresentable(fmt::format("{} of {} values of a head are rotated, llama.cpp's {} rotates all",
+                                                   config.rotaryLength, config.headLength, architecture.id));
     if (!architecture.hasOutput && !config.tiedEmbeddings.value_or(true))
-        return reader.notRepresentable(
-            fmt::format("\"tie_word_embeddings\" is false, but llama.cpp's {} has no output matrix of its own", architecture.id));
+        return reader.notRepresentable(fmt::format(
+            "\"tie_word_embeddings\" is false, but llama.cpp's {} has no output matrix of its own", architecture.id));
     if (config.experts > kMostExperts)
-        return reader.notRepresentable(fmt::format("{} experts are more than the {} that llama.cpp takes", config.experts, kMostExperts));
+        return reader.notRepresentable(
+            fmt::format("{} experts are more than the {} that llama.cpp takes", config.experts, kMostExperts));
     return architecture.check == nullptr ? Status{} : architecture.check(config, json, file);
 }
 
@@ -135,10 +142,12 @@ std::vector<GgufExtra> ropeExtras(const ModelConfig& config)
 std::vector<std::string> architectureNotes(const Architecture& architecture, const ModelConfig& config)
 {
     const bool isCarried = architecture.id == "gemma2" || architecture.id == "gemma3";
-    if (isCarried || config.slidingWindow == 0 || config.slidingWindow >= config.contextLength || config.firstSliding >= config.blockCount)
+    if (isCarried || config.slidingWindow == 0 || config.slidingWindow >= config.contextLength
+        || config.firstSliding >= config.blockCount)
         return {};
-    return {fmt::format("llama.cpp's {} has no sliding window: beyond {} tokens it attends to all of them, unlike the folder's model",
-                        architecture.id, config.slidingWindow)};
+    return {fmt::format(
+        "llama.cpp's {} has no sliding window: beyond {} tokens it attends to all of them, unlike the folder's model",
+        architecture.id, config.slidingWindow)};
 }
 
 std::optional<Shape> expectedShape(const Architecture& architecture, const ModelConfig& config, std::string_view name)

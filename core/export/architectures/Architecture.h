@@ -18,7 +18,7 @@ namespace sigmascope {
 /// each in architectures(), one file a family in this folder.
 struct Architecture {
     std::string_view modelClass;  ///< transformers' word, as ModelConfig::modelClass
-    std::string_view id;          ///< general.architecture
+    std::string_view id;  ///< general.architecture
 
     /// A module in a block whose GGUF name is not ModelTopology's.
     struct Module {
@@ -30,11 +30,11 @@ struct Architecture {
     std::span<const std::string_view> required{};
     std::span<const std::string_view> optional{};
 
-    bool interleavesRotary = false;   ///< rows of q and k change to rotary pairs
-    bool normsLackOne = false;        ///< the folder's norms hold w - 1 (gemma)
+    bool interleavesRotary = false;  ///< rows of q and k change to rotary pairs
+    bool normsLackOne = false;  ///< the folder's norms hold w - 1 (gemma)
     bool normalizesAllHeads = false;  ///< q_norm and k_norm span all heads, not one
-    bool hasOutput = true;            ///< false: the output is always the embedding
-    bool needsOutput = false;         ///< true: llama.cpp wants an output matrix even where the folder ties it
+    bool hasOutput = true;  ///< false: the output is always the embedding
+    bool needsOutput = false;  ///< true: llama.cpp wants an output matrix even where the folder ties it
     bool takesFrequencyFactors = false;  ///< rope_freqs.weight is read
 
     /// What the folder asks for and llama.cpp's graph of this family does not do: NotRepresentable.
@@ -65,7 +65,8 @@ void setModelKeys(const Architecture& architecture, const ModelConfig& config, G
 
 /// Shape that the configuration gives a matrix or norm; nothing for what it does not fix. @p name is in GGUF, behind
 /// "blk.N." inside blocks; an expert's shape is that of its part.
-[[nodiscard]] std::optional<Shape> expectedShape(const Architecture& architecture, const ModelConfig& config, std::string_view name);
+[[nodiscard]] std::optional<Shape> expectedShape(const Architecture& architecture, const ModelConfig& config,
+                                                 std::string_view name);
 
 /// "{arch}.{name}"
 [[nodiscard]] std::string archKey(const ModelConfig& config, std::string_view name);

@@ -13,11 +13,11 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::array<std::string_view, 9> kLlamaBlock{
-    "attn_norm.weight", "attn_q.weight",   "attn_k.weight", "attn_v.weight",  "attn_output.weight",
-    "ffn_norm.weight",  "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"};
-constexpr std::array<std::string_view, 7> kLlamaBiases{"attn_q.bias",   "attn_k.bias", "attn_v.bias",  "attn_output.bias",
-                                                       "ffn_gate.bias", "ffn_up.bias", "ffn_down.bias"};
+constexpr std::array<std::string_view, 9> kLlamaBlock{"attn_norm.weight", "attn_q.weight",      "attn_k.weight",
+                                                      "attn_v.weight",    "attn_output.weight", "ffn_norm.weight",
+                                                      "ffn_gate.weight",  "ffn_up.weight",      "ffn_down.weight"};
+constexpr std::array<std::string_view, 7> kLlamaBiases{
+    "attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias", "ffn_gate.bias", "ffn_up.bias", "ffn_down.bias"};
 constexpr std::array<std::string_view, 10> kMixtralBlock{
     "attn_norm.weight", "attn_q.weight",       "attn_k.weight",        "attn_v.weight",      "attn_output.weight",
     "ffn_norm.weight",  "ffn_gate_inp.weight", "ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight"};
@@ -34,16 +34,18 @@ Status checkSmolLm3(const ModelConfig& config, const Json& json, std::string_vie
         if (!interval)
             return passOn(interval);
         if (interval->value_or(kSmolLmStep) != kSmolLmStep)
-            return reader.notRepresentable(fmt::format("\"no_rope_layer_interval\" is {}, llama.cpp computes with 4", **interval));
+            return reader.notRepresentable(
+                fmt::format("\"no_rope_layer_interval\" is {}, llama.cpp computes with 4", **interval));
         return {};
     }
     if (!list->is_array() || list->size() != config.blockCount)
         return reader.wrong("no_rope_layers", fmt::format("a list of {} numbers", config.blockCount), *list);
     for (std::uint32_t block = 0; block < config.blockCount; ++block) {
         if ((*list)[block] != ((block + 1) % kSmolLmStep != 0 ? 1 : 0))
-            return reader.notRepresentable(fmt::format("\"no_rope_layers\": llama.cpp rotates all blocks but every fourth, which block {} "
-                                                       "is not",
-                                                       block));
+            return reader.notRepresentable(
+                fmt::format("\"no_rope_layers\": llama.cpp rotates all blocks but every fourth, which block {} "
+                            "is not",
+                            block));
     }
     return {};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// phi3: one matrix for q, k and v and one for gate and up, which stay whole; long contexts by factors of the frequencies.
+// phi3: one matrix for q, k and v and one for gate and up, which stay whole; long contexts by factors of the
+// frequencies.
 #include "core/export/architectures/Architecture.h"
 
 #include "core/model/ConfigReader.h"
@@ -21,13 +22,15 @@ Status checkPhi3(const ModelConfig& config, const Json& json, std::string_view f
     if (!isLong && config.rope.kind != RopeScaling::Kind::None)
         return reader.notRepresentable("rope scaling of this kind is not known of phi3");
     if (config.headLength != config.embeddingLength / config.heads)
-        return reader.notRepresentable("\"head_dim\" differs from hidden_size / num_attention_heads, which llama.cpp's phi3 assumes");
+        return reader.notRepresentable(
+            "\"head_dim\" differs from hidden_size / num_attention_heads, which llama.cpp's phi3 assumes");
     return {};
 }
 
 void addPhi3Keys(const ModelConfig& config, GgufKeys& keys)
 {
-    keys.set(archKey(config, "rope.scaling.original_context_length"), config.rope.originalContext.value_or(config.contextLength));
+    keys.set(archKey(config, "rope.scaling.original_context_length"),
+             config.rope.originalContext.value_or(config.contextLength));
     // Read, warned of and left aside by llama.cpp, which attends to everything.
     keys.set(archKey(config, "attention.sliding_window"), config.slidingWindow);
     if (config.rope.kind == RopeScaling::Kind::LongRope)

@@ -14,19 +14,25 @@ namespace sigmascope {
 namespace {
 
 constexpr std::array<std::string_view, 12> kQwen2Block{
-    "attn_norm.weight",   "attn_q.weight",   "attn_k.weight",   "attn_v.weight", "attn_q.bias",   "attn_k.bias", "attn_v.bias",
-    "attn_output.weight", "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"};
-constexpr std::array<std::string_view, 11> kQwen3Block{
-    "attn_norm.weight",   "attn_q.weight",   "attn_k.weight",   "attn_v.weight", "attn_q_norm.weight", "attn_k_norm.weight",
-    "attn_output.weight", "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"};
-constexpr std::array<std::string_view, 17> kQwen2MoeBlock{
-    "attn_norm.weight",     "attn_q.weight",       "attn_k.weight",       "attn_v.weight",         "attn_q.bias",
-    "attn_k.bias",          "attn_v.bias",         "attn_output.weight",  "ffn_norm.weight",       "ffn_gate_inp.weight",
-    "ffn_gate_exps.weight", "ffn_up_exps.weight",  "ffn_down_exps.weight", "ffn_gate_inp_shexp.weight", "ffn_gate_shexp.weight",
-    "ffn_up_shexp.weight",  "ffn_down_shexp.weight"};
+    "attn_norm.weight", "attn_q.weight",      "attn_k.weight",   "attn_v.weight",   "attn_q.bias",   "attn_k.bias",
+    "attn_v.bias",      "attn_output.weight", "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"};
+constexpr std::array<std::string_view, 11> kQwen3Block{"attn_norm.weight",   "attn_q.weight",      "attn_k.weight",
+                                                       "attn_v.weight",      "attn_q_norm.weight", "attn_k_norm.weight",
+                                                       "attn_output.weight", "ffn_norm.weight",    "ffn_gate.weight",
+                                                       "ffn_up.weight",      "ffn_down.weight"};
+constexpr std::array<std::string_view, 17> kQwen2MoeBlock{"attn_norm.weight",      "attn_q.weight",
+                                                          "attn_k.weight",         "attn_v.weight",
+                                                          "attn_q.bias",           "attn_k.bias",
+                                                          "attn_v.bias",           "attn_output.weight",
+                                                          "ffn_norm.weight",       "ffn_gate_inp.weight",
+                                                          "ffn_gate_exps.weight",  "ffn_up_exps.weight",
+                                                          "ffn_down_exps.weight",  "ffn_gate_inp_shexp.weight",
+                                                          "ffn_gate_shexp.weight", "ffn_up_shexp.weight",
+                                                          "ffn_down_shexp.weight"};
 constexpr std::array<std::string_view, 12> kQwen3MoeBlock{
-    "attn_norm.weight",   "attn_q.weight",   "attn_k.weight",       "attn_v.weight",        "attn_q_norm.weight", "attn_k_norm.weight",
-    "attn_output.weight", "ffn_norm.weight", "ffn_gate_inp.weight", "ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight"};
+    "attn_norm.weight",    "attn_q.weight",        "attn_k.weight",      "attn_v.weight",
+    "attn_q_norm.weight",  "attn_k_norm.weight",   "attn_output.weight", "ffn_norm.weight",
+    "ffn_gate_inp.weight", "ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight"};
 
 /// Every block a mixture, the chosen experts' weights summing to one or not: no key of GGUF says either.
 Status checkMixture(const Json& json, std::string_view file, bool normalizes)
@@ -37,12 +43,14 @@ Status checkMixture(const Json& json, std::string_view file, bool normalizes)
         return passOn(normalized);
     // Absent means false in both classes of transformers.
     if (normalized->value_or(false) != normalizes)
-        return reader.notRepresentable(fmt::format("\"norm_topk_prob\" is {}, llama.cpp computes with {}", !normalizes, normalizes));
+        return reader.notRepresentable(
+            fmt::format("\"norm_topk_prob\" is {}, llama.cpp computes with {}", !normalizes, normalizes));
     const auto step = reader.count("decoder_sparse_step");
     if (!step)
         return passOn(step);
     if (step->value_or(1) != 1)
-        return reader.notRepresentable(fmt::format("\"decoder_sparse_step\" is {}: llama.cpp wants experts in every block", **step));
+        return reader.notRepresentable(
+            fmt::format("\"decoder_sparse_step\" is {}: llama.cpp wants experts in every block", **step));
     if (const Json* dense = reader.find("mlp_only_layers"); dense != nullptr && (!dense->is_array() || !dense->empty()))
         return reader.notRepresentable("\"mlp_only_layers\" is not empty: llama.cpp wants experts in every block");
     return {};
