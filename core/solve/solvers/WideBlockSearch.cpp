@@ -19,7 +19,7 @@ constexpr int kSweeps = 8;
 /// A sweep that gains less of the sum is the last.
 constexpr double kWorthwhile = 1e-4;
 /// Sums of a run go into so many lanes, so that they fit vectors without their order depending on them.
-constexpr std::size_t kSumLanes = 8;
+constexpr std::size_t kSumLanes = 4;
 
 /// To the nearest whole number, ties to even. @pre |x| < 2^51
 double toWhole(double x)
@@ -116,6 +116,15 @@ void WideBlockSearch::begin(std::span<const float> weights, std::span<const doub
     for (std::size_t i = 0; i < m_shape.elements; ++i) {
         m_x[i] = weights[i];
         m_h[i] = importance.empty() ? 1.0 : importance[i];
+        m_hx[i] = m_h[i] * m_x[i];
+    }
+    for (std::size_t run = 0; run < m_shape.runs(); ++run) {
+        Sums& sums = m_fixed[run] = {};
+        for (std::size_t i = run * m_shape.run; i < (run + 1) * m_shape.run; ++i) {
+            sums.one += m_h[i];
+            sums.x += m_hx[i];
+            sums.xx += m_hx[i] * m_x[i];
+        }
     }
 }
 
@@ -139,28 +148,25 @@ void WideBlockSearch::levelsOf(std::size_t run, double scale, double minimum, st
 
 WideBlockSearch::Sums WideBlockSearch::sumsOf(std::size_t run, std::span<const double> levels) const
 {
-    std::array<double, kSumLanes> one{};
     std::array<double, kSumLanes> l{};
     std::array<double, kSumLanes> ll{};
-    std::array<double, kSumLanes> x{};
     std::array<double, kSumLanes> xl{};
-    std::array<double, kSumLanes> xx{};
-    const std::size_t first = run * m_shape.run;
+    const double* h = m_h.data() + run * m_shape.run;
+    const double* hx = m_hx.data() + run * m_shape.run;
     for (std::size_t e = 0; e < m_shape.run; e += kSumLanes) {
         for (std::size_t lane = 0; lane < kSumLanes; ++lane) {
-            const double h = m_h[first + e + lane];
             const double level = levels[e + lane];
-            const double weighted = h * level;
-            const double value = m_x[first + e + lane];
-            one[lane] += h;
+            const double weighted = h[e + lane] * level;
             l[lane] += weighted;
             ll[lane] += weighted * level;
-            x[lane] += h * value;
-            xl[lane] += weighted * value;
-            xx[lane] += h * value * value;
+            xl[lane] += hx[e + lane] * level;
         }
     }
-    return {sumOf(one), sumOf(l), sumOf(ll), sumOf(x), sumOf(xl), sumOf(xx)};
+    Sums sums = m_fixed[run];
+    sums.l = sumOf(l);
+    sums.ll = sumOf(ll);
+    sums.xl = sumOf(xl);
+    return sums;
 }
 
 double WideBlockSearch::lossOf(std::size_t run, double scale, double minimum) const

@@ -59,7 +59,8 @@ private:
     void chooseCodes(BlockParts& parts) const;
 
     BlockShape m_shape;
-    std::array<double, kMost> m_x{}, m_h{};
+    std::array<double, kMost> m_x{}, m_h{}, m_hx{};
+    std::array<Sums, 16> m_fixed{};  ///< of a run: what no level changes
 };
 
 }  // namespace sigmascope
