@@ -99,10 +99,10 @@ Result<Bytes> kvCacheBytes(const KvShape& shape, std::uint64_t context, std::uin
         }
         return bytes;
     };
-    const auto full = bytesOf(shape.blocks - shape.slidingBlocks, context);
+    auto full = bytesOf(shape.blocks - shape.slidingBlocks, context);
     if (!full)
         return full;
-    const auto sliding = bytesOf(shape.slidingBlocks, std::min(context, shape.slidingWindow + kBatch));
+    auto sliding = bytesOf(shape.slidingBlocks, std::min(context, shape.slidingWindow + kBatch));
     if (!sliding)
         return sliding;
     const auto sum = checkedAdd(*full, *sliding);

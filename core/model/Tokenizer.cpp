@@ -66,7 +66,7 @@ Result<TokenizerSpm> sentencePieceOf(TokenizerBpe read, const fs::path& path)
         }
         constexpr std::string_view kBlank = "\u2581";  // the runtime matches these against plain text
         for (std::size_t at = 0; token.type == TokenType::UserDefined && (at = token.text.find(kBlank, at)) != std::string::npos;)
-            token.text.replace(at, kBlank.size(), " ");
+            token.text.replace(at, kBlank.size(), 1, ' ');
     }
     tokenizer.bosId = read.bosId;
     tokenizer.eosId = read.eosId;

@@ -89,7 +89,7 @@ Result<const Grid*> ownGrid(std::string_view target, int bits, std::string_view 
     }
     if (const PackedTarget* packed = packedTarget(target)) {
         const int width = packed->nearest(bits);
-        const auto grid = gridOf(packed->onlyAsymmetric ? "int-g128-asym" : "int-g128", width);
+        auto grid = gridOf(packed->onlyAsymmetric ? "int-g128-asym" : "int-g128", width);
         if (!grid || width == bits)
             return grid;
         return fail(ErrorCode::NotRepresentable,

@@ -212,7 +212,7 @@ void readScales(const BlockShape& shape, std::span<const std::byte> block, Block
             const unsigned high = (byteOf(block, 104 + j % 4) >> (2 * (j / 4))) & 3U;
             parts.scale[j] = static_cast<int>(low | high << 4) - 32;
         } else if (shape.type == DType::Q6_K) {
-            parts.scale[j] = static_cast<std::int8_t>(block[192 + j]);
+            parts.scale[j] = int{static_cast<std::int8_t>(block[192 + j])};
         } else if (shape.type == DType::IQ4_XS) {
             const unsigned low = (byteOf(block, 4 + j / 2) >> (4 * (j % 2))) & 15U;
             const unsigned high = (byteOf(block, 2 + j / 4) >> (2 * (j % 4))) & 3U;
