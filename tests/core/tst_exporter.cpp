@@ -255,7 +255,7 @@ private slots:
         estimate.outputs = {{"a\nb'\x1b[31m\xff.gguf", "model", 1}};
         QCOMPARE(findExporter("gguf")->loadCommand(estimate),
                  std::string("llama-cli -m $'a\\x0ab\\'\\x1b[31m\\xff.gguf' -p \"Once upon a time\""));
-        QVERIFY(findExporter("awq") == nullptr);
+        QVERIFY(findExporter("exl3") == nullptr);
     }
 };
 
