@@ -9,7 +9,7 @@ namespace sigmascope {
 namespace {
 
 constexpr std::uint64_t kDecodedPiece = std::uint64_t{1} << 20;  // values
-constexpr std::uint64_t kDecodedRows = 32;                       // that share words in packed weights
+constexpr std::uint64_t kDecodedRows = 32;  // that share words in packed weights
 
 }  // namespace
 
@@ -21,7 +21,8 @@ bool isDecoded(const Checkpoint& checkpoint, std::size_t tensor)
 Bytes listedBytes(const Checkpoint& checkpoint, std::size_t tensor)
 {
     const TensorInfo& listed = checkpoint.tensors()[tensor];
-    return isDecoded(checkpoint, tensor) ? checkedByteSize(listed.dtype, listed.shape).value_or(listed.bytes) : listed.bytes;
+    return isDecoded(checkpoint, tensor) ? checkedByteSize(listed.dtype, listed.shape).value_or(listed.bytes)
+                                         : listed.bytes;
 }
 
 Status forListedBytes(const Checkpoint& checkpoint, std::size_t tensor, const JobContext& job,
@@ -30,8 +31,10 @@ Status forListedBytes(const Checkpoint& checkpoint, std::size_t tensor, const Jo
     const TensorInfo& listed = checkpoint.tensors()[tensor];
     if (!isDecoded(checkpoint, tensor))
         return take(listed.bytes == 0 ? std::span<const std::byte>()
-                                      : checkpoint.shard(listed.shard)->bytes().subspan(static_cast<std::size_t>(listed.offset),
-                                                                                       static_cast<std::size_t>(listed.bytes)));
+                                      : checkpoint.shard(listed.shard)
+                                            ->bytes()
+                                            .subspan(static_cast<std::size_t>(listed.offset),
+                                                     static_cast<std::size_t>(listed.bytes)));
     if (checkpoint.packed(tensor) == nullptr) {
         const auto view = checkpoint.view(tensor);
         return view ? take(view->bytes) : passOn(view);

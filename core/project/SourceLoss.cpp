@@ -18,7 +18,8 @@ constexpr std::size_t kNamedFormats = 3;
 std::string quantizedAs(const Checkpoint& checkpoint, std::size_t tensor)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
-    const bool isCoded = checkpoint.packed(tensor) != nullptr || checkpoint.coded(tensor) != nullptr || info(source.dtype).quantized;
+    const bool isCoded
+        = checkpoint.packed(tensor) != nullptr || checkpoint.coded(tensor) != nullptr || info(source.dtype).quantized;
     return isCoded ? escaped(source.typeName(), 60) : std::string();
 }
 
@@ -50,9 +51,10 @@ std::optional<Requantizing> requantizing(const Checkpoint& checkpoint, const Qua
 
 std::string noteOf(const Requantizing& again)
 {
-    return fmt::format("{} of {} layers that are rewritten were quantized already ({}): errors are the loss added to what the "
-                       "model stores, not the distance from the weights it was made of",
-                       again.quantized, again.layers, again.formats);
+    return fmt::format(
+        "{} of {} layers that are rewritten were quantized already ({}): errors are the loss added to what the "
+        "model stores, not the distance from the weights it was made of",
+        again.quantized, again.layers, again.formats);
 }
 
 }  // namespace sigmascope

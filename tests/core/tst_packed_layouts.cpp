@@ -147,6 +147,22 @@ private slots:
             QCOMPARE(value, (0x84 - 0x80) * 0.5F);
     }
 
+    void aSymmetricLayerMayStandAmongOthersOfItsWidth()
+    {
+        PackedFolder folder = compressedFolder();
+        folder.config = R"({"quant_method":"compressed-tensors","config_groups":{)"
+                        R"("g0":{"weights":{"num_bits":4,"group_size":8,"symmetric":false}},)"
+                        R"("g1":{"weights":{"num_bits":4,"group_size":8,"symmetric":true}}}})";
+        folder.tensors.push_back({"a.weight_zero_point", "I32", {1, 2}, numbers<std::uint32_t>(2, 0x99999999U)});
+        const auto checkpoint = opened(folder);
+        QVERIFY(checkpoint);
+        expectSums(*checkpoint, 1);
+        std::vector<float> row(16);
+        QVERIFY(checkpoint->readPackedRows(0, 5, 1, row));
+        for (std::size_t i = 0; i < row.size(); ++i)
+            QCOMPARE(row[i], valueOfSum(5, i) - 0.5F);
+    }
+
     void anOlderSettingsFileBesideTheModelCounts()
     {
         PackedFolder folder = gptqFolder();

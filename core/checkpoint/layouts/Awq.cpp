@@ -16,7 +16,7 @@ constexpr std::string_view kAwqEnd = ".qweight";
 constexpr std::uint64_t kAwqWord = 8;  // outputs in one
 constexpr std::uint64_t kAwqUnit = 32;
 
-/// The group size under the key of today, or AutoAWQ's old one.
+/// A number under the key of today, or AutoAWQ's old one.
 Result<std::optional<std::int64_t>> awqNumber(const LayoutSettings& settings, const char* key, const char* oldKey)
 {
     auto number = settings.number(settings.config, key);
@@ -25,15 +25,16 @@ Result<std::optional<std::int64_t>> awqNumber(const LayoutSettings& settings, co
 
 class Awq final : public CheckpointLayout {
 public:
-    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors, const LayoutSettings& settings) const override
+    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors,
+                              const LayoutSettings& settings) const override
     {
         if (!stored.name.ends_with(kAwqEnd))
             return false;
         if (!settings.method.empty())
             return settings.method == "awq";
         const TensorInfo* const scales = tensors.find(withoutEnd(stored.name, kAwqEnd) + ".scales");
-        return scales != nullptr && scales->shape.size() == 2 && stored.shape.size() == 2 && stored.shape[1] != scales->shape[1]
-            && stored.shape[1] == scales->shape[1] / kAwqWord;
+        return scales != nullptr && scales->shape.size() == 2 && stored.shape.size() == 2
+            && stored.shape[1] != scales->shape[1] && stored.shape[1] == scales->shape[1] / kAwqWord;
     }
 
     [[nodiscard]] Status check(const LayoutSettings& settings) const override
@@ -42,7 +43,8 @@ public:
         if (!bits)
             return passOn(bits);
         if (*bits && **bits != 4)
-            return fail(ErrorCode::InvalidMetadata, settings.where("bits"), "expected 4, found " + std::to_string(**bits));
+            return fail(ErrorCode::InvalidMetadata, settings.where("bits"),
+                        "expected 4, found " + std::to_string(**bits));
         const auto group = awqNumber(settings, "group_size", "q_group_size");
         if (!group)
             return passOn(group);
@@ -50,9 +52,11 @@ public:
             return fail(ErrorCode::InvalidMetadata, settings.where("group_size"),
                         "expected -1 or more than 0, found " + std::to_string(**group));
         std::string version = textIn(settings.config, "version");
-        std::ranges::transform(version, version.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        std::ranges::transform(version, version.begin(),
+                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
         if (!version.empty() && version != "gemm")
-            return fail(ErrorCode::UnsupportedVersion, settings.where("version"), "expected 'gemm', found '" + escaped(version, 40) + "'");
+            return fail(ErrorCode::UnsupportedVersion, settings.where("version"),
+                        "expected 'gemm', found '" + escaped(version, 40) + "'");
         return {};
     }
 
@@ -84,7 +88,8 @@ public:
         return std::move(matrix);
     }
 
-    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out) const override
+    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                std::span<float> out) const override
     {
         const LayoutPart& scalePart = matrix.parts[*matrix.find("scales")];
         const std::uint64_t groups = scalePart.shape[0];
@@ -98,13 +103,20 @@ public:
         [[maybe_unused]] const Status unpackedZeros = unpackInts(zeroWords, count, groups, awqCodes(), zeros);
         assert(unpackedZeros);
         const auto scales = turnedScales(scalePart, parts[*matrix.find("scales")], first, count);
-        dequantize({.codes = codes, .scales = scales, .zeros = zeros, .groupOf = {}, .cols = matrix.cols, .groups = groups,
-                    .groupCols = matrix.groupCols, .bits = matrix.bits},
+        dequantize({.codes = codes,
+                    .scales = scales,
+                    .zeros = zeros,
+                    .groupOf = {},
+                    .cols = matrix.cols,
+                    .groups = groups,
+                    .groupCols = matrix.groupCols,
+                    .bits = matrix.bits},
                    out);
     }
 
 private:
-    [[nodiscard]] static Status findGroups(PartFinder& finder, const TensorInfo& zeros, const TensorInfo& scales, const LayoutSettings& settings)
+    [[nodiscard]] static Status findGroups(PartFinder& finder, const TensorInfo& zeros, const TensorInfo& scales,
+                                           const LayoutSettings& settings)
     {
         PackedMatrix& matrix = finder.matrix();
         const auto asked = awqNumber(settings, "group_size", "q_group_size");
@@ -116,8 +128,8 @@ private:
             matrix.groupCols = *size;
         } else {
             return finder.failAt(scales, ErrorCode::ShapeMismatch,
-                                 "expected groups of equal size of " + std::to_string(matrix.cols) + " inputs, found shape "
-                                     + toString(scales.shape));
+                                 "expected groups of equal size of " + std::to_string(matrix.cols)
+                                     + " inputs, found shape " + toString(scales.shape));
         }
         const std::uint64_t groups = ceilOfRatio(matrix.cols, matrix.groupCols);
         if (Status shaped = finder.expectShape(scales, {groups, matrix.rows}, why); !shaped)

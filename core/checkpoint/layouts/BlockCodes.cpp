@@ -29,7 +29,8 @@ std::vector<float> floatsOf(std::span<const std::byte> bytes)
 
 class BlockCodes final : public CheckpointLayout {
 public:
-    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors, const LayoutSettings& settings) const override
+    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors,
+                              const LayoutSettings& settings) const override
     {
         if (!stored.name.ends_with(kBlockEnd))
             return false;
@@ -43,17 +44,21 @@ public:
         if (settings.method.empty() || settings.method == "bitsandbytes")
             return {};
         return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"),
-                    "expected 'bitsandbytes' for tensors with a quant_state, found '" + escaped(settings.method, 40) + "'");
+                    "expected 'bitsandbytes' for tensors with a quant_state, found '" + escaped(settings.method, 40)
+                        + "'");
     }
 
-    [[nodiscard]] Result<PackedMatrix> assemble(const TensorInfo& codes, const StoredTensors& tensors, const LayoutSettings&) const override
+    [[nodiscard]] Result<PackedMatrix> assemble(const TensorInfo& codes, const StoredTensors& tensors,
+                                                const LayoutSettings&) const override
     {
         PartFinder finder(*this, "bitsandbytes", codes, tensors);
         // Its storage may be called anything (bnb_4bit_quant_storage): only its bytes count.
         if (Status taken = finder.takeCodes("weight", {}); !taken)
             return passOn(taken);
         const TensorInfo* const known = stateOf(codes, tensors);
-        const auto state = finder.need("quant_state", known != nullptr ? known->name : codes.name + std::string(kStatePrefix) + "nf4", {DType::U8});
+        const auto state
+            = finder.need("quant_state",
+                          known != nullptr ? known->name : codes.name + std::string(kStatePrefix) + "nf4", {DType::U8});
         if (!state)
             return passOn(state);
         const auto table = finder.need("quant_map", codes.name + ".quant_map", {DType::F32});
@@ -73,18 +78,20 @@ public:
             checked = takeNested(finder, **absmax);
         if (!checked)
             return passOn(checked);
-        matrix.format = "bitsandbytes " + std::string((*state)->name.ends_with("fp4") ? "FP4" : "NF4") + " b" + std::to_string(matrix.groupCols)
-            + (isNested ? " double" : "");
+        matrix.format = "bitsandbytes " + std::string((*state)->name.ends_with("fp4") ? "FP4" : "NF4") + " b"
+            + std::to_string(matrix.groupCols) + (isNested ? " double" : "");
         return std::move(matrix);
     }
 
-    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out) const override
+    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                std::span<float> out) const override
     {
         const auto table = floatsOf(parts[*matrix.find("quant_map")]);
         const auto bytes = parts[0];
         const std::uint64_t begin = first * matrix.cols;
         const std::uint64_t firstBlock = begin / matrix.groupCols;
-        const std::uint64_t blocks = count == 0 ? 0 : (begin + count * matrix.cols - 1) / matrix.groupCols - firstBlock + 1;
+        const std::uint64_t blocks
+            = count == 0 ? 0 : (begin + count * matrix.cols - 1) / matrix.groupCols - firstBlock + 1;
         const auto magnitudes = magnitudesOf(matrix, parts, firstBlock, blocks);
         for (std::uint64_t i = 0; i < out.size(); ++i) {
             const std::uint64_t at = begin + i;
@@ -102,7 +109,8 @@ private:
         return nullptr;
     }
 
-    [[nodiscard]] static std::vector<float> magnitudesOf(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count)
+    [[nodiscard]] static std::vector<float> magnitudesOf(const PackedMatrix& matrix, PartBytes parts,
+                                                         std::uint64_t first, std::uint64_t count)
     {
         const auto absmax = parts[*matrix.find("absmax")];
         if (matrix.nestedGroup == 0)
@@ -111,39 +119,46 @@ private:
         const auto scales = floatsOf(parts[*matrix.find("nested_absmax")]);
         std::vector<float> magnitudes(count);
         for (std::uint64_t i = 0; i < count; ++i) {
-            const float scaled = table[static_cast<std::size_t>(absmax[first + i])] * scales[(first + i) / matrix.nestedGroup];
+            const float scaled
+                = table[static_cast<std::size_t>(absmax[first + i])] * scales[(first + i) / matrix.nestedGroup];
             magnitudes[i] = scaled + matrix.nestedOffset;
         }
         return magnitudes;
     }
 
     /// A whole number from 1 to kMostBlock.
-    [[nodiscard]] static Result<std::uint64_t> blockIn(const PartFinder& finder, const TensorInfo& state, const Json& json, const char* key)
+    [[nodiscard]] static Result<std::uint64_t> blockIn(const PartFinder& finder, const TensorInfo& state,
+                                                       const Json& json, const char* key)
     {
         const auto found = json.find(key);
-        if (found != json.end() && found->is_number_unsigned() && found->get<std::uint64_t>() > 0 && found->get<std::uint64_t>() <= kMostBlock)
+        if (found != json.end() && found->is_number_unsigned() && found->get<std::uint64_t>() > 0
+            && found->get<std::uint64_t>() <= kMostBlock)
             return found->get<std::uint64_t>();
         return finder.failAt(state, ErrorCode::InvalidMetadata,
                              std::string(key) + ": expected 1 to 1048576, found "
                                  + (found == json.end() ? std::string("none") : escaped(dumpJson(*found), 60)));
     }
 
-    [[nodiscard]] static Status readState(PartFinder& finder, const TensorInfo& state, std::span<const std::byte> bytes, bool isNested)
+    [[nodiscard]] static Status readState(PartFinder& finder, const TensorInfo& state, std::span<const std::byte> bytes,
+                                          bool isNested)
     {
         if (bytes.size() > kMostState)
             return finder.failAt(state, ErrorCode::HeaderTooLarge,
                                  "expected at most 65536 bytes of JSON, found " + std::to_string(bytes.size()));
-        const auto json = parseJson({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "quant_state", {.depth = 4});
+        const auto json
+            = parseJson({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "quant_state", {.depth = 4});
         if (!json)
             return finder.failAt(state, ErrorCode::MalformedHeader, json.error().detail);
         if (!json->is_object())
-            return finder.failAt(state, ErrorCode::MalformedHeader, "expected a JSON object, found " + escaped(dumpJson(*json), 60));
+            return finder.failAt(state, ErrorCode::MalformedHeader,
+                                 "expected a JSON object, found " + escaped(dumpJson(*json), 60));
         const auto shape = json->find("shape");
-        const bool isPair = shape != json->end() && shape->is_array() && shape->size() == 2 && (*shape)[0].is_number_unsigned()
-            && (*shape)[1].is_number_unsigned();
+        const bool isPair = shape != json->end() && shape->is_array() && shape->size() == 2
+            && (*shape)[0].is_number_unsigned() && (*shape)[1].is_number_unsigned();
         if (!isPair)
             return finder.failAt(state, ErrorCode::InvalidMetadata,
-                                 "shape: expected two whole numbers, found " + (shape == json->end() ? std::string("none") : escaped(dumpJson(*shape), 60)));
+                                 "shape: expected two whole numbers, found "
+                                     + (shape == json->end() ? std::string("none") : escaped(dumpJson(*shape), 60)));
         PackedMatrix& matrix = finder.matrix();
         matrix.rows = (*shape)[0].get<std::uint64_t>();
         matrix.cols = (*shape)[1].get<std::uint64_t>();
@@ -158,10 +173,12 @@ private:
             return passOn(nested);
         matrix.nestedGroup = *nested;
         const auto offset = json->find("nested_offset");
-        matrix.nestedOffset = offset != json->end() && offset->is_number() ? static_cast<float>(offset->get<double>()) : NAN;
+        matrix.nestedOffset
+            = offset != json->end() && offset->is_number() ? static_cast<float>(offset->get<double>()) : NAN;
         if (!std::isfinite(matrix.nestedOffset))
             return finder.failAt(state, ErrorCode::InvalidMetadata,
-                                 "nested_offset: expected a finite number, found " + (offset == json->end() ? std::string("none") : escaped(dumpJson(*offset), 60)));
+                                 "nested_offset: expected a finite number, found "
+                                     + (offset == json->end() ? std::string("none") : escaped(dumpJson(*offset), 60)));
         return {};
     }
 
@@ -172,11 +189,12 @@ private:
         const auto count = checkedElementCount(shape);
         if (!count || *count == 0 || ceilOfRatio(*count, 2) != finder.codes().bytes)
             return finder.failAt(finder.codes(), ErrorCode::ShapeMismatch,
-                                 "expected half a byte for each value of the shape " + toString(shape) + " in its quant_state, found "
-                                     + std::to_string(finder.codes().bytes) + " bytes");
+                                 "expected half a byte for each value of the shape " + toString(shape)
+                                     + " in its quant_state, found " + std::to_string(finder.codes().bytes) + " bytes");
         if (Status sized = finder.expectShape(table, {16}, "for codes of 4 bits"); !sized)
             return sized;
-        return finder.expectShape(absmax, {ceilOfRatio(*count, matrix.groupCols)}, "for blocks of " + std::to_string(matrix.groupCols));
+        return finder.expectShape(absmax, {ceilOfRatio(*count, matrix.groupCols)},
+                                  "for blocks of " + std::to_string(matrix.groupCols));
     }
 
     [[nodiscard]] static Status takeNested(PartFinder& finder, const TensorInfo& absmax)
@@ -191,7 +209,8 @@ private:
         if (Status sized = finder.expectShape(**table, {256}, "for codes of 8 bits"); !sized)
             return sized;
         const std::uint64_t group = finder.matrix().nestedGroup;
-        return finder.expectShape(**scales, {ceilOfRatio(absmax.shape[0], group)}, "for nested blocks of " + std::to_string(group));
+        return finder.expectShape(**scales, {ceilOfRatio(absmax.shape[0], group)},
+                                  "for nested blocks of " + std::to_string(group));
     }
 };
 

@@ -22,8 +22,11 @@ std::optional<std::size_t> PackedMatrix::find(std::string_view role) const
     return found == parts.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - parts.begin()));
 }
 
-StoredTensors::StoredTensors(std::span<const TensorInfo> tensors, std::span<const std::filesystem::path> shards, Bytes bytes)
-    : m_tensors(tensors), m_shards(shards), m_bytes(std::move(bytes))
+StoredTensors::StoredTensors(std::span<const TensorInfo> tensors, std::span<const std::filesystem::path> shards,
+                             Bytes bytes)
+    : m_tensors(tensors)
+    , m_shards(shards)
+    , m_bytes(std::move(bytes))
 {
     m_byName.reserve(tensors.size());
     for (std::size_t i = 0; i < tensors.size(); ++i)
@@ -53,7 +56,8 @@ Result<std::optional<std::int64_t>> LayoutSettings::number(const Json& object, c
         return std::optional<std::int64_t>();
     constexpr std::int64_t kMost = std::int64_t{1} << 31;
     if (found->is_number_integer()) {
-        const bool isHuge = found->is_number_unsigned() && found->get<std::uint64_t>() > static_cast<std::uint64_t>(kMost);
+        const bool isHuge
+            = found->is_number_unsigned() && found->get<std::uint64_t>() > static_cast<std::uint64_t>(kMost);
         if (!isHuge && found->get<std::int64_t>() >= -kMost)
             return std::optional(found->get<std::int64_t>());
     }
@@ -63,12 +67,13 @@ Result<std::optional<std::int64_t>> LayoutSettings::number(const Json& object, c
 
 std::span<const CheckpointLayout* const> checkpointLayouts()
 {
-    static const std::array layouts{&gptqLayout(),         &awqLayout(),         &packedTensorsLayout(),
-                                    &scaledCodesLayout(),  &blockCodesLayout(),  &rowScaledLayout()};
+    static const std::array layouts{&gptqLayout(),        &awqLayout(),        &packedTensorsLayout(),
+                                    &scaledCodesLayout(), &blockCodesLayout(), &rowScaledLayout()};
     return layouts;
 }
 
-void decodePackedRows(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out)
+void decodePackedRows(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                      std::span<float> out)
 {
     const std::uint64_t unit = matrix.rowUnit;
     std::vector<float> tile;
@@ -82,7 +87,8 @@ void decodePackedRows(const PackedMatrix& matrix, PartBytes parts, std::uint64_t
         } else {
             tile.resize(length * matrix.cols);
             matrix.layout->decode(matrix, parts, begin, length, tile);
-            std::copy_n(tile.begin() + static_cast<std::ptrdiff_t>((row - begin) * matrix.cols), target.size(), target.begin());
+            std::copy_n(tile.begin() + static_cast<std::ptrdiff_t>((row - begin) * matrix.cols), target.size(),
+                        target.begin());
         }
         row += wanted;
     }

@@ -22,7 +22,7 @@ class CheckpointLayout;
 /// One stored tensor that a packed matrix is made of.
 struct LayoutPart {
     std::string_view role;  ///< the layout's own word for it: "qweight"
-    std::string name;       ///< as stored
+    std::string name;  ///< as stored
     DType dtype = DType::U8;
     Shape shape{};
     std::uint32_t shard = 0;
@@ -30,21 +30,22 @@ struct LayoutPart {
     Bytes bytes = 0;
 };
 
-/// A weight matrix that a quantized checkpoint stores as several tensors: codes, scales, zero points. Its sizes have been
-/// checked against those of its parts.
+/// A weight matrix that a quantized checkpoint stores as several tensors: codes, scales, zero points. Its sizes have
+/// been checked against those of its parts.
 struct PackedMatrix {
     const CheckpointLayout* layout = nullptr;
-    std::string name{};    ///< of the weight: "model.layers.0.self_attn.q_proj.weight"
+    std::string name{};  ///< of the weight: "model.layers.0.self_attn.q_proj.weight"
     std::string format{};  ///< to show: "GPTQ int4 g128"
     std::uint64_t rows = 0;  ///< outputs
     std::uint64_t cols = 0;  ///< inputs
     int bits = 0;
     std::uint64_t groupRows = 1;  ///< values that share a scale: so many rows …
-    std::uint64_t groupCols = 0;  ///< … by so many columns, the last ones fewer; for blocks that run on over rows, values
-    std::uint64_t rowUnit = 1;    ///< decode() wants first to be a multiple of it
-    int zeroShift = 0;            ///< added to stored zero points, modulo 2^bits
+    std::uint64_t groupCols
+        = 0;  ///< … by so many columns, the last ones fewer; for blocks that run on over rows, values
+    std::uint64_t rowUnit = 1;  ///< decode() wants first to be a multiple of it
+    int zeroShift = 0;  ///< added to stored zero points, modulo 2^bits
     std::uint64_t nestedGroup = 0;  ///< scales that share a scale of their own; 0: scales are plain numbers
-    float nestedOffset = 0;         ///< added to such scales
+    float nestedOffset = 0;  ///< added to such scales
     std::vector<LayoutPart> parts{};
 
     /// Of all parts: codes, scales, zero points and whatever else is stored for the matrix.
@@ -85,9 +86,9 @@ private:
 
 /// What config.json (or quantize_config.json) says about the quantization. The text is hostile.
 struct LayoutSettings {
-    std::string file{};    ///< for messages
+    std::string file{};  ///< for messages
     std::string method{};  ///< quant_method; empty: nobody says
-    Json config{};         ///< quantization_config: an object, or null
+    Json config{};  ///< quantization_config: an object, or null
 
     /// A whole number; nothing if the key is absent or null. InvalidMetadata for anything else.
     [[nodiscard]] Result<std::optional<std::int64_t>> number(const Json& object, const char* key) const;
@@ -99,7 +100,8 @@ class CheckpointLayout {
 public:
     virtual ~CheckpointLayout() = default;
     /// The tensor holds codes of this layout: by its name, type and neighbours.
-    [[nodiscard]] virtual bool claims(const TensorInfo& stored, const StoredTensors& tensors, const LayoutSettings& settings) const = 0;
+    [[nodiscard]] virtual bool claims(const TensorInfo& stored, const StoredTensors& tensors,
+                                      const LayoutSettings& settings) const = 0;
     /// Settings that would make every tensor unreadable: InvalidMetadata, naming file, key, what is expected and found.
     [[nodiscard]] virtual Status check(const LayoutSettings& settings) const = 0;
     /// Finds the parts and checks them against each other and against the settings. MissingTensor, UnsupportedType,
@@ -119,6 +121,7 @@ public:
 [[nodiscard]] std::span<const CheckpointLayout* const> checkpointLayouts();
 
 /// Rows [first, first + count), any of them. @pre no fault(); out holds count x cols.
-void decodePackedRows(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out);
+void decodePackedRows(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                      std::span<float> out);
 
 }  // namespace sigmascope

@@ -25,7 +25,8 @@ bool isSizeByModule(const LayoutSettings& settings)
 
 class Gptq final : public CheckpointLayout {
 public:
-    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors, const LayoutSettings& settings) const override
+    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors,
+                              const LayoutSettings& settings) const override
     {
         return stored.name.ends_with(kGptqEnd) && !awqLayout().claims(stored, tensors, settings);
     }
@@ -34,12 +35,14 @@ public:
     {
         if (!settings.method.empty() && settings.method != "gptq")
             return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"),
-                        "expected 'gptq' or 'awq' for tensors named qweight, found '" + escaped(settings.method, 40) + "'");
+                        "expected 'gptq' or 'awq' for tensors named qweight, found '" + escaped(settings.method, 40)
+                            + "'");
         const auto bits = settings.number(settings.config, "bits");
         if (!bits)
             return passOn(bits);
         if (*bits && std::ranges::find(kGptqBits, **bits) == kGptqBits.end())
-            return fail(ErrorCode::InvalidMetadata, settings.where("bits"), "expected 2, 3, 4 or 8, found " + std::to_string(**bits));
+            return fail(ErrorCode::InvalidMetadata, settings.where("bits"),
+                        "expected 2, 3, 4 or 8, found " + std::to_string(**bits));
         const auto group = settings.number(settings.config, "group_size");
         if (!group)
             return passOn(group);
@@ -97,7 +100,8 @@ public:
         return indexFault(matrix, parts, "g_idx", matrix.parts[*matrix.find("scales")].shape[0]);
     }
 
-    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out) const override
+    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                std::span<float> out) const override
     {
         const LayoutPart& scalePart = matrix.parts[*matrix.find("scales")];
         const LayoutPart& zeroPart = matrix.parts[*matrix.find("qzeros")];
@@ -110,13 +114,21 @@ public:
         const std::uint64_t zeroWords = packedWords(count, matrix.bits, WordFill::Stream);
         const auto zeroColumns = wordColumns(parts[*matrix.find("qzeros")], zeroPart.shape[1],
                                              packedWords(first, matrix.bits, WordFill::Stream), zeroWords);
-        [[maybe_unused]] const Status unpackedZeros = unpackInts(zeroColumns, count, groups, gptqZeros(matrix.bits), zeros);
+        [[maybe_unused]] const Status unpackedZeros
+            = unpackInts(zeroColumns, count, groups, gptqZeros(matrix.bits), zeros);
         assert(unpackedZeros);
         const auto scales = turnedScales(scalePart, parts[*matrix.find("scales")], first, count);
         const auto index = matrix.find("g_idx");
         const auto groupOf = index ? groupIndices(parts[*index]) : std::vector<std::uint32_t>();
-        dequantize({.codes = codes, .scales = scales, .zeros = zeros, .groupOf = groupOf, .cols = matrix.cols, .groups = groups,
-                    .groupCols = matrix.groupCols, .zeroShift = matrix.zeroShift, .bits = matrix.bits},
+        dequantize({.codes = codes,
+                    .scales = scales,
+                    .zeros = zeros,
+                    .groupOf = groupOf,
+                    .cols = matrix.cols,
+                    .groups = groups,
+                    .groupCols = matrix.groupCols,
+                    .zeroShift = matrix.zeroShift,
+                    .bits = matrix.bits},
                    out);
     }
 
@@ -140,8 +152,8 @@ private:
         const auto found = std::ranges::find_if(kGptqBits, fits);
         if (found == kGptqBits.end())
             return finder.failAt(zeros, ErrorCode::ShapeMismatch,
-                                 "expected words of 2, 3, 4 or 8 bits for " + std::to_string(matrix.rows) + " outputs, found "
-                                     + toString(zeros.shape));
+                                 "expected words of 2, 3, 4 or 8 bits for " + std::to_string(matrix.rows)
+                                     + " outputs, found " + toString(zeros.shape));
         matrix.bits = *found;
         return {};
     }
@@ -152,39 +164,48 @@ private:
         const TensorInfo& codes = finder.codes();
         if (index != nullptr) {
             if (index->shape.size() != 1 || index->shape[0] == 0)
-                return finder.failAt(*index, ErrorCode::ShapeMismatch, "expected one dimension, found shape " + toString(index->shape));
+                return finder.failAt(*index, ErrorCode::ShapeMismatch,
+                                     "expected one dimension, found shape " + toString(index->shape));
             matrix.cols = index->shape[0];
             return finder.expectShape(codes, {packedWords(matrix.cols, matrix.bits, WordFill::Stream), matrix.rows},
-                                      "for " + std::to_string(matrix.cols) + " inputs of " + std::to_string(matrix.bits) + " bits");
+                                      "for " + std::to_string(matrix.cols) + " inputs of " + std::to_string(matrix.bits)
+                                          + " bits");
         }
         const std::uint64_t width = codes.shape[0] * 32;
         matrix.cols = width / static_cast<std::uint64_t>(matrix.bits);
         if (width % static_cast<std::uint64_t>(matrix.bits) == 0)
             return {};
         return finder.failAt(codes, ErrorCode::ShapeMismatch,
-                             "expected whole words of " + std::to_string(matrix.bits) + " bits along the inputs, found shape " + toString(codes.shape));
+                             "expected whole words of " + std::to_string(matrix.bits)
+                                 + " bits along the inputs, found shape " + toString(codes.shape));
     }
 
-    [[nodiscard]] static Status findGroups(PartFinder& finder, const TensorInfo& zeros, const TensorInfo& scales, const LayoutSettings& settings)
+    [[nodiscard]] static Status findGroups(PartFinder& finder, const TensorInfo& zeros, const TensorInfo& scales,
+                                           const LayoutSettings& settings)
     {
         PackedMatrix& matrix = finder.matrix();
         const auto asked = settings.number(settings.config, "group_size");
         const std::uint64_t groups = scales.shape[0];
         if (asked && *asked && !isSizeByModule(settings)) {
             matrix.groupCols = **asked < 0 ? matrix.cols : static_cast<std::uint64_t>(**asked);
-            const std::string why = "for " + std::to_string(matrix.cols) + " inputs in groups of " + std::to_string(**asked);
-            if (Status shaped = finder.expectShape(scales, {ceilOfRatio(matrix.cols, matrix.groupCols), matrix.rows}, why); !shaped)
+            const std::string why
+                = "for " + std::to_string(matrix.cols) + " inputs in groups of " + std::to_string(**asked);
+            if (Status shaped
+                = finder.expectShape(scales, {ceilOfRatio(matrix.cols, matrix.groupCols), matrix.rows}, why);
+                !shaped)
                 return shaped;
         } else {
             const auto size = groupSizeOf(matrix.cols, groups);
             if (!size || scales.shape[1] != matrix.rows)
                 return finder.failAt(scales, ErrorCode::ShapeMismatch,
                                      "expected groups of equal size of " + std::to_string(matrix.cols) + " inputs for "
-                                         + std::to_string(matrix.rows) + " outputs, found shape " + toString(scales.shape));
+                                         + std::to_string(matrix.rows) + " outputs, found shape "
+                                         + toString(scales.shape));
             matrix.groupCols = *size;
         }
         return finder.expectShape(zeros, {groups, packedWords(matrix.rows, matrix.bits, WordFill::Stream)},
-                                  "for " + std::to_string(groups) + " groups of " + std::to_string(matrix.bits) + " bits");
+                                  "for " + std::to_string(groups) + " groups of " + std::to_string(matrix.bits)
+                                      + " bits");
     }
 };
 

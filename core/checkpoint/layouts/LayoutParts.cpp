@@ -22,8 +22,12 @@ std::string typeNames(std::initializer_list<DType> types)
 
 }  // namespace
 
-PartFinder::PartFinder(const CheckpointLayout& layout, std::string_view title, const TensorInfo& codes, const StoredTensors& tensors)
-    : m_title(title), m_codes(codes), m_tensors(tensors), m_matrix{.layout = &layout}
+PartFinder::PartFinder(const CheckpointLayout& layout, std::string_view title, const TensorInfo& codes,
+                       const StoredTensors& tensors)
+    : m_title(title)
+    , m_codes(codes)
+    , m_tensors(tensors)
+    , m_matrix{.layout = &layout}
 {
 }
 
@@ -41,7 +45,8 @@ Status PartFinder::take(std::string_view role, const TensorInfo& tensor, std::in
     if (types.size() != 0 && std::ranges::find(types, tensor.dtype) == types.end())
         return failAt(tensor, ErrorCode::UnsupportedType,
                       "expected " + typeNames(types) + ", found " + escaped(tensor.typeName(), 40));
-    m_matrix.parts.push_back({role, tensor.name, tensor.dtype, tensor.shape, tensor.shard, tensor.offset, tensor.bytes});
+    m_matrix.parts.push_back(
+        {role, tensor.name, tensor.dtype, tensor.shape, tensor.shard, tensor.offset, tensor.bytes});
     return {};
 }
 
@@ -50,7 +55,8 @@ Status PartFinder::takeCodes(std::string_view role, std::initializer_list<DType>
     return take(role, m_codes, types);
 }
 
-Result<const TensorInfo*> PartFinder::need(std::string_view role, const std::string& name, std::initializer_list<DType> types)
+Result<const TensorInfo*> PartFinder::need(std::string_view role, const std::string& name,
+                                           std::initializer_list<DType> types)
 {
     auto found = takeIfThere(role, name, types);
     if (found && *found == nullptr)
@@ -58,7 +64,8 @@ Result<const TensorInfo*> PartFinder::need(std::string_view role, const std::str
     return found;
 }
 
-Result<const TensorInfo*> PartFinder::takeIfThere(std::string_view role, const std::string& name, std::initializer_list<DType> types)
+Result<const TensorInfo*> PartFinder::takeIfThere(std::string_view role, const std::string& name,
+                                                  std::initializer_list<DType> types)
 {
     const TensorInfo* const tensor = m_tensors.find(name);
     if (tensor == nullptr)
@@ -73,14 +80,16 @@ Status PartFinder::expectShape(const TensorInfo& tensor, const Shape& expected, 
     if (tensor.shape == expected)
         return {};
     return failAt(tensor, ErrorCode::ShapeMismatch,
-                  "expected shape " + toString(expected) + " " + std::string(why) + ", found " + toString(tensor.shape));
+                  "expected shape " + toString(expected) + " " + std::string(why) + ", found "
+                      + toString(tensor.shape));
 }
 
 Status PartFinder::expectMatrix(const TensorInfo& tensor) const
 {
     if (tensor.shape.size() == 2 && tensor.shape[0] != 0 && tensor.shape[1] != 0)
         return {};
-    return failAt(tensor, ErrorCode::ShapeMismatch, "expected a matrix that is not empty, found shape " + toString(tensor.shape));
+    return failAt(tensor, ErrorCode::ShapeMismatch,
+                  "expected a matrix that is not empty, found shape " + toString(tensor.shape));
 }
 
 std::string withoutEnd(std::string_view name, std::string_view end)
@@ -138,7 +147,8 @@ std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes)
     return indices;
 }
 
-std::optional<PartFault> indexFault(const PackedMatrix& matrix, PartBytes parts, std::string_view role, std::uint64_t groups)
+std::optional<PartFault> indexFault(const PackedMatrix& matrix, PartBytes parts, std::string_view role,
+                                    std::uint64_t groups)
 {
     const auto part = matrix.find(role);
     if (!part)
@@ -155,7 +165,8 @@ std::optional<PartFault> indexFault(const PackedMatrix& matrix, PartBytes parts,
     return std::nullopt;
 }
 
-std::vector<float> turnedScales(const LayoutPart& part, std::span<const std::byte> bytes, std::uint64_t first, std::uint64_t count)
+std::vector<float> turnedScales(const LayoutPart& part, std::span<const std::byte> bytes, std::uint64_t first,
+                                std::uint64_t count)
 {
     const std::uint64_t groups = part.shape[0];
     const std::uint64_t rows = part.shape[1];
@@ -170,12 +181,14 @@ std::vector<float> turnedScales(const LayoutPart& part, std::span<const std::byt
     return turned;
 }
 
-std::vector<std::byte> wordColumns(std::span<const std::byte> words, std::uint64_t perRow, std::uint64_t first, std::uint64_t count)
+std::vector<std::byte> wordColumns(std::span<const std::byte> words, std::uint64_t perRow, std::uint64_t first,
+                                   std::uint64_t count)
 {
     const std::uint64_t rows = words.size() / (perRow * kWordBytes);
     std::vector<std::byte> columns(rows * count * kWordBytes);
     for (std::uint64_t row = 0; row < rows; ++row)
-        std::memcpy(columns.data() + row * count * kWordBytes, words.data() + (row * perRow + first) * kWordBytes, count * kWordBytes);
+        std::memcpy(columns.data() + row * count * kWordBytes, words.data() + (row * perRow + first) * kWordBytes,
+                    count * kWordBytes);
     return columns;
 }
 

@@ -13,15 +13,18 @@ namespace sigmascope {
 class PartFinder {
 public:
     /// @param title  of the layout, for messages: "GPTQ".
-    PartFinder(const CheckpointLayout& layout, std::string_view title, const TensorInfo& codes, const StoredTensors& tensors);
+    PartFinder(const CheckpointLayout& layout, std::string_view title, const TensorInfo& codes,
+               const StoredTensors& tensors);
 
     /// The tensor @p codes itself. UnsupportedType for a type that is not among @p types (empty: any), Truncated or
     /// MissingShard if it is not wholly there.
     [[nodiscard]] Status takeCodes(std::string_view role, std::initializer_list<DType> types);
     /// Another stored tensor, as above; MissingTensor if there is none.
-    [[nodiscard]] Result<const TensorInfo*> need(std::string_view role, const std::string& name, std::initializer_list<DType> types);
+    [[nodiscard]] Result<const TensorInfo*> need(std::string_view role, const std::string& name,
+                                                 std::initializer_list<DType> types);
     /// The same for one that need not be there: null then.
-    [[nodiscard]] Result<const TensorInfo*> takeIfThere(std::string_view role, const std::string& name, std::initializer_list<DType> types);
+    [[nodiscard]] Result<const TensorInfo*> takeIfThere(std::string_view role, const std::string& name,
+                                                        std::initializer_list<DType> types);
     /// ShapeMismatch naming both shapes. @param why  what asks for it: "for 4 bits in groups of 128".
     [[nodiscard]] Status expectShape(const TensorInfo& tensor, const Shape& expected, std::string_view why) const;
     /// ShapeMismatch unless the tensor has two dimensions, none of them 0.
@@ -51,7 +54,7 @@ private:
 /// Codes of some rows with the scale and the zero point of every group.
 struct GroupedRows {
     std::span<const std::uint8_t> codes;  ///< [rows x cols]
-    std::span<const float> scales;        ///< [rows x groups]
+    std::span<const float> scales;  ///< [rows x groups]
     std::span<const std::uint8_t> zeros;  ///< [rows x groups], or empty: @ref zero
     std::span<const std::uint32_t> groupOf;  ///< of every column; empty: groups follow each other
     std::uint64_t cols = 0;
@@ -67,10 +70,13 @@ void dequantize(const GroupedRows& rows, std::span<float> out);
 /// Column indices of groups, as stored in I32. @pre no fault.
 [[nodiscard]] std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes);
 /// The first index that is no group's.
-[[nodiscard]] std::optional<PartFault> indexFault(const PackedMatrix& matrix, PartBytes parts, std::string_view role, std::uint64_t groups);
+[[nodiscard]] std::optional<PartFault> indexFault(const PackedMatrix& matrix, PartBytes parts, std::string_view role,
+                                                  std::uint64_t groups);
 /// Scales stored [groups x rows] for rows [first, first + count), turned to [count x groups].
-[[nodiscard]] std::vector<float> turnedScales(const LayoutPart& part, std::span<const std::byte> bytes, std::uint64_t first, std::uint64_t count);
+[[nodiscard]] std::vector<float> turnedScales(const LayoutPart& part, std::span<const std::byte> bytes,
+                                              std::uint64_t first, std::uint64_t count);
 /// Columns [first, first + count) of a matrix of 32-bit words, row after row.
-[[nodiscard]] std::vector<std::byte> wordColumns(std::span<const std::byte> words, std::uint64_t perRow, std::uint64_t first, std::uint64_t count);
+[[nodiscard]] std::vector<std::byte> wordColumns(std::span<const std::byte> words, std::uint64_t perRow,
+                                                 std::uint64_t first, std::uint64_t count);
 
 }  // namespace sigmascope

@@ -9,7 +9,8 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kPackedEnds{".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".SCB", ".absmax"};
+constexpr std::array<std::string_view, 6> kPackedEnds{".qweight",          ".weight_packed", ".weight_scale",
+                                                      ".weight_scale_inv", ".SCB",           ".absmax"};
 
 /// Why the matrix cannot stand where its parts are; nothing if it can.
 Status checkPlace(const PackedMatrix& matrix, const StoredTensors& stored, const PackedFold& fold)
@@ -17,12 +18,14 @@ Status checkPlace(const PackedMatrix& matrix, const StoredTensors& stored, const
     for (const LayoutPart& part : matrix.parts) {
         if (fold.owner[stored.indexOf(part.name)] != PackedFold::kNone)
             return fail(ErrorCode::Overlap, stored.where(*stored.find(part.name)),
-                        "belongs to '" + escaped(fold.matrices[fold.owner[stored.indexOf(part.name)]]->name) + "' already");
+                        "belongs to '" + escaped(fold.matrices[fold.owner[stored.indexOf(part.name)]]->name)
+                            + "' already");
     }
     const TensorInfo* const same = stored.find(matrix.name);
     const bool isPart = std::ranges::find(matrix.parts, matrix.name, &LayoutPart::name) != matrix.parts.end();
     if (same != nullptr && !isPart)
-        return fail(ErrorCode::DuplicateName, stored.where(*same), "is stored beside '" + escaped(matrix.parts.front().name) + "', which is that weight packed");
+        return fail(ErrorCode::DuplicateName, stored.where(*same),
+                    "is stored beside '" + escaped(matrix.parts.front().name) + "', which is that weight packed");
     return {};
 }
 
@@ -36,7 +39,11 @@ void place(PackedMatrix matrix, const StoredTensors& stored, PackedFold& fold)
 /// Whether a layout can use the settings; told once.
 class SettingsVerdicts {
 public:
-    SettingsVerdicts(const LayoutSettings& settings, Findings& findings) : m_settings(settings), m_findings(findings) {}
+    SettingsVerdicts(const LayoutSettings& settings, Findings& findings)
+        : m_settings(settings)
+        , m_findings(findings)
+    {
+    }
 
     [[nodiscard]] Result<bool> of(const CheckpointLayout& layout)
     {
@@ -47,7 +54,8 @@ public:
         m_usable.emplace(&layout, checked.has_value());
         if (checked)
             return true;
-        if (Status tolerated = m_findings.odd(checked.error().code, {}, checked.error().detail + "; the tensors are listed as they are stored");
+        if (Status tolerated = m_findings.odd(checked.error().code, {},
+                                              checked.error().detail + "; the tensors are listed as they are stored");
             !tolerated)
             return passOn(tolerated);
         return false;
@@ -88,14 +96,15 @@ Result<LayoutSettings> layoutSettings(const Json& config, std::string file)
         if (settings.method.empty() && found->contains("config_groups"))
             settings.method = "compressed-tensors";
         if (settings.method.empty())
-            return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"), "expected the name of a method, found none");
+            return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"),
+                        "expected the name of a method, found none");
         return settings;
     }
     return settings;
 }
 
-Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredTensors& stored, const LayoutSettings& settings,
-                              Findings& findings, const JobContext& job)
+Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredTensors& stored,
+                              const LayoutSettings& settings, Findings& findings, const JobContext& job)
 {
     PackedFold fold;
     fold.owner.assign(tensors.size(), PackedFold::kNone);
@@ -104,7 +113,8 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
         if (job.cancelled())
             return cancelledError();
         const auto layouts = checkpointLayouts();
-        const auto layout = std::ranges::find_if(layouts, [&](const CheckpointLayout* one) { return one->claims(tensor, stored, settings); });
+        const auto layout = std::ranges::find_if(
+            layouts, [&](const CheckpointLayout* one) { return one->claims(tensor, stored, settings); });
         if (layout == layouts.end())
             continue;
         const auto usable = verdicts.of(**layout);
@@ -127,7 +137,8 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
     if (!fold.matrices.empty() && settings.method.empty()) {
         const PackedMatrix& first = *fold.matrices.front();
         if (Status tolerated = findings.odd(ErrorCode::InvalidMetadata, Where{settings.file, "quantization_config", {}},
-                                            "expected beside quantized weights, found none: taken as '" + first.format + "' by their shapes");
+                                            "expected beside quantized weights, found none: taken as '" + first.format
+                                                + "' by their shapes");
             !tolerated)
             return passOn(tolerated);
     }

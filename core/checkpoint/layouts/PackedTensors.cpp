@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// compressed-tensors, pack-quantized: words of codes along the inputs, row by row; zero points in words along the outputs.
-// Both are stored with an offset of 2^(bits-1), which their difference does not know.
+// compressed-tensors, pack-quantized: words of codes along the inputs, row by row; zero points in words along the
+// outputs. Both are stored with an offset of 2^(bits-1), which their difference does not know.
 #include "core/checkpoint/layouts/LayoutParts.h"
 #include "core/checkpoint/layouts/Layouts.h"
 #include "core/checkpoint/layouts/Schemes.h"
@@ -31,7 +31,8 @@ public:
     {
         if (!settings.method.empty() && settings.method != "compressed-tensors")
             return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"),
-                        "expected 'compressed-tensors' for tensors named weight_packed, found '" + escaped(settings.method, 40) + "'");
+                        "expected 'compressed-tensors' for tensors named weight_packed, found '"
+                            + escaped(settings.method, 40) + "'");
         const auto schemes = schemesOf(settings);
         return schemes ? Status{} : passOn(schemes);
     }
@@ -71,8 +72,8 @@ public:
             sized = finder.expectShape(**index, {matrix.cols}, "for as many inputs");
         if (!sized)
             return passOn(sized);
-        matrix.format = "compressed-tensors int" + std::to_string(matrix.bits) + groupWord(matrix.groupCols, matrix.cols)
-            + (*index != nullptr ? " act-order" : "");
+        matrix.format = "compressed-tensors int" + std::to_string(matrix.bits)
+            + groupWord(matrix.groupCols, matrix.cols) + (*index != nullptr ? " act-order" : "");
         return std::move(matrix);
     }
 
@@ -81,14 +82,15 @@ public:
         return indexFault(matrix, parts, "weight_g_idx", groupsOf(matrix));
     }
 
-    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out) const override
+    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                std::span<float> out) const override
     {
         const std::uint64_t groups = groupsOf(matrix);
         const std::uint64_t rowBytes = packedWords(matrix.cols, matrix.bits, WordFill::WholeCodes) * 4;
         std::vector<std::uint8_t> codes(count * matrix.cols);
         [[maybe_unused]] const Status unpacked
-            = unpackInts(parts[*matrix.find("weight_packed")].subspan(first * rowBytes, count * rowBytes), count, matrix.cols,
-                         compressedTensorsCodes(matrix.bits), codes);
+            = unpackInts(parts[*matrix.find("weight_packed")].subspan(first * rowBytes, count * rowBytes), count,
+                         matrix.cols, compressedTensorsCodes(matrix.bits), codes);
         assert(unpacked);
         const auto zeros = zerosOf(matrix, parts, first, count, groups);
         const std::size_t scaleAt = *matrix.find("weight_scale");
@@ -96,24 +98,35 @@ public:
         std::vector<float> scales(count * groups);
         const std::size_t width = info(scalePart.dtype).blockBits / 8;
         if (matrix.groupRows == 1) {
-            sigmascope::decode(scalePart.dtype, parts[scaleAt].subspan(first * groups * width, count * groups * width), scales);
+            sigmascope::decode(scalePart.dtype, parts[scaleAt].subspan(first * groups * width, count * groups * width),
+                               scales);
         } else {
             sigmascope::decode(scalePart.dtype, parts[scaleAt], std::span(scales).first(1));
             std::ranges::fill(scales, scales.front());
         }
         const auto index = matrix.find("weight_g_idx");
         const auto groupOf = index ? groupIndices(parts[*index]) : std::vector<std::uint32_t>();
-        dequantize({.codes = codes, .scales = scales, .zeros = zeros, .groupOf = groupOf, .cols = matrix.cols, .groups = groups,
-                    .groupCols = matrix.groupCols, .zero = 1 << (matrix.bits - 1), .bits = matrix.bits},
+        dequantize({.codes = codes,
+                    .scales = scales,
+                    .zeros = zeros,
+                    .groupOf = groupOf,
+                    .cols = matrix.cols,
+                    .groups = groups,
+                    .groupCols = matrix.groupCols,
+                    .zero = 1 << (matrix.bits - 1),
+                    .bits = matrix.bits},
                    out);
     }
 
 private:
-    [[nodiscard]] static std::uint64_t groupsOf(const PackedMatrix& matrix) { return ceilOfRatio(matrix.cols, matrix.groupCols); }
+    [[nodiscard]] static std::uint64_t groupsOf(const PackedMatrix& matrix)
+    {
+        return ceilOfRatio(matrix.cols, matrix.groupCols);
+    }
 
     /// Empty: there are none.
-    [[nodiscard]] static std::vector<std::uint8_t> zerosOf(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first,
-                                                           std::uint64_t count, std::uint64_t groups)
+    [[nodiscard]] static std::vector<std::uint8_t>
+    zerosOf(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::uint64_t groups)
     {
         const auto at = matrix.find("weight_zero_point");
         if (!at)
@@ -124,15 +137,17 @@ private:
         const std::uint64_t end = ceilOfRatio(first + count, each);
         const std::uint64_t rows = std::min(end * each, matrix.rows) - begin * each;
         std::vector<std::uint8_t> zeros(rows * groups);
-        [[maybe_unused]] const Status unpacked = unpackInts(parts[*at].subspan(begin * groups * 4, (end - begin) * groups * 4), rows,
-                                                            groups, compressedTensorsZeros(matrix.bits), zeros);
+        [[maybe_unused]] const Status unpacked
+            = unpackInts(parts[*at].subspan(begin * groups * 4, (end - begin) * groups * 4), rows, groups,
+                         compressedTensorsZeros(matrix.bits), zeros);
         assert(unpacked);
         zeros.erase(zeros.begin(), zeros.begin() + static_cast<std::ptrdiff_t>((first - begin * each) * groups));
         zeros.resize(count * groups);
         return zeros;
     }
 
-    [[nodiscard]] static Status readShape(PartFinder& finder, const TensorInfo& tensor, std::span<const std::byte> bytes)
+    [[nodiscard]] static Status readShape(PartFinder& finder, const TensorInfo& tensor,
+                                          std::span<const std::byte> bytes)
     {
         if (Status two = finder.expectShape(tensor, {2}, "for rows and columns"); !two)
             return two;
@@ -167,7 +182,7 @@ private:
         const bool isWhole = scales.elements() == 1;
         const std::uint64_t groups = scales.shape.size() == 2 ? scales.shape[1] : 1;
         bool anyFits = false;
-        bool isSymmetric = true;
+        bool mayLackZeros = schemes.empty();
         for (const int bits : kPackedBits) {
             if (packedWords(matrix.cols, bits, WordFill::WholeCodes) != codes.shape[1])
                 continue;
@@ -182,11 +197,11 @@ private:
                     continue;
                 anyFits = true;
                 const std::uint64_t size = scheme.groupSize == 0 ? matrix.cols : scheme.groupSize;
-                if (matrix.bits != 0 || ceilOfRatio(matrix.cols, size) != groups)
+                if ((matrix.bits != 0 && matrix.bits != bits) || ceilOfRatio(matrix.cols, size) != groups)
                     continue;
+                matrix.groupCols = matrix.bits == 0 ? size : matrix.groupCols;
                 matrix.bits = bits;
-                matrix.groupCols = size;
-                isSymmetric = scheme.isSymmetric;
+                mayLackZeros = mayLackZeros || scheme.isSymmetric;
             }
         }
         if (!anyFits)
@@ -195,19 +210,22 @@ private:
                                      + " bits in words of 32, found shape " + toString(codes.shape));
         if (matrix.bits == 0 || matrix.groupCols == 0)
             return finder.failAt(scales, ErrorCode::ShapeMismatch,
-                                 "expected a scale for every group of " + groupsIn(schemes) + " of " + std::to_string(matrix.cols)
-                                     + " inputs, found shape " + toString(scales.shape));
+                                 "expected a scale for every group of " + groupsIn(schemes) + " of "
+                                     + std::to_string(matrix.cols) + " inputs, found shape " + toString(scales.shape));
         matrix.groupRows = isWhole ? matrix.rows : 1;
         const Shape perRow{matrix.rows, groups};
         if (!isWhole)
-            if (Status shaped = finder.expectShape(scales, perRow, "for " + std::to_string(matrix.rows) + " outputs"); !shaped)
+            if (Status shaped = finder.expectShape(scales, perRow, "for " + std::to_string(matrix.rows) + " outputs");
+                !shaped)
                 return shaped;
-        if (zeros == nullptr && !isSymmetric)
-            return finder.failAt(codes, ErrorCode::MissingTensor, "expected a weight_zero_point beside it, as its scheme is not symmetric, found none");
+        if (zeros == nullptr && !mayLackZeros)
+            return finder.failAt(codes, ErrorCode::MissingTensor,
+                                 "expected a weight_zero_point beside it, as its scheme is not symmetric, found none");
         if (zeros == nullptr)
             return {};
         return finder.expectShape(*zeros, {packedWords(matrix.rows, matrix.bits, WordFill::WholeCodes), groups},
-                                  "for " + std::to_string(matrix.rows) + " outputs of " + std::to_string(matrix.bits) + " bits");
+                                  "for " + std::to_string(matrix.rows) + " outputs of " + std::to_string(matrix.bits)
+                                      + " bits");
     }
 };
 

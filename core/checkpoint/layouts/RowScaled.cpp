@@ -13,7 +13,8 @@ constexpr double kLargestCode = 127;
 
 class RowScaled final : public CheckpointLayout {
 public:
-    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors, const LayoutSettings&) const override
+    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors,
+                              const LayoutSettings&) const override
     {
         return stored.dtype == DType::I8 && stored.name.ends_with(".weight")
             && tensors.find(withoutEnd(stored.name, kRowScaledEnd) + "SCB") != nullptr;
@@ -27,7 +28,8 @@ public:
                     "expected 'bitsandbytes' for tensors with SCB, found '" + escaped(settings.method, 40) + "'");
     }
 
-    [[nodiscard]] Result<PackedMatrix> assemble(const TensorInfo& codes, const StoredTensors& tensors, const LayoutSettings&) const override
+    [[nodiscard]] Result<PackedMatrix> assemble(const TensorInfo& codes, const StoredTensors& tensors,
+                                                const LayoutSettings&) const override
     {
         const std::string stem = withoutEnd(codes.name, kRowScaledEnd);
         PartFinder finder(*this, "bitsandbytes", codes, tensors);
@@ -52,11 +54,13 @@ public:
         return std::move(matrix);
     }
 
-    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out) const override
+    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                std::span<float> out) const override
     {
         sigmascope::decode(DType::I8, parts[0].subspan(first * matrix.cols, count * matrix.cols), out);
         std::vector<float> scales(count);
-        sigmascope::decode(DType::F32, parts[*matrix.find("SCB")].subspan(first * sizeof(float), count * sizeof(float)), scales);
+        sigmascope::decode(DType::F32, parts[*matrix.find("SCB")].subspan(first * sizeof(float), count * sizeof(float)),
+                           scales);
         for (std::uint64_t i = 0; i < out.size(); ++i)
             out[i] = static_cast<float>(static_cast<double>(out[i]) * scales[i / matrix.cols] / kLargestCode);
     }

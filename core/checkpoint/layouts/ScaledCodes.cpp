@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Weights of one byte each, int8 or FP8, with scales per matrix, row, group or block: compressed-tensors' int-quantized,
-// naive-quantized and float-quantized, and the fp8 checkpoints of weight_scale_inv, which multiplies as well.
+// Weights of one byte each, int8 or FP8, with scales per matrix, row, group or block: compressed-tensors'
+// int-quantized, naive-quantized and float-quantized, and the fp8 checkpoints of weight_scale_inv, which multiplies as
+// well.
 #include "core/checkpoint/layouts/LayoutParts.h"
 #include "core/checkpoint/layouts/Layouts.h"
 #include "core/checkpoint/layouts/Schemes.h"
@@ -24,7 +25,8 @@ struct ScaleBlock {
 
 class ScaledCodes final : public CheckpointLayout {
 public:
-    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors, const LayoutSettings&) const override
+    [[nodiscard]] bool claims(const TensorInfo& stored, const StoredTensors& tensors,
+                              const LayoutSettings&) const override
     {
         const bool isByte = stored.dtype == DType::I8 || stored.dtype == DType::F8E4M3 || stored.dtype == DType::F8E5M2;
         return isByte && stored.name.ends_with(kScaledEnd)
@@ -35,7 +37,8 @@ public:
     {
         if (std::ranges::find(kScaledMethods, settings.method) == kScaledMethods.end())
             return fail(ErrorCode::InvalidMetadata, settings.where("quant_method"),
-                        "expected 'compressed-tensors' or 'fp8' for weights with a weight_scale, found '" + escaped(settings.method, 40) + "'");
+                        "expected 'compressed-tensors' or 'fp8' for weights with a weight_scale, found '"
+                            + escaped(settings.method, 40) + "'");
         const auto schemes = schemesOf(settings);
         return schemes ? Status{} : passOn(schemes);
     }
@@ -47,14 +50,16 @@ public:
         if (Status taken = finder.takeCodes("weight", {}); !taken)
             return passOn(taken);
         const bool isInverse = tensors.find(codes.name + "_scale") == nullptr;
-        const auto scales = finder.need("weight_scale", codes.name + (isInverse ? "_scale_inv" : "_scale"), {DType::F16, DType::BF16, DType::F32});
+        const auto scales = finder.need("weight_scale", codes.name + (isInverse ? "_scale_inv" : "_scale"),
+                                        {DType::F16, DType::BF16, DType::F32});
         if (!scales)
             return passOn(scales);
         const auto zeros = finder.takeIfThere("weight_zero_point", codes.name + "_zero_point", {DType::I8});
         if (!zeros)
             return passOn(zeros);
         for (const std::string_view end : {"input_scale", "input_zero_point"})  // of static activations
-            if (const auto taken = finder.takeIfThere(end, withoutEnd(codes.name, "weight") + std::string(end), {}); !taken)
+            if (const auto taken = finder.takeIfThere(end, withoutEnd(codes.name, "weight") + std::string(end), {});
+                !taken)
                 return passOn(taken);
         PackedMatrix& matrix = finder.matrix();
         if (Status shaped = finder.expectMatrix(codes); !shaped)
@@ -67,18 +72,21 @@ public:
         const auto block = schemes ? blockOf(matrix, (*scales)->shape, *schemes) : std::nullopt;
         if (!block)
             return finder.failAt(**scales, ErrorCode::ShapeMismatch,
-                                 "expected a scale per matrix, row, group or block of " + toString(codes.shape) + ", found shape "
-                                     + toString((*scales)->shape));
+                                 "expected a scale per matrix, row, group or block of " + toString(codes.shape)
+                                     + ", found shape " + toString((*scales)->shape));
         matrix.groupRows = block->rows;
         matrix.groupCols = block->cols;
         if (*zeros != nullptr)
             if (Status shaped = finder.expectShape(**zeros, (*scales)->shape, "as the scales have"); !shaped)
                 return passOn(shaped);
-        matrix.format = (codes.dtype == DType::I8 ? std::string("scaled int8") : "scaled " + std::string(info(codes.dtype).name)) + blockWord(matrix);
+        matrix.format
+            = (codes.dtype == DType::I8 ? std::string("scaled int8") : "scaled " + std::string(info(codes.dtype).name))
+            + blockWord(matrix);
         return std::move(matrix);
     }
 
-    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::span<float> out) const override
+    void decode(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count,
+                std::span<float> out) const override
     {
         sigmascope::decode(matrix.parts[0].dtype, parts[0].subspan(first * matrix.cols, count * matrix.cols), out);
         const std::uint64_t blocks = ceilOfRatio(matrix.cols, matrix.groupCols);

@@ -27,7 +27,8 @@ TensorInfo packedInfo(const PackedMatrix& matrix)
 Status CheckpointBuilder::foldPackedTensors(const std::filesystem::path& folder)
 {
     std::vector<TensorInfo>& tensors = m_checkpoint->m_tensors;
-    if (m_checkpoint->m_format != CheckpointFormat::Safetensors || !m_checkpoint->m_coded.empty() || !mayBePacked(tensors, m_checkpoint->m_config))
+    if (m_checkpoint->m_format != CheckpointFormat::Safetensors || !m_checkpoint->m_coded.empty()
+        || !mayBePacked(tensors, m_checkpoint->m_config))
         return {};
     auto settings = layoutSettings(m_checkpoint->m_config, (folder / "config.json").native());
     if (settings && settings->method.empty()) {
@@ -36,10 +37,11 @@ Status CheckpointBuilder::foldPackedTensors(const std::filesystem::path& folder)
             settings = LayoutSettings{(folder / "quantize_config.json").native(), "gptq", std::move(*older)};
     }
     if (!settings)
-        return m_findings.odd(settings.error().code, {}, settings.error().detail + "; the tensors are listed as they are stored");
+        return m_findings.odd(settings.error().code, {},
+                              settings.error().detail + "; the tensors are listed as they are stored");
     const StoredTensors stored(tensors, m_checkpoint->m_shardPaths, [this](const TensorInfo& tensor) {
-        return m_checkpoint->m_files[tensor.shard]->bytes().subspan(static_cast<std::size_t>(tensor.bytes == 0 ? 0 : tensor.offset),
-                                                                    static_cast<std::size_t>(tensor.bytes));
+        return m_checkpoint->m_files[tensor.shard]->bytes().subspan(
+            static_cast<std::size_t>(tensor.bytes == 0 ? 0 : tensor.offset), static_cast<std::size_t>(tensor.bytes));
     });
     const auto fold = foldPacked(tensors, stored, *settings, m_findings, m_job);
     if (!fold)
