@@ -331,20 +331,23 @@ Status readRope(const ConfigReader& reader, ModelConfig& config)
 {
     const auto original = reader.count("original_max_position_embeddings");
     const auto slidingBase = reader.real("rope_local_base_freq");
-    const auto rotated = reader.real("partial_rotary_factor");
+    // Newer files gather it all in rope_parameters; older ones have rope_theta at the top and rope_scaling.
+    const Json* parameters = reader.find("rope_parameters");
+    auto rotated = reader.real("partial_rotary_factor");
+    if (rotated && !*rotated && parameters != nullptr && parameters->is_object())
+        rotated = ConfigReader(*parameters, reader.file()).real("partial_rotary_factor");
     if (!original)
         return passOn(original);
     if (!slidingBase || !rotated)
         return passOn(!slidingBase ? slidingBase : rotated);
     config.rope.originalContext = *original;
     config.slidingRopeBase = slidingBase->value_or(0.0F);
-    config.rotaryLength
-        = static_cast<std::uint32_t>(static_cast<double>(config.headLength) * std::min(rotated->value_or(1.0F), 1.0F));
+    // A share is written in decimals: 0.7 of 80 are 56, not the 55.999998 of its nearest float.
+    const double share = std::min(static_cast<double>(rotated->value_or(1.0F)), 1.0);
+    config.rotaryLength = static_cast<std::uint32_t>(static_cast<double>(config.headLength) * share + 1e-3);
     if (config.rotaryLength == 0 || config.rotaryLength % 2 != 0)
         return reader.wrong("partial_rotary_factor", fmt::format("a share of {} that is even", config.headLength),
-                            *reader.find("partial_rotary_factor"));
-    // Newer files gather it all in rope_parameters; older ones have rope_theta at the top and rope_scaling.
-    const Json* parameters = reader.find("rope_parameters");
+                            Json(share));
     const Json* scaling = parameters != nullptr ? parameters : reader.find("rope_scaling");
     if (scaling != nullptr && !scaling->is_object())
         return reader.wrong(parameters != nullptr ? "rope_parameters" : "rope_scaling", "an object", *scaling);

@@ -126,7 +126,11 @@ std::string splitStep(const Json& step)
     const bool hasRegex = pattern != step.end() && pattern->is_object() && !textIn(*pattern, "Regex").empty();
     if (!hasRegex)
         return fmt::format("Split by {}", pattern == step.end() ? "nothing" : escaped(dumpJson(*pattern), 80));
-    const std::string regex = oneSpelling(textIn(*pattern, "Regex"));
+    constexpr std::size_t kLongest = 4096;  // of all known ones the longest has some 400
+    std::string written = textIn(*pattern, "Regex");
+    if (written.size() > kLongest)
+        return fmt::format("Split by a pattern of {} bytes", written.size());
+    const std::string regex = oneSpelling(std::move(written));
     const std::string behavior = textIn(step, "behavior");
     const bool inverted = flagIn(step, "invert").value_or(false);
     // What lies between matches goes, but the pattern leaves nothing between: files converted from tiktoken.

@@ -83,6 +83,9 @@ Result<TokenizerSpm> sentencePieceOf(TokenizerBpe read, const fs::path& path)
 
 Result<AnyTokenizer> readTokenizer(const fs::path& folder, const Json& config, std::uint32_t vocabularySize)
 {
+    if (vocabularySize > kMostTokens)
+        return fail(ErrorCode::InvalidMetadata, Where{(folder / "config.json").string(), {}, {}},
+                    fmt::format("a vocabulary of {} tokens is more than {}", vocabularySize, kMostTokens));
     std::error_code error;
     const fs::path json = folder / "tokenizer.json";
     if (fs::exists(folder / "tokenizer.model", error)) {

@@ -332,7 +332,8 @@ std::optional<std::uint32_t> endOfTurn(const Sources& sources, const Vocabulary&
         return named;
     const auto ends = sources.generation.find("eos_token_id");
     const auto& chat = tokenizer.chatTemplates.main;
-    if (ends == sources.generation.end() || !ends->is_array() || !chat || !tokenizer.eosId)
+    constexpr std::size_t kMostEnds = 64;  // each is looked for in the whole template
+    if (ends == sources.generation.end() || !ends->is_array() || ends->size() > kMostEnds || !chat || !tokenizer.eosId)
         return std::nullopt;
     const auto writes = [&](std::uint32_t id) {
         const std::string text = vocabulary.textOf(id);

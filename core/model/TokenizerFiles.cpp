@@ -36,8 +36,9 @@ ChatTemplates templatesIn(const Json& entry)
         templates.main = entry.get<std::string>();
     if (!entry.is_array())
         return templates;
+    constexpr std::size_t kMostTemplates = 64;
     for (const Json& item : entry) {
-        if (!item.is_object())
+        if (!item.is_object() || templates.named.size() >= kMostTemplates)
             continue;
         const std::string name = keyName(textIn(item, "name"));
         std::string text = textIn(item, "template");

@@ -348,13 +348,17 @@ Result<Recipe> recipeOf(const QuantizationPlan& plan, const Checkpoint& checkpoi
     const auto resolved = resolve(rulesOnly, checkpoint, topology);
     if (!resolved)
         return passOn(resolved);
+    // Some mixtures choose otherwise with a calibration. A recipe holds with and without one.
+    const auto calibrated = resolve(rulesOnly, checkpoint, topology, true);
+    if (!calibrated)
+        return passOn(calibrated);
     Recipe recipe{.seed = plan.seed, .target = plan.target, .defaults = base.defaults};
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
         const LayerPlan& layer = plan.layers[i];
         const std::string& name = checkpoint.tensors()[i].name;
         if (layer.pinned)
             recipe.pins.push_back(name);
-        if (keyOf(layer) == keyOf(resolved->plan.layers[i]))
+        if (keyOf(layer) == keyOf(resolved->plan.layers[i]) && keyOf(layer) == keyOf(calibrated->plan.layers[i]))
             continue;
         RecipeRule rule = ruleOf(layer);
         rule.match = exactPattern(name);

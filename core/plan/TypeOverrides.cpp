@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/plan/TypeOverrides.h"
 
+#include "core/base/Parallel.h"
 #include "core/plan/NameMatcher.h"
 
 #include <fmt/format.h>
@@ -119,13 +120,17 @@ Result<std::vector<const Grid*>> overriddenGrids(const Recipe& recipe, const Che
         ofType.push_back(*grid);
     }
     grids.resize(checkpoint.tensors().size(), nullptr);
-    for (std::size_t i = 0; i < grids.size(); ++i) {
-        const auto mixed = mixTensorOf(checkpoint.tensors()[i]);
-        if (!mixed || !isMixable(*mixed))
-            continue;
-        if (const auto found = matcher->firstMatch(mixed->name))
-            grids[i] = ofType[*found];
-    }
+    // Patterns are matched slowly: 100,000 names are worth all threads.
+    constexpr std::size_t kNames = 256;
+    parallelFor((grids.size() + kNames - 1) / kNames, [&](std::size_t chunk) {
+        for (std::size_t i = chunk * kNames; i < std::min(grids.size(), (chunk + 1) * kNames); ++i) {
+            const auto mixed = mixTensorOf(checkpoint.tensors()[i]);
+            if (!mixed || !isMixable(*mixed))
+                continue;
+            if (const auto found = matcher->firstMatch(mixed->name))
+                grids[i] = ofType[*found];
+        }
+    });
     return grids;
 }
 

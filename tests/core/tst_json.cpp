@@ -3,6 +3,9 @@
 
 #include <QtTest>
 
+#include <iterator>
+#include <string>
+
 #include <cmath>
 #include <limits>
 
@@ -15,6 +18,7 @@ class TestJson : public QObject {
 
 private slots:
     void keepsTheOrderOfKeys();
+    void aVocabularyOfNamesIsRead();
     void refuses_data();
     void refuses();
     void depthLimitIsTheNumberOfNestedLevels();
@@ -28,6 +32,24 @@ void TestJson::keepsTheOrderOfKeys()
     const auto json = parseJson(R"({"z":1,"a":[true,null,"é\u00e9"],"m":{"y":-2,"b":0.5}})", "x.json");
     QVERIFY(json);
     QCOMPARE(dumpJson(*json), std::string("{\"z\":1,\"a\":[true,null,\"éé\"],\"m\":{\"y\":-2,\"b\":0.5}}"));
+}
+
+/// As large as a tokenizer's: minutes, if every name were looked for among all before it.
+void TestJson::aVocabularyOfNamesIsRead()
+{
+    constexpr int kNames = 250'000;
+    std::string text = "{";
+    for (int i = 0; i < kNames; ++i)
+        text += (i == 0 ? "\"token " : ",\"token ") + std::to_string(i) + "\":" + std::to_string(i);
+    const auto json = parseJson(text + "}", "x.json");
+    QVERIFY(json);
+    QCOMPARE(json->size(), std::size_t{kNames});
+    QCOMPARE(json->front().get<int>(), 0);
+    QCOMPARE(json->back().get<int>(), kNames - 1);
+    QCOMPARE(std::prev(json->end()).key(), "token " + std::to_string(kNames - 1));
+    const auto twice = parseJson(text + ",\"token 7\":0}", "x.json");
+    QVERIFY(!twice);
+    QCOMPARE(twice.error().code, ErrorCode::DuplicateName);
 }
 
 void TestJson::refuses_data()

@@ -200,6 +200,51 @@ private slots:
         }
     }
 
+    void aWeightPackedTwiceIsListedOnce()
+    {
+        const Folder folder;
+        PackedFolder packed = gptqFolder();
+        for (const auto& part : compressedFolder().tensors)
+            if (part.name.starts_with("a."))
+                packed.tensors.push_back(part);
+        packed.config.clear();
+        packed.write(folder.path());
+        expectWarned(folder.path(), ErrorCode::DuplicateName, {"a.weight_packed", "packs 'a.weight' a second time"});
+        const auto opened = Checkpoint::open(folder.path());
+        QVERIFY(opened);
+        std::size_t named = 0;
+        for (const TensorInfo& tensor : (*opened)->tensors())
+            named += tensor.name == "a.weight" ? 1 : 0;
+        QCOMPARE(named, std::size_t{1});
+    }
+
+    void codesThatNoLayoutKnowsKeepTheModelFromBeingTakenForPlain()
+    {
+        for (const auto& [name, dtype] : {std::pair("experts.gate_up_proj", "F8_E4M3"), std::pair("c.weight_packed", "U8")}) {
+            const Folder folder;
+            PackedFolder packed = gptqFolder();
+            packed.tensors.push_back({name, dtype, {2, 8}, std::string(16, '\1')});
+            packed.write(folder.path());
+            const auto opened = Checkpoint::open(folder.path());
+            QVERIFY(opened);
+            QVERIFY((*opened)->hasPacked());
+            QVERIFY2((*opened)->config().contains("quantization_config"), name);
+        }
+    }
+
+    void aBrokenOlderConfigIsToldInsteadOfGuessed()
+    {
+        const Folder folder;
+        PackedFolder packed = gptqFolder();
+        packed.config.clear();
+        packed.write(folder.path());
+        folder.write("quantize_config.json", "{\"bits\":4,\"checkpoint_format\":\"gptq_v2\"");
+        expectWarned(folder.path(), ErrorCode::MalformedHeader, {"quantize_config.json", "as they are stored"});
+        const auto opened = Checkpoint::open(folder.path());
+        QVERIFY(opened);
+        QVERIFY(!(*opened)->hasPacked());
+    }
+
     void anIndexOfNoGroupIsNamedWhereItStands()
     {
         for (const std::int32_t index : {2, -1, 2147483647}) {

@@ -15,8 +15,8 @@ struct RecipeState {
     std::vector<std::size_t> rule;  ///< that decides each tensor; SIZE_MAX: the default
 };
 
-/// Fails as resolve() does. Regular expressions over all names: not for the GUI thread.
+/// @param isCalibrated  some mixtures choose otherwise with an importance matrix. Fails as resolve() does. Regular expressions over all names: not for the GUI thread.
 [[nodiscard]] Result<std::shared_ptr<const RecipeState>> resolveRecipe(Recipe recipe, const Checkpoint& checkpoint,
-                                                                      const ModelTopology& topology);
+                                                                      const ModelTopology& topology, bool isCalibrated);
 
 }  // namespace sigmascope::ui

@@ -58,7 +58,7 @@ Result<std::shared_ptr<const RecipeState>> initialPlan(const Checkpoint& checkpo
     const auto recipe = recipeFromPreset(calibrated ? "l2qer-w4" : "rtn-w4");
     if (!recipe)
         return passOn(recipe);
-    return resolveRecipe(*recipe, checkpoint, topology);
+    return resolveRecipe(*recipe, checkpoint, topology, calibrated);
 }
 
 }  // namespace

@@ -76,8 +76,9 @@ std::size_t Session::restore(const ProjectFile& project, std::shared_ptr<const I
 void Session::restoreRecipe(Recipe recipe)
 {
     m_recipeJob.start(
-        [recipe = std::move(recipe), checkpoint = m_checkpoint, topology = m_topology](const JobContext&) {
-            return resolveRecipe(recipe, *checkpoint, *topology);
+        [recipe = std::move(recipe), checkpoint = m_checkpoint, topology = m_topology,
+         isCalibrated = m_calibration != nullptr](const JobContext&) {
+            return resolveRecipe(recipe, *checkpoint, *topology, isCalibrated);
         },
         [this](Result<std::shared_ptr<const RecipeState>> state) {
             if (!state) {  // a model that its rules do not fit any more: the plan alone is back

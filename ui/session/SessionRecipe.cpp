@@ -109,10 +109,10 @@ const Grid* nearestGrid(const std::map<int, const Grid*>& grids, int bits)
 }  // namespace
 
 Result<std::shared_ptr<const RecipeState>> resolveRecipe(Recipe recipe, const Checkpoint& checkpoint,
-                                                         const ModelTopology& topology)
+                                                         const ModelTopology& topology, bool isCalibrated)
 {
     auto state = std::make_shared<RecipeState>();
-    auto resolved = resolve(recipe, checkpoint, topology);
+    auto resolved = resolve(recipe, checkpoint, topology, isCalibrated);
     if (!resolved)
         return passOn(resolved);
     auto rules = decidingRules(recipe, checkpoint);
@@ -149,8 +149,9 @@ void Session::refreshFallbacks()
 void Session::startRecipe(Recipe recipe, const QString& text, RecipeReach reach)
 {
     m_recipeJob.start(
-        [recipe = std::move(recipe), checkpoint = m_checkpoint, topology = m_topology](const JobContext&) {
-            return resolveRecipe(recipe, *checkpoint, *topology);
+        [recipe = std::move(recipe), checkpoint = m_checkpoint, topology = m_topology,
+         isCalibrated = m_calibration != nullptr](const JobContext&) {
+            return resolveRecipe(recipe, *checkpoint, *topology, isCalibrated);
         },
         [this, text, reach](Result<std::shared_ptr<const RecipeState>> state) {
             if (state)
@@ -219,12 +220,12 @@ void Session::openRecipe(const QString& path)
     if (!isOpen())
         return;
     m_recipeJob.start(
-        [path, checkpoint = m_checkpoint,
-         topology = m_topology](const JobContext&) -> Result<std::shared_ptr<const RecipeState>> {
+        [path, checkpoint = m_checkpoint, topology = m_topology,
+         isCalibrated = m_calibration != nullptr](const JobContext&) -> Result<std::shared_ptr<const RecipeState>> {
             auto recipe = readRecipe(toPath(path));
             if (!recipe)
                 return passOn(recipe);
-            return resolveRecipe(std::move(*recipe), *checkpoint, *topology);
+            return resolveRecipe(std::move(*recipe), *checkpoint, *topology, isCalibrated);
         },
         [this](Result<std::shared_ptr<const RecipeState>> state) {
             if (state)

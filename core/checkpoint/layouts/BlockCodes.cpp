@@ -115,12 +115,17 @@ private:
         const auto absmax = parts[*matrix.find("absmax")];
         if (matrix.nestedGroup == 0)
             return floatsOf(absmax.subspan(first * sizeof(float), count * sizeof(float)));
+        if (count == 0)
+            return {};
         const auto table = floatsOf(parts[*matrix.find("nested_quant_map")]);
-        const auto scales = floatsOf(parts[*matrix.find("nested_absmax")]);
+        const std::uint64_t firstScale = first / matrix.nestedGroup;
+        const std::uint64_t scaleCount = (first + count - 1) / matrix.nestedGroup - firstScale + 1;
+        const auto scales = floatsOf(
+            parts[*matrix.find("nested_absmax")].subspan(firstScale * sizeof(float), scaleCount * sizeof(float)));
         std::vector<float> magnitudes(count);
         for (std::uint64_t i = 0; i < count; ++i) {
             const float scaled
-                = table[static_cast<std::size_t>(absmax[first + i])] * scales[(first + i) / matrix.nestedGroup];
+                = table[static_cast<std::size_t>(absmax[first + i])] * scales[(first + i) / matrix.nestedGroup - firstScale];
             magnitudes[i] = scaled + matrix.nestedOffset;
         }
         return magnitudes;

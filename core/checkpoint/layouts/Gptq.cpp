@@ -119,7 +119,7 @@ public:
         assert(unpackedZeros);
         const auto scales = turnedScales(scalePart, parts[*matrix.find("scales")], first, count);
         const auto index = matrix.find("g_idx");
-        const auto groupOf = index ? groupIndices(parts[*index]) : std::vector<std::uint32_t>();
+        const auto groupOf = index ? groupIndices(parts[*index], groups) : std::vector<std::uint32_t>();
         dequantize({.codes = codes,
                     .scales = scales,
                     .zeros = zeros,

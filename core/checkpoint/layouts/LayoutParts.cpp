@@ -139,11 +139,13 @@ void dequantize(const GroupedRows& rows, std::span<float> out)
     }
 }
 
-std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes)
+std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes, std::uint64_t groups)
 {
     std::vector<std::uint32_t> indices(bytes.size() / sizeof(std::uint32_t));
     if (!indices.empty())
         std::memcpy(indices.data(), bytes.data(), indices.size() * sizeof(std::uint32_t));
+    for (std::uint32_t& index : indices)
+        index = static_cast<std::uint32_t>(std::min<std::uint64_t>(index, groups - 1));
     return indices;
 }
 

@@ -68,7 +68,8 @@ struct GroupedRows {
 void dequantize(const GroupedRows& rows, std::span<float> out);
 
 /// Column indices of groups, as stored in I32. @pre no fault.
-[[nodiscard]] std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes);
+/// @param groups  a bound, for the file may have changed since fault() looked; at least 1
+[[nodiscard]] std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes, std::uint64_t groups);
 /// The first index that is no group's.
 [[nodiscard]] std::optional<PartFault> indexFault(const PackedMatrix& matrix, PartBytes parts, std::string_view role,
                                                   std::uint64_t groups);

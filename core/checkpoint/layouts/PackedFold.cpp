@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string>
+#include <unordered_set>
 
 namespace sigmascope {
 
@@ -13,8 +15,13 @@ constexpr std::array<std::string_view, 6> kPackedEnds{".qweight",          ".wei
                                                       ".weight_scale_inv", ".SCB",           ".absmax"};
 
 /// Why the matrix cannot stand where its parts are; nothing if it can.
-Status checkPlace(const PackedMatrix& matrix, const StoredTensors& stored, const PackedFold& fold)
+/// @param names  of the matrices that stand already
+Status checkPlace(const PackedMatrix& matrix, const StoredTensors& stored, const PackedFold& fold,
+                  const std::unordered_set<std::string>& names)
 {
+    if (names.contains(matrix.name))
+        return fail(ErrorCode::DuplicateName, stored.where(*stored.find(matrix.parts.front().name)),
+                    "packs '" + escaped(matrix.name) + "' a second time");
     for (const LayoutPart& part : matrix.parts) {
         if (fold.owner[stored.indexOf(part.name)] != PackedFold::kNone)
             return fail(ErrorCode::Overlap, stored.where(*stored.find(part.name)),
@@ -109,6 +116,7 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
     PackedFold fold;
     fold.owner.assign(tensors.size(), PackedFold::kNone);
     SettingsVerdicts verdicts(settings, findings);
+    std::unordered_set<std::string> names;
     for (const TensorInfo& tensor : tensors) {
         if (job.cancelled())
             return cancelledError();
@@ -125,14 +133,22 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
             continue;
         }
         auto matrix = (*layout)->assemble(tensor, stored, settings);
-        const Status placed = matrix ? checkPlace(*matrix, stored, fold) : passOn(matrix);
+        const Status placed = matrix ? checkPlace(*matrix, stored, fold, names) : passOn(matrix);
         if (placed) {
+            names.insert(matrix->name);
             place(std::move(*matrix), stored, fold);
             continue;
         }
         fold.isWhole = false;
         if (Status tolerated = findings.odd(placed.error().code, {}, placed.error().detail); !tolerated)
             return passOn(tolerated);
+    }
+    // What no layout knows is quantized all the same: stacks of FP8 experts, codes of NVFP4.
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const bool isCode = tensors[i].dtype == DType::F8E4M3 || tensors[i].dtype == DType::F8E5M2
+            || std::ranges::any_of(kPackedEnds, [&](std::string_view end) { return tensors[i].name.ends_with(end); });
+        if (isCode && fold.owner[i] == PackedFold::kNone)
+            fold.isWhole = false;
     }
     if (!fold.matrices.empty() && settings.method.empty()) {
         const PackedMatrix& first = *fold.matrices.front();

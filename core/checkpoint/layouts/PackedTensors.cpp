@@ -105,7 +105,7 @@ public:
             std::ranges::fill(scales, scales.front());
         }
         const auto index = matrix.find("weight_g_idx");
-        const auto groupOf = index ? groupIndices(parts[*index]) : std::vector<std::uint32_t>();
+        const auto groupOf = index ? groupIndices(parts[*index], groups) : std::vector<std::uint32_t>();
         dequantize({.codes = codes,
                     .scales = scales,
                     .zeros = zeros,

@@ -33,8 +33,13 @@ Status CheckpointBuilder::foldPackedTensors(const std::filesystem::path& folder)
     auto settings = layoutSettings(m_checkpoint->m_config, (folder / "config.json").native());
     if (settings && settings->method.empty()) {
         // As AutoGPTQ wrote it before transformers knew the key; it holds the same, and no method.
-        if (auto older = jsonIn(folder / "quantize_config.json"); older && older->is_object())
-            settings = LayoutSettings{(folder / "quantize_config.json").native(), "gptq", std::move(*older)};
+        const std::filesystem::path path = folder / "quantize_config.json";
+        auto older = jsonIn(path);
+        if (!older && older.error().code != ErrorCode::NotFound)
+            return m_findings.odd(older.error().code, {},
+                                  older.error().detail + "; the tensors are listed as they are stored");
+        if (older && older->is_object())
+            settings = LayoutSettings{path.native(), "gptq", std::move(*older)};
     }
     if (!settings)
         return m_findings.odd(settings.error().code, {},
