@@ -149,6 +149,10 @@ Status GgufPlanner::checkCorrection(const GgufTarget& target, const LayerPlan& p
     if (tensor.shape.size() != 2)
         return refuse(*m_checkpoint, target,
                       fmt::format("a correction needs a matrix, the shape is {}; the nearest plan is rank 0", toString(tensor.shape)));
+    constexpr std::size_t kLongestName = 63, kFactorSuffix = 7;  // ".lora_a"
+    if (target.name.size() + kFactorSuffix > kLongestName)
+        return refuse(*m_checkpoint, target,
+                      "the name leaves no room for .lora_a in GGUF's 63 bytes; the nearest plan is rank 0");
     if (plan.rank > std::min(tensor.shape[0], tensor.shape[1]))
         return refuse(*m_checkpoint, target, fmt::format("rank {} exceeds the shape {}", plan.rank, toString(tensor.shape)));
     if (m_source.tiedEmbeddings && (target.role == Role::Embedding || target.role == Role::Output))

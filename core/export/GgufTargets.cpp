@@ -238,6 +238,12 @@ Status countParts(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets
                               fmt::format("a second tensor for expert {} of {}", target.part, target.name));
         target.parts = experts;
     }
+    for (const GgufTarget& target : targets) {
+        const TensorInfo& tensor = checkpoint.tensors()[target.tensor];
+        if (stacks.contains(target.name) && !expertPartOf(tensor.name))
+            return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
+                              fmt::format("a second tensor for {}", target.name));
+    }
     // Numbers are below `experts` and differ: a stack is whole when it has as many. Counting up ends soon after the
     // last.
     for (const GgufTarget& target : targets) {

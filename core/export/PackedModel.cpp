@@ -201,7 +201,8 @@ void addAdapterFiles(const ExportRequest& request, const PackedPlanner& planner,
     if (planner.corrected().empty())
         return;
     // The name alone: whoever moves the folder need not edit it.
-    const std::string base = escaped(request.output.filename().string(), 255);
+    const std::filesystem::path& output = request.output;
+    const std::string base = escaped((output.has_filename() ? output : output.parent_path()).filename().string(), 255);
     contents.sides.push_back(
         {.name = fmt::format("{}/{}", kAdapterFolder, kAdapterConfig),
          .text = dumpJson(adapterConfigOf(planner.corrected(), planner.modules(), base), 2) + '\n'});
@@ -238,8 +239,7 @@ Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const Pac
     addAdapterFiles(request, planner, contents);
     if (format.addRemarks != nullptr)
         format.addRemarks(planner.modules(), !planner.corrected().empty(), contents.remarks);
-    const Json& type = contents.config.contains("dtype") ? contents.config["dtype"] : contents.config["torch_dtype"];
-    if (type == "bfloat16")
+    if (textIn(contents.config, contents.config.contains("dtype") ? "dtype" : "torch_dtype") == "bfloat16")
         contents.remarks.emplace_back("scales are stored as planned; a runtime that computes in BF16, as config.json "
                                       "asks for, rounds them to it");
     auto design = designSafetensors(request, std::move(contents));

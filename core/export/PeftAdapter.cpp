@@ -58,14 +58,14 @@ Json adapterConfigOf(std::span<const CorrectedModule> corrected, std::span<const
     // Where every module of a name is corrected the name says it all; otherwise each is named in full.
     std::set<std::string> named;
     Json targets = Json::array();
-    Json ranks = Json::object();
+    Json::object_t ranks;  // appended: every path is there once
     for (const CorrectedModule& module : corrected) {
         const std::string word = lastWord(module.path);
         const std::string& target = count[word] == 0 ? word : module.path;
         if (named.insert(target).second)
             targets.push_back(target);
         if (module.rank != rank)
-            ranks[module.path] = module.rank;
+            ranks.push_back({module.path, module.rank});
     }
     return {{"peft_type", "LORA"},
             {"task_type", "CAUSAL_LM"},

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/checkpoint/readers/ShardContent.h"
 #include "core/export/SafetensorsModel.h"
 
 #include <fmt/format.h>
@@ -354,6 +355,19 @@ std::vector<AtomicFile*> SafetensorsExporter::files()
     return all;
 }
 
+/// Of ours: a user's own may lie in a folder of that name. One that a run cut short had set aside was ours.
+static bool isOurAdapter(const fs::path& weights, bool takesUp)
+{
+    std::error_code error;
+    if (takesUp && fs::exists(backupPathFor(weights), error))
+        return true;
+    if (!fs::is_regular_file(fs::symlink_status(weights, error)))
+        return false;
+    const auto file = MappedFile::open(weights);
+    const auto content = file ? readSafetensors(**file, {}) : passOn(file);
+    return content && std::ranges::any_of(content->notes, [](const HeaderNote& note) { return note.key == "sigmascope.corrects"; });
+}
+
 /// Of a model that is replaced: its index goes first, so that it is none while its files change. Shards that the new one
 /// lacks, or a whole file, would be read in its stead.
 std::vector<fs::path> SafetensorsExporter::obsoleteFiles() const
@@ -369,11 +383,20 @@ std::vector<fs::path> SafetensorsExporter::obsoleteFiles() const
         if (!isOurs && (name == kSafetensorsWhole || isShardName(name)))
             paths.push_back(it->path());
     }
+    const bool takesUp = m_request.journaled && m_request.journaled->takeUp;
+    const auto isThere = [&](const fs::path& path) {
+        return fs::exists(fs::symlink_status(path, error)) || (takesUp && fs::exists(backupPathFor(path), error));
+    };
+    const fs::path adapter = m_design.folder / kAdapterFolder;
+    const bool isStale = !m_design.hasAdapter && isOurAdapter(adapter / kAdapterWeights, takesUp);
     for (const std::string_view name : {kAdapterWeights, kAdapterConfig}) {  // corrects the model that goes
-        const fs::path path = m_design.folder / kAdapterFolder / name;
-        if (!m_design.hasAdapter && fs::exists(fs::symlink_status(path, error)))
-            paths.push_back(path);
+        if (isStale && isThere(adapter / name))
+            paths.push_back(adapter / name);
     }
+    // GPTQModel takes a folder with it for GPTQ.
+    const fs::path gptq = m_design.folder / "quantize_config.json";
+    if (isThere(gptq) && std::ranges::find(m_design.sides, "quantize_config.json", &SideFile::name) == m_design.sides.end())
+        paths.push_back(gptq);
     std::ranges::sort(paths.begin() + 1, paths.end());
     return paths;
 }

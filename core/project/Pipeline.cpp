@@ -181,8 +181,15 @@ Status Run::askAboutEarlier()
     const auto& earlier = m_journal->earlier();
     if (!earlier)
         return {};
-    if (m_options.unfinished == Unfinished::Discard)
+    if (m_options.unfinished == Unfinished::Discard) {
+        // It may have come in another number of files, whose parts nothing would open again.
+        FileSystem& system = m_request.system != nullptr ? *m_request.system : FileSystem::real();
+        for (const OutputFile& output : earlier->fingerprint.outputs) {
+            if (output.path.has_filename() && output.path == output.path.filename())
+                system.remove(partialPathFor(folderOf(m_request.output) / output.path).c_str());
+        }
         return m_journal->clear();
+    }
     if (m_options.unfinished == Unfinished::Resume) {
         m_earlier = earlier;
         return {};

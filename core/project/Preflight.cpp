@@ -142,12 +142,17 @@ Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, Resolved
     return {};
 }
 
-/// What runtimes merge into one matrix has one scheme: where a sibling had to be kept, so are the others.
+/// What runtimes merge into one matrix, or a file holds as one stack of experts, has one scheme: where a sibling had to be
+/// kept, so are the others.
 Status keepSiblings(const Checkpoint& checkpoint, const QuantizationPlan& asked, ResolvedPlan& resolved)
 {
     const ModelTopology topology(checkpoint);
     const auto fusedOf = [&](std::size_t tensor) {
         const std::string& name = checkpoint.tensors()[tensor].name;
+        if (!needsFusedAlike(asked.target)) {
+            auto part = expertPartOf(name);
+            return part ? std::move(part->stack) : std::string();
+        }
         return fusedPathOf(name.substr(0, name.rfind('.')), topology.place(tensor));
     };
     std::map<std::string, std::size_t> kept;
@@ -165,7 +170,7 @@ Status keepSiblings(const Checkpoint& checkpoint, const QuantizationPlan& asked,
         if (!grid)
             return failIn(checkpoint, tensor, grid.error());
         plan = LayerPlan{.pinned = plan.pinned};
-        resolved.fallbacks.push_back({tensor, fmt::format("{} is kept, and runtimes merge the two: {}",
+        resolved.fallbacks.push_back({tensor, fmt::format("{} is kept, and the two become one: {}",
                                                           escaped(checkpoint.tensors()[sibling->second].name),
                                                           keptInstead(checkpoint, tensor, **grid))});
     }
@@ -194,7 +199,7 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
         if (!looked)
             return passOn(looked);
     }
-    if (needsFusedAlike(plan.target)) {
+    if (needsFusedAlike(plan.target) || plan.target == "gguf") {
         if (Status kept = keepSiblings(checkpoint, plan, resolved); !kept)
             return passOn(kept);
     }

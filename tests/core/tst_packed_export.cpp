@@ -62,6 +62,8 @@ private slots:
     void theModelsOwnConfigStaysAsItWas();
     void theAdapterConfigScalesByOne();
     void anAdapterOfAnEarlierExportGoesWithItsModel();
+    void anAdapterOfTheUserStays();
+    void theOlderConfigGoesWithTheModelItSpeaksOf();
     void rowsThatAGroupDoesNotDivideGetANarrowerOne();
     void commandsNameAdapterAndRank();
 
@@ -199,7 +201,7 @@ void TestPackedExport::siblingsOfWhatHasToBeKeptAreKept()
         const bool isSibling = result.name == kQ + ".weight" || result.name.find("v_proj") != std::string::npos;
         if (isSibling)
             QVERIFY2(result.fallback.find(
-                         "k_proj.weight is kept, and runtimes merge the two: kept as F32 instead of int4-g32, +")
+                         "k_proj.weight is kept, and the two become one: kept as F32 instead of int4-g32, +")
                          != std::string::npos,
                      result.fallback.c_str());
         kept += result.method == "keep" && result.name.find("_proj") != std::string::npos ? 1 : 0;
@@ -404,6 +406,31 @@ void TestPackedExport::anAdapterOfAnEarlierExportGoesWithItsModel()
     QVERIFY(!fs::exists(r.output / "lora" / "adapter_config.json")
             && !fs::exists(r.output / "lora" / "adapter_model.safetensors"));
     QVERIFY(Checkpoint::open(r.output, {.strict = true}));
+}
+
+/// Somebody's own work may lie in a folder of that name.
+void TestPackedExport::anAdapterOfTheUserStays()
+{
+    ExportRequest r = requestFor("compressed-tensors", quantizeBlock(*m_model, "int4-g32", 0));
+    QVERIFY(exported(makeCompressedTensorsExporter, r));
+    fs::create_directories(r.output / "lora");
+    fs::copy_file(r.output / "model.safetensors", r.output / "lora" / "adapter_model.safetensors");
+    test::writeFile(r.output / "lora" / "adapter_config.json", "{}");
+    r.overwrite = true;
+    QVERIFY(exported(makeCompressedTensorsExporter, r));
+    QVERIFY(fs::exists(r.output / "lora" / "adapter_config.json") && fs::exists(r.output / "lora" / "adapter_model.safetensors"));
+}
+
+/// GPTQModel would take the folder for GPTQ.
+void TestPackedExport::theOlderConfigGoesWithTheModelItSpeaksOf()
+{
+    ExportRequest r = requestFor("gptq", quantizeBlock(*m_model, "int4-g32", 0));
+    QVERIFY(exported(makeGptqExporter, r));
+    QVERIFY(fs::exists(r.output / "quantize_config.json"));
+    r.plan.target = "compressed-tensors";
+    r.overwrite = true;
+    QVERIFY(exported(makeCompressedTensorsExporter, r));
+    QVERIFY(!fs::exists(r.output / "quantize_config.json"));
 }
 
 void TestPackedExport::rowsThatAGroupDoesNotDivideGetANarrowerOne()

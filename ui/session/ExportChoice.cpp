@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/session/ExportChoice.h"
 
+#include "core/export/GgufSplit.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
 
@@ -9,6 +10,7 @@
 #include <QStandardPaths>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -36,7 +38,7 @@ std::vector<fs::path> existingOf(const SizeEstimate& sizes)
         = std::ranges::any_of(sizes.outputs, [](const OutputFile& output) { return output.kind == "config"; });
     if (isFolder && !sizes.outputs.empty()) {
         const fs::path folder = sizes.outputs.front().path.parent_path();
-        for (const char* name : {"model.safetensors", "model.safetensors.index.json"}) {
+        for (const char* name : {"model.safetensors", "model.safetensors.index.json", "quantize_config.json"}) {
             if (std::ranges::find(wanted, folder / name) == wanted.end())
                 wanted.push_back(folder / name);
         }
@@ -65,6 +67,12 @@ ExportOffer completed(ExportOffer offer, const ExportRequest& request)
         offer.freeBytes = space.available;
     if (offer.sizes) {
         offer.existing = existingOf(*offer.sizes);
+        if (offer.exporter->id == "gguf") {  // an earlier export of the name in another number of files goes too
+            std::vector<fs::path> written;
+            for (const OutputFile& output : offer.sizes->outputs)
+                written.push_back(output.path);
+            std::ranges::move(staleModels(request.output, written, false), std::back_inserter(offer.existing));
+        }
         offer.command = QString::fromStdString(offer.exporter->loadCommand(*offer.sizes));
     }
     if (const auto unfinished = unfinishedRunAt(request.output);

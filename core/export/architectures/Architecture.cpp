@@ -15,7 +15,8 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::uint32_t kMostExperts = 512;  // llama.cpp's own limit
+constexpr std::uint32_t kMostExperts = 512;  // llama.cpp's own limits
+constexpr std::uint32_t kMostLayers = 512;
 
 GgufExtra factorTensor(std::string_view name, std::span<const float> factors)
 {
@@ -97,6 +98,9 @@ Status checkArchitecture(const Architecture& architecture, const ModelConfig& co
     if (!architecture.hasOutput && !config.tiedEmbeddings.value_or(true))
         return reader.notRepresentable(fmt::format(
             "\"tie_word_embeddings\" is false, but llama.cpp's {} has no output matrix of its own", architecture.id));
+    if (config.blockCount > kMostLayers)
+        return reader.notRepresentable(
+            fmt::format("{} blocks are more than the {} that llama.cpp takes", config.blockCount, kMostLayers));
     if (config.experts > kMostExperts)
         return reader.notRepresentable(
             fmt::format("{} experts are more than the {} that llama.cpp takes", config.experts, kMostExperts));

@@ -56,8 +56,18 @@ Status checkMixture(const Json& json, std::string_view file, bool normalizes)
     return {};
 }
 
+Status checkQwen2(const ModelConfig& config, const Json& json, std::string_view file)
+{
+    if (std::uint64_t{config.headLength} * config.heads != config.embeddingLength)
+        return ConfigReader(json, file).notRepresentable(
+            "\"head_dim\" is not hidden_size / num_attention_heads, as llama.cpp's qwen2 has it");
+    return {};
+}
+
 Status checkQwen2Moe(const ModelConfig& config, const Json& json, std::string_view file)
 {
+    if (auto heads = checkQwen2(config, json, file); !heads)
+        return heads;
     for (const auto& [key, value] : {std::pair{"moe_intermediate_size", config.expertFeedForward},
                                      std::pair{"shared_expert_intermediate_size", config.sharedFeedForward}}) {
         if (value == 0)
@@ -84,13 +94,15 @@ void addQwenMoeKeys(const ModelConfig& config, GgufKeys& keys)
 
 }  // namespace
 
-const Architecture kQwen2{.modelClass = "Qwen2ForCausalLM", .id = "qwen2", .required = kQwen2Block};
+const Architecture kQwen2{
+    .modelClass = "Qwen2ForCausalLM", .id = "qwen2", .required = kQwen2Block, .check = checkQwen2};
 
 const Architecture kQwen3{.modelClass = "Qwen3ForCausalLM", .id = "qwen3", .required = kQwen3Block};
 
 const Architecture kQwen2Moe{.modelClass = "Qwen2MoeForCausalLM",
                              .id = "qwen2moe",
                              .required = kQwen2MoeBlock,
+                             .needsOutput = true,
                              .check = checkQwen2Moe,
                              .addKeys = addQwenMoeKeys};
 

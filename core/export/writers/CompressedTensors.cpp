@@ -43,6 +43,12 @@ std::string whyNoCompressedTensors(std::uint64_t rows, std::uint64_t cols, const
         return fmt::format(
             "has {} rows, zero points of {} fill a word and kernels read whole words; nearest: a symmetric grid", rows,
             each);
+    // Eight bytes are what the next tensor's values stand on, and shapes of 64 bit are the widest.
+    Bytes bytes = 0;
+    for (const PackedTensor& part : compressedTensors(rows, cols, form, false))
+        bytes += checkedByteSize(part.dtype, part.shape).value_or(0);
+    if (bytes % sizeof(std::int64_t) != 0)
+        return fmt::format("has {} rows, whose scales would leave the tensor behind them misaligned; nearest: keep it", rows);
     return {};
 }
 

@@ -384,7 +384,10 @@ Result<std::vector<fs::path>> obsoleteFilesOf(const ExportRequest& request, cons
         written.push_back(output.path);
     const bool takesUp = request.journaled && request.journaled->takeUp;
     for (fs::path& stale : staleModels(request.output, written, takesUp)) {
-        if (Status possible = takesUp ? Status() : checkObsolete(request, planner, stale,
+        // What the run that is taken up had set aside itself was allowed then.
+        std::error_code error;
+        const bool isSetAside = takesUp && !fs::exists(fs::symlink_status(stale, error));
+        if (Status possible = isSetAside ? Status() : checkObsolete(request, planner, stale,
                                         "is a model that an earlier export left under this name in another number of files");
             !possible)
             return passOn(possible);

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
+#include <unordered_set>
 
 namespace sigmascope {
 
@@ -62,19 +64,24 @@ std::string patternOf(const PackedModule& module)
 
 Json dynamicOf(std::span<const PackedModule> modules, const IntForm& base)
 {
-    Json dynamic = Json::object();
+    // Appended: an ordered object would look for each name among all before it.
+    Json::object_t rows;
+    std::unordered_set<std::string> named;
     for (const PackedModule& module : modules) {
         if (module.path == "lm_head" || (module.grid != nullptr && module.form == base))
             continue;
-        if (module.grid == nullptr)
-            dynamic["-:" + patternOf(module)] = Json::object();
-        else
-            dynamic["+:" + patternOf(module)] = {{"bits", module.form.bits},
-                                                 {"group_size", groupSizeOf(module.form)},
-                                                 {"sym", !module.form.isAsymmetric},
-                                                 {"desc_act", false}};
+        std::string key = (module.grid == nullptr ? "-:" : "+:") + patternOf(module);
+        if (!named.insert(key).second)
+            continue;
+        Json scheme = Json::object();
+        if (module.grid != nullptr)
+            scheme = {{"bits", module.form.bits},
+                      {"group_size", groupSizeOf(module.form)},
+                      {"sym", !module.form.isAsymmetric},
+                      {"desc_act", false}};
+        rows.push_back({std::move(key), std::move(scheme)});
     }
-    return dynamic;
+    return rows;
 }
 
 Json gptqConfig(std::span<const PackedModule> modules)
