@@ -40,9 +40,9 @@ Size wantedSize()
 std::string tensorName(std::size_t i)
 {
     static const std::size_t length = isAsked("SIGMASCOPE_BENCH_LONG_NAMES") ? 1000 : 0;
-    constexpr const char* kParts[] = {"gate_proj.weight", "up_proj.weight", "down_proj.weight", "gate_proj.weight_scale_inv",
-                                      "up_proj.weight_scale_inv", "down_proj.weight_scale_inv"};
-    std::string name = fmt::format("model.layers.{}.mlp.experts.{}.{}", i / 1536, i / 6 % 256, kParts[i % 6]);
+    constexpr const char* kParts[] = {"gate_proj", "up_proj", "down_proj"};
+    // Half of a DeepSeek checkpoint's tensors: the scales of the others, which open folded into them, are left out.
+    std::string name = fmt::format("model.layers.{}.mlp.experts.{}.{}.weight", i / 768, i / 3 % 256, kParts[i % 3]);
     if (name.size() < length)
         name.insert(0, std::string(length - name.size() - 1, 'n') + '.');
     return name;
