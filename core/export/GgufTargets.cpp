@@ -238,17 +238,17 @@ Status countParts(const Checkpoint& checkpoint, std::vector<GgufTarget>& targets
                               fmt::format("a second tensor for expert {} of {}", target.part, target.name));
         target.parts = experts;
     }
-    for (const GgufTarget& target : targets) {
-        const TensorInfo& tensor = checkpoint.tensors()[target.tensor];
-        if (stacks.contains(target.name) && !expertPartOf(tensor.name))
-            return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
-                              fmt::format("a second tensor for {}", target.name));
-    }
     // Numbers are below `experts` and differ: a stack is whole when it has as many. Counting up ends soon after the
     // last.
     for (const GgufTarget& target : targets) {
         const auto stack = stacks.find(target.name);
-        if (stack == stacks.end() || stack->second.size() == experts)
+        if (stack == stacks.end())
+            continue;
+        const TensorInfo& tensor = checkpoint.tensors()[target.tensor];
+        if (!expertPartOf(tensor.name))
+            return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
+                              fmt::format("a second tensor for {}", target.name));
+        if (stack->second.size() == experts)
             continue;
         std::uint32_t missing = 0;
         while (stack->second.contains(missing))

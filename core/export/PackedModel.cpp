@@ -72,6 +72,7 @@ public:
 
     [[nodiscard]] const std::vector<PackedModule>& modules() const { return m_modules; }
     [[nodiscard]] const std::vector<CorrectedModule>& corrected() const { return m_corrected; }
+    [[nodiscard]] bool anyAsymmetric() const { return m_anyAsymmetric; }
 
     [[nodiscard]] Result<SafetensorsItem> itemOf(std::size_t index, const LayerPlan& plan) const
     {
@@ -238,7 +239,7 @@ Result<SafetensorsDesign> packedDesignOf(const ExportRequest& request, const Pac
         contents.sides.push_back({.name = std::string(format.configFile), .text = dumpJson(config, 2) + '\n'});
     addAdapterFiles(request, planner, contents);
     if (format.addRemarks != nullptr)
-        format.addRemarks(planner.modules(), !planner.corrected().empty(), contents.remarks);
+        format.addRemarks(config, !planner.corrected().empty(), contents.remarks);
     if (textIn(contents.config, contents.config.contains("dtype") ? "dtype" : "torch_dtype") == "bfloat16")
         contents.remarks.emplace_back("scales are stored as planned; a runtime that computes in BF16, as config.json "
                                       "asks for, rounds them to it");
@@ -322,9 +323,7 @@ Result<std::unique_ptr<Exporter>> makePackedExporter(ExportRequest request, cons
     auto design = packedDesignOf(request, format, planner);
     if (!design)
         return passOn(std::move(design));
-    const bool anyAsymmetric = std::ranges::any_of(planner.modules(), [](const PackedModule& module) {
-        return module.grid != nullptr && module.form.isAsymmetric;
-    });
+    const bool anyAsymmetric = planner.anyAsymmetric();  // read before the request that it borrows moves
     return openPackedExporter(std::move(request), std::move(*design), format, anyAsymmetric);
 }
 

@@ -59,8 +59,8 @@ struct PackedFormat {
     Json (*config)(std::span<const PackedModule> modules);
     std::string_view configFile{};  ///< the same once more under this name; empty: no
     /// What a user should know of this plan beside what config and notes say.
-    void (*addRemarks)(std::span<const PackedModule> modules, bool hasAdapter, std::vector<std::string>& remarks)
-        = nullptr;
+    /// @param config  as config() made it
+    void (*addRemarks)(const Json& config, bool hasAdapter, std::vector<std::string>& remarks) = nullptr;
 };
 
 /// Path of the module that vLLM makes of one at @p path and its siblings: q, k and v; gate and up; all experts of a

@@ -58,6 +58,19 @@ std::vector<fs::path> inputsOf(const ExportRequest& request, const SafetensorsDe
     return inputs;
 }
 
+/// Of ours: a user's own may lie in a folder of that name. One that a run cut short had set aside was ours.
+bool isOurAdapter(const fs::path& weights, bool takesUp)
+{
+    std::error_code error;
+    if (takesUp && fs::exists(backupPathFor(weights), error))
+        return true;
+    if (!fs::is_regular_file(fs::symlink_status(weights, error)))
+        return false;
+    const auto file = MappedFile::open(weights);
+    const auto content = file ? readSafetensors(**file, {}) : passOn(file);
+    return content && std::ranges::any_of(content->notes, [](const HeaderNote& note) { return note.key == "sigmascope.corrects"; });
+}
+
 }  // namespace
 
 SafetensorsExporter::MadeFolder::~MadeFolder()
@@ -353,19 +366,6 @@ std::vector<AtomicFile*> SafetensorsExporter::files()
     if (m_sides.size() > m_design.sides.size())
         all.push_back(m_sides.back().get());
     return all;
-}
-
-/// Of ours: a user's own may lie in a folder of that name. One that a run cut short had set aside was ours.
-static bool isOurAdapter(const fs::path& weights, bool takesUp)
-{
-    std::error_code error;
-    if (takesUp && fs::exists(backupPathFor(weights), error))
-        return true;
-    if (!fs::is_regular_file(fs::symlink_status(weights, error)))
-        return false;
-    const auto file = MappedFile::open(weights);
-    const auto content = file ? readSafetensors(**file, {}) : passOn(file);
-    return content && std::ranges::any_of(content->notes, [](const HeaderNote& note) { return note.key == "sigmascope.corrects"; });
 }
 
 /// Of a model that is replaced: its index goes first, so that it is none while its files change. Shards that the new one

@@ -226,8 +226,9 @@ Result<std::string> preTokenizerName(const Json& tokenizer, const PreTokenizerHi
         return failUnknown(file, fmt::format("its normalizer {} is none that llama.cpp has for byte-level BPE", escaped(foreign, 40)));
     Steps steps;
     addSteps(tokenizer.value("pre_tokenizer", Json()), steps);
-    const Json model = tokenizer.value("model", Json());
-    const bool ignoresMerges = model.is_object() && flagIn(model, "ignore_merges").value_or(false);
+    const auto model = tokenizer.find("model");
+    const bool ignoresMerges
+        = model != tokenizer.end() && model->is_object() && flagIn(*model, "ignore_merges").value_or(false);
     bool isKnown = false;
     for (const Known& known : knownDefinitions()) {
         if (known.steps != steps)

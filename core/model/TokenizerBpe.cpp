@@ -162,6 +162,14 @@ Result<Sources> readSources(const fs::path& folder, Json tokenizer)
     return sources;
 }
 
+/// tokenizer.json's model, or null. Vocabulary and merges are large: never copied.
+const Json& modelOf(const Sources& sources)
+{
+    static const Json none;
+    const auto model = sources.tokenizer.find("model");
+    return model == sources.tokenizer.end() ? none : *model;
+}
+
 /// What of a BPE model llama.cpp has no word for.
 Status checkModel(const Sources& sources, const Json& model)
 {
@@ -356,7 +364,7 @@ std::optional<std::uint32_t> endOfTurn(const Sources& sources, const Vocabulary&
 /// What is done to text before merges apply: by name, or SentencePiece's way.
 Status setPreparation(const Sources& sources, const Json& config, TokenizerBpe& tokenizer)
 {
-    if (flagIn(sources.tokenizer.value("model", Json()), "byte_fallback").value_or(false)) {
+    if (flagIn(modelOf(sources), "byte_fallback").value_or(false)) {
         const auto prefix = putsSpaceBeforeText(sources.tokenizer, sources.path.string());
         if (!prefix)
             return passOn(prefix);
@@ -400,7 +408,7 @@ Result<TokenizerBpe> readTokenizerBpe(const fs::path& folder, Json tokenizerFile
         return passOn(std::move(sources));
     if (vocabularySize > kMostTokens)
         return invalid(sources->path, fmt::format("a vocabulary of {} tokens is more than {}", vocabularySize, kMostTokens));
-    const Json model = sources->tokenizer.value("model", Json());
+    const Json& model = modelOf(*sources);
     if (auto fits = checkModel(*sources, model); !fits)
         return passOn(std::move(fits));
     TokenizerBpe tokenizer;

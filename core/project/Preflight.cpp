@@ -146,6 +146,8 @@ Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, Resolved
 /// kept, so are the others.
 Status keepSiblings(const Checkpoint& checkpoint, const QuantizationPlan& asked, ResolvedPlan& resolved)
 {
+    if (resolved.fallbacks.empty())
+        return {};
     const ModelTopology topology(checkpoint);
     const auto fusedOf = [&](std::size_t tensor) {
         const std::string& name = checkpoint.tensors()[tensor].name;

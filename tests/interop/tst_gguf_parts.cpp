@@ -2,6 +2,7 @@
 //
 // A model in several GGUF files, and what its metadata say of where it comes from: read by PyPI gguf, run by llama.cpp.
 #include "support/Oracles.h"
+#include "support/SampleModel.h"
 
 #include "core/calibration/Imatrix.h"
 #include "core/checkpoint/Checkpoint.h"
@@ -18,13 +19,8 @@
 #include <string>
 
 using namespace sigmascope;
+using namespace sigmascope::test;
 namespace fs = std::filesystem;
-
-namespace {
-
-const fs::path kSample = fs::path(SIGMASCOPE_SOURCE_DIR) / "resources" / "sample";
-
-}  // namespace
 
 class TestGgufParts : public QObject {
     Q_OBJECT
@@ -72,12 +68,10 @@ private slots:
         std::string problem;
         m_llama = LlamaLibrary::open(problem);
         QVERIFY2(m_llama != nullptr, problem.c_str());
-        auto model = Checkpoint::open(kSample);
-        QVERIFY2(model, model ? "" : model.error().detail.c_str());
-        m_model = *model;
-        auto imatrix = readImatrix(kSample / "imatrix.gguf");
-        QVERIFY2(imatrix, imatrix ? "" : imatrix.error().detail.c_str());
-        m_imatrix = std::move(*imatrix);
+        auto sample = openSample(problem);
+        QVERIFY2(sample, problem.c_str());
+        m_model = std::move(sample->model);
+        m_imatrix = std::move(sample->imatrix);
         QVERIFY(write("whole.gguf", 0));
         const auto split = write("parts.gguf", 1'500'000);
         QVERIFY2(split, split ? "" : split.error().detail.c_str());

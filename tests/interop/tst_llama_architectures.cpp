@@ -4,6 +4,7 @@
 // says of the folder (architectures_oracle.py), and an adapter adds what its merge adds. Tiny models of random weights.
 #include "support/ArchitectureFolder.h"
 #include "support/Oracles.h"
+#include "support/SampleModel.h"
 
 #include "core/checkpoint/Checkpoint.h"
 #include "core/compute/ComputeBackend.h"
@@ -27,27 +28,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-double largestOf(const std::vector<float>& values)
-{
-    double most = 0;
-    for (const float value : values)
-        most = std::max(most, std::abs(double{value}));
-    return most;
-}
-
 /// As a share of the largest of @p expected; infinite where one is no number.
 double distance(const std::vector<float>& found, const std::vector<float>& expected)
 {
-    if (found.size() != expected.size() || found.empty())
-        return std::numeric_limits<double>::infinity();
-    double most = 0;
-    for (std::size_t i = 0; i < found.size(); ++i) {
-        const double difference = std::abs(double{found[i]} - double{expected[i]});
-        if (std::isnan(difference))
-            return std::numeric_limits<double>::infinity();
-        most = std::max(most, difference);
-    }
-    return most / largestOf(expected);
+    return largestDifference(found, expected) / largest(expected);
 }
 
 /// Root mean square of the difference, as a share of that of @p expected; infinite where one is no number.

@@ -4,6 +4,7 @@
 // repacked: so that differences are those of the files. (Encoders and decoders: tst_llama_codecs.cpp.)
 #include "interop/WrongFactors.h"
 #include "support/Oracles.h"
+#include "support/SampleModel.h"
 
 #include "core/calibration/Imatrix.h"
 #include "core/checkpoint/Checkpoint.h"
@@ -27,32 +28,10 @@
 #include <string>
 
 using namespace sigmascope;
+using namespace sigmascope::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-const fs::path kSample = fs::path(SIGMASCOPE_SOURCE_DIR) / "resources" / "sample";
-
-double largest(const std::vector<float>& values)
-{
-    double most = 0;
-    for (const float value : values)
-        most = std::max(most, std::abs(double{value}));
-    return most;
-}
-
-double largestDifference(const std::vector<float>& a, const std::vector<float>& b)
-{
-    if (a.size() != b.size() || a.empty())
-        return std::numeric_limits<double>::infinity();
-    double most = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const double difference = std::abs(double{a[i]} - double{b[i]});
-        if (!(difference <= most))  // a NaN counts as the worst
-            most = std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;
-    }
-    return most;
-}
 
 std::vector<float> scoresOf(const GgufKey& key)
 {
@@ -165,12 +144,10 @@ private slots:
         std::string problem;
         m_llama = LlamaLibrary::open(problem);
         QVERIFY2(m_llama != nullptr, problem.c_str());
-        auto model = Checkpoint::open(kSample);
-        QVERIFY2(model, model ? "" : model.error().detail.c_str());
-        m_model = *model;
-        auto imatrix = readImatrix(kSample / "imatrix.gguf");
-        QVERIFY2(imatrix, imatrix ? "" : imatrix.error().detail.c_str());
-        m_imatrix = std::move(*imatrix);
+        auto sample = openSample(problem);
+        QVERIFY2(sample, problem.c_str());
+        m_model = std::move(sample->model);
+        m_imatrix = std::move(sample->imatrix);
         std::ifstream text(kSample / "test.txt");
         const std::string content{std::istreambuf_iterator<char>(text), {}};
         auto tokens = encodeWithSentencePiece(kSample / "tokenizer.model", content.substr(0, 400));

@@ -3,6 +3,7 @@
 // Block types of few or uneven levels, and of codebooks, against ggml: bytes with and without an importance matrix,
 // every code of every codebook, and models of each type that llama.cpp runs.
 #include "support/Oracles.h"
+#include "support/SampleModel.h"
 
 #include "core/base/Random.h"
 #include "core/calibration/Imatrix.h"
@@ -25,11 +26,11 @@
 #include <string>
 
 using namespace sigmascope;
+using namespace sigmascope::test;
 namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kSample = fs::path(SIGMASCOPE_SOURCE_DIR) / "resources" / "sample";
 constexpr std::array kCoded{DType::MXFP4, DType::NVFP4, DType::TQ1_0,  DType::TQ2_0,
                             DType::Q1_0,  DType::Q2_0,  DType::IQ4_NL, DType::IQ4_XS};
 
@@ -191,12 +192,10 @@ private slots:
         std::string problem;
         m_llama = LlamaLibrary::open(problem);
         QVERIFY2(m_llama != nullptr, problem.c_str());
-        auto model = Checkpoint::open(kSample);
-        QVERIFY2(model, model ? "" : model.error().detail.c_str());
-        m_model = *model;
-        auto imatrix = readImatrix(kSample / "imatrix.gguf");
-        QVERIFY2(imatrix, imatrix ? "" : imatrix.error().detail.c_str());
-        m_imatrix = std::move(*imatrix);
+        auto sample = openSample(problem);
+        QVERIFY2(sample, problem.c_str());
+        m_model = std::move(sample->model);
+        m_imatrix = std::move(sample->imatrix);
         const auto tokens
             = encodeWithSentencePiece(kSample / "tokenizer.model", "It is a truth universally acknowledged");
         QVERIFY(tokens);

@@ -45,12 +45,8 @@ public:
         if (*bits && **bits != 4)
             return fail(ErrorCode::InvalidMetadata, settings.where("bits"),
                         "expected 4, found " + std::to_string(**bits));
-        const auto group = awqNumber(settings, "group_size", "q_group_size");
-        if (!group)
-            return passOn(group);
-        if (*group && **group != -1 && **group <= 0)
-            return fail(ErrorCode::InvalidMetadata, settings.where("group_size"),
-                        "expected -1 or more than 0, found " + std::to_string(**group));
+        if (Status group = checkGroupSize(settings, awqNumber(settings, "group_size", "q_group_size")); !group)
+            return group;
         std::string version = textIn(settings.config, "version");
         std::ranges::transform(version, version.begin(),
                                [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
@@ -65,24 +61,16 @@ public:
     {
         const std::string module = withoutEnd(codes.name, kAwqEnd);
         PartFinder finder(*this, "AWQ", codes, tensors);
-        if (Status taken = finder.takeCodes("qweight", {DType::I32}); !taken)
-            return passOn(taken);
-        const auto zeros = finder.need("qzeros", module + ".qzeros", {DType::I32});
-        if (!zeros)
-            return passOn(zeros);
-        const auto scales = finder.need("scales", module + ".scales", {DType::F16, DType::BF16, DType::F32});
-        if (!scales)
-            return passOn(scales);
-        for (const TensorInfo* tensor : {&codes, *zeros, *scales})
-            if (Status shaped = finder.expectMatrix(*tensor); !shaped)
-                return passOn(shaped);
+        const auto beside = takeWordParts(finder, module);
+        if (!beside)
+            return passOn(beside);
         PackedMatrix& matrix = finder.matrix();
         matrix.name = module + ".weight";
         matrix.bits = 4;
         matrix.rows = codes.shape[1] * kAwqWord;
         matrix.cols = codes.shape[0];
         matrix.rowUnit = kAwqUnit;
-        if (Status grouped = findGroups(finder, **zeros, **scales, settings); !grouped)
+        if (Status grouped = findGroups(finder, *beside->zeros, *beside->scales, settings); !grouped)
             return passOn(grouped);
         matrix.format = "AWQ int4" + groupWord(matrix.groupCols, matrix.cols);
         return std::move(matrix);

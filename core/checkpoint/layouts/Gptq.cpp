@@ -43,12 +43,8 @@ public:
         if (*bits && std::ranges::find(kGptqBits, **bits) == kGptqBits.end())
             return fail(ErrorCode::InvalidMetadata, settings.where("bits"),
                         "expected 2, 3, 4 or 8, found " + std::to_string(**bits));
-        const auto group = settings.number(settings.config, "group_size");
-        if (!group)
-            return passOn(group);
-        if (*group && **group != -1 && **group <= 0)
-            return fail(ErrorCode::InvalidMetadata, settings.where("group_size"),
-                        "expected -1 or more than 0, found " + std::to_string(**group));
+        if (Status group = checkGroupSize(settings, settings.number(settings.config, "group_size")); !group)
+            return group;
         const std::string format = formatOf(settings);
         if (format != "gptq" && format != "gptq_v2")
             return fail(ErrorCode::UnsupportedVersion, settings.where("checkpoint_format"),
@@ -61,31 +57,23 @@ public:
     {
         const std::string module = withoutEnd(codes.name, kGptqEnd);
         PartFinder finder(*this, "GPTQ", codes, tensors);
-        if (Status taken = finder.takeCodes("qweight", {DType::I32}); !taken)
-            return passOn(taken);
-        const auto zeros = finder.need("qzeros", module + ".qzeros", {DType::I32});
-        if (!zeros)
-            return passOn(zeros);
-        const auto scales = finder.need("scales", module + ".scales", {DType::F16, DType::BF16, DType::F32});
-        if (!scales)
-            return passOn(scales);
+        const auto beside = takeWordParts(finder, module);
+        if (!beside)
+            return passOn(beside);
         const auto index = finder.takeIfThere("g_idx", module + ".g_idx", {DType::I32});
         if (!index)
             return passOn(index);
-        for (const TensorInfo* tensor : {&codes, *zeros, *scales})
-            if (Status shaped = finder.expectMatrix(*tensor); !shaped)
-                return passOn(shaped);
         PackedMatrix& matrix = finder.matrix();
         matrix.name = module + ".weight";
         matrix.rows = codes.shape[1];
         matrix.rowUnit = kGptqUnit;
         const bool isV2 = formatOf(settings) == "gptq_v2";
         matrix.zeroShift = isV2 ? 0 : 1;
-        Status sized = findBits(finder, **zeros, settings);
+        Status sized = findBits(finder, *beside->zeros, settings);
         if (sized)
             sized = findInputs(finder, *index);
         if (sized)
-            sized = findGroups(finder, **zeros, **scales, settings);
+            sized = findGroups(finder, *beside->zeros, *beside->scales, settings);
         if (!sized)
             return passOn(sized);
         const auto order = settings.config.find("desc_act");

@@ -139,6 +139,32 @@ void dequantize(const GroupedRows& rows, std::span<float> out)
     }
 }
 
+Result<WordCompanions> takeWordParts(PartFinder& finder, const std::string& module)
+{
+    if (Status taken = finder.takeCodes("qweight", {DType::I32}); !taken)
+        return passOn(taken);
+    const auto zeros = finder.need("qzeros", module + ".qzeros", {DType::I32});
+    if (!zeros)
+        return passOn(zeros);
+    const auto scales = finder.need("scales", module + ".scales", {DType::F16, DType::BF16, DType::F32});
+    if (!scales)
+        return passOn(scales);
+    for (const TensorInfo* tensor : {&finder.codes(), *zeros, *scales})
+        if (Status shaped = finder.expectMatrix(*tensor); !shaped)
+            return passOn(shaped);
+    return WordCompanions{*zeros, *scales};
+}
+
+Status checkGroupSize(const LayoutSettings& settings, const Result<std::optional<std::int64_t>>& size)
+{
+    if (!size)
+        return passOn(size);
+    if (*size && **size != -1 && **size <= 0)
+        return fail(ErrorCode::InvalidMetadata, settings.where("group_size"),
+                    "expected -1 or more than 0, found " + std::to_string(**size));
+    return {};
+}
+
 std::vector<std::uint32_t> groupIndices(std::span<const std::byte> bytes, std::uint64_t groups)
 {
     std::vector<std::uint32_t> indices(bytes.size() / sizeof(std::uint32_t));

@@ -43,6 +43,16 @@ private:
     PackedMatrix m_matrix;
 };
 
+/// What GPTQ and AWQ store beside the codes of a module.
+struct WordCompanions {
+    const TensorInfo* zeros = nullptr;
+    const TensorInfo* scales = nullptr;
+};
+/// Takes the finder's codes as qweight, then qzeros and scales: matrices all, in this order.
+[[nodiscard]] Result<WordCompanions> takeWordParts(PartFinder& finder, const std::string& module);
+/// InvalidMetadata unless @p size, said under "group_size", is absent, -1 (a group a row) or more than 0.
+[[nodiscard]] Status checkGroupSize(const LayoutSettings& settings, const Result<std::optional<std::int64_t>>& size);
+
 /// Name without its end. @pre name ends in it.
 [[nodiscard]] std::string withoutEnd(std::string_view name, std::string_view end);
 [[nodiscard]] std::uint64_t ceilOfRatio(std::uint64_t a, std::uint64_t b);

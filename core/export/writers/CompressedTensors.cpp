@@ -102,7 +102,7 @@ Json compressedConfig(std::span<const PackedModule> modules)
             {"config_groups", std::move(groups)}};
 }
 
-void addCompressedRemarks(std::span<const PackedModule>, bool hasAdapter, std::vector<std::string>& remarks)
+void addCompressedRemarks(const Json&, bool hasAdapter, std::vector<std::string>& remarks)
 {
     if (hasAdapter)
         remarks.emplace_back("vLLM is reported to apply adapters over compressed-tensors wrongly (vllm#50059, open); "

@@ -103,10 +103,9 @@ Json gptqConfig(std::span<const PackedModule> modules)
     return config;
 }
 
-void addGptqRemarks(std::span<const PackedModule> modules, bool, std::vector<std::string>& remarks)
+void addGptqRemarks(const Json& config, bool, std::vector<std::string>& remarks)
 {
-    const Json config = gptqConfig(modules);
-    if (config["checkpoint_format"] == "gptq_v2")
+    if (textIn(config, "checkpoint_format") == "gptq_v2")
         remarks.emplace_back("zero points that differ are stored as gptq_v2: older runtimes read gptq only, for which "
                              "the plan needs symmetric grids");
     if (config.contains("dynamic"))
