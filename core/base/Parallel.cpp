@@ -10,6 +10,8 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -90,8 +92,9 @@ public:
         loop->count = count;
         {
             const std::scoped_lock lock(m_mutex);
-            while (static_cast<int>(m_threads.size()) < helpers)
-                m_threads.emplace_back([this] { serve(); });
+            startThreads(helpers);
+            // What may fail comes before anybody can find `body`, which goes when this ends.
+            m_queue.reserve(m_queue.size() + static_cast<std::size_t>(helpers));
             for (int i = 0; i < helpers; ++i)
                 m_queue.push_back(loop);
         }
@@ -111,6 +114,17 @@ public:
     }
 
 private:
+    /// As many as the system gives: the caller works too, and alone if need be.
+    void startThreads(int wanted)
+    {
+        m_threads.reserve(static_cast<std::size_t>(wanted));
+        try {
+            while (static_cast<int>(m_threads.size()) < wanted)
+                m_threads.emplace_back([this] { serve(); });
+        } catch (const std::system_error&) {
+            return;
+        }
+    }
     void serve()
     {
         t_insideWorker = true;
@@ -165,7 +179,8 @@ public:
             return false;
         joinLeft();
         const auto call = std::make_shared<Call>();
-        std::thread thread([this, call, work = std::move(work)]() mutable { serve(*call, work); });
+        m_left.reserve(1);  // a thread that cannot be kept could not be left behind
+        std::thread thread = started([this, call, work = std::move(work)]() mutable { serve(*call, work); });
         if (!m_changed.wait(lock, stop, [&call] { return call->finished; })) {
             call->left = true;
             ++m_leftRunning;
@@ -192,6 +207,16 @@ private:
         std::exception_ptr error;
     };
 
+    /// std::bad_alloc where the system gives no thread.
+    template <class Work>
+    [[nodiscard]] static std::thread started(Work work)
+    {
+        try {
+            return std::thread(std::move(work));
+        } catch (const std::system_error&) {
+            throw std::bad_alloc();
+        }
+    }
     void serve(Call& call, std::function<void()>& work)
     {
         giveWay();

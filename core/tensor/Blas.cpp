@@ -5,15 +5,20 @@
 
 #include <cblas.h>
 #include <lapacke.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <mutex>
+#include <new>
 #include <vector>
 
 namespace sigmascope::blas {
@@ -38,6 +43,47 @@ void oneThreadPerCall()
         return true;
     }();
     static_cast<void>(done);
+}
+
+/// What the packaged OpenBLAS takes for each call that runs beside others, and then keeps.
+constexpr std::size_t kCallBuffer = (std::size_t{128} << 20) + (std::size_t{1} << 16);
+
+/// A call of the library. Where there is no memory for its buffer the library asks for it again and again, for ever; so
+/// the first call, and every one that makes more run at once than ever before, asks beforehand: std::bad_alloc.
+class LibraryCall {
+public:
+    LibraryCall()
+    {
+        oneThreadPerCall();
+        const int running = s_running.fetch_add(1) + 1;
+        if (running <= s_most.load())
+            return;
+        const std::scoped_lock lock(s_mutex);
+        for (int most = s_most.load(); most < running; s_most.store(++most)) {
+            void* const room = mmap(nullptr, kCallBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (room == MAP_FAILED) {
+                s_running.fetch_sub(1);
+                throw std::bad_alloc();
+            }
+            munmap(room, kCallBuffer);
+        }
+    }
+    ~LibraryCall() { s_running.fetch_sub(1); }
+    LibraryCall(const LibraryCall&) = delete;
+    LibraryCall& operator=(const LibraryCall&) = delete;
+
+private:
+    static inline std::atomic<int> s_running{0};
+    static inline std::atomic<int> s_most{0};
+    static inline std::mutex s_mutex;
+};
+
+/// Threads that the library starts as it loads, and that nobody uses here, would each ask for a buffer for ever.
+bool memoryIsLimited()
+{
+    rlimit limit{};
+    return std::getenv("OPENBLAS_NUM_THREADS") == nullptr && getrlimit(RLIMIT_AS, &limit) == 0
+        && limit.rlim_cur != RLIM_INFINITY;
 }
 
 int toInt(std::size_t value)
@@ -70,7 +116,6 @@ void tiledProduct(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std:
 {
     if (m == 0 || n == 0)
         return;
-    oneThreadPerCall();
     const std::size_t tileRows = m <= kSmallSide ? kSmallTile : kTileRows;
     const std::size_t tileCols = n <= kSmallSide ? kSmallTile : kTileCols;
     const std::size_t down = (m + tileRows - 1) / tileRows;
@@ -78,6 +123,7 @@ void tiledProduct(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std:
     parallelFor(down * across, [&](std::size_t tile) {
         if (stop.stop_requested())
             return;
+        const LibraryCall call;
         const std::size_t row = tile / across * tileRows;
         const std::size_t col = tile % across * tileCols;
         const Real* aTile = ta == Transpose::No ? a + row * lda : a + row;
@@ -148,7 +194,7 @@ Status orthonormalRows(std::size_t n, std::size_t m, Real* a, std::size_t lda, s
         return {};
     if (!allFinite(n, m, a, lda))
         return notFinite("QR", m, n);
-    oneThreadPerCall();
+    const LibraryCall call;
     std::vector<Real> tau(n);
     Real forQr = 0;
     Real forQ = 0;
@@ -201,7 +247,7 @@ Status valuesOnly(std::size_t m, std::size_t n, Real* a, std::size_t lda, std::s
         return {};
     if (!allFinite(m, n, a, lda))
         return notFinite("singular values", m, n);
-    oneThreadPerCall();
+    const LibraryCall call;
     // The transpose has the same values, and is what LAPACK sees in row-major storage.
     std::vector<int> iwork(8 * side);
     Real query = 0;
@@ -236,7 +282,6 @@ void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t 
 
 void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double* g, std::size_t ldg)
 {
-    oneThreadPerCall();
     const std::size_t tile = m <= kSmallSide ? kSmallTile : kTileRows;
     const std::size_t side = (m + tile - 1) / tile;
     parallelFor(side * side, [&](std::size_t index) {
@@ -244,6 +289,7 @@ void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double
         const std::size_t j = index % side * tile;
         if (j > i)
             return;
+        const LibraryCall call;
         const std::size_t rows = std::min(tile, m - i);
         const std::size_t cols = std::min(tile, m - j);
         double* lower = g + i * ldg + j;
@@ -266,7 +312,7 @@ Status symmetricEigen(std::size_t n, double* a, std::size_t lda, std::span<doubl
         return {};
     if (!allFinite(n, n, a, lda))
         return notFinite("eigenvalues", n, n);
-    oneThreadPerCall();
+    const LibraryCall call;
     const char job = vectors ? 'V' : 'N';
     double workQuery = 0;
     int iworkQuery = 0;
@@ -333,23 +379,26 @@ std::string betterCoreType(std::string_view chosen, bool cpuHasAvx512, bool cpuH
 void correctKernelChoice(char** argv)
 {
     oneThreadPerCall();
+    if (std::getenv(kCorrectedMark) != nullptr)
+        return;
+    std::string better;
 #if defined(__x86_64__)
-    if (std::getenv("OPENBLAS_CORETYPE") != nullptr || std::getenv(kCorrectedMark) != nullptr)
+    if (std::getenv("OPENBLAS_CORETYPE") == nullptr) {
+        const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
+            && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+        better = betterCoreType(kernelName(), avx512, __builtin_cpu_supports("avx512bf16") != 0);
+    }
+#endif
+    if (better.empty() && !memoryIsLimited())
         return;
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
-        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-    const std::string better = betterCoreType(kernelName(), avx512, __builtin_cpu_supports("avx512bf16") != 0);
-    if (better.empty())
-        return;
-    setenv("OPENBLAS_CORETYPE", better.c_str(), 1);
+    if (!better.empty())
+        setenv("OPENBLAS_CORETYPE", better.c_str(), 1);
     setenv("OPENBLAS_NUM_THREADS", "1", 0);
     setenv(kCorrectedMark, "1", 1);
     execv("/proc/self/exe", argv);
     // Not possible here (no /proc, say): slower kernels are no reason to stop.
-    unsetenv("OPENBLAS_CORETYPE");
-#else
-    static_cast<void>(argv);
-#endif
+    if (!better.empty())
+        unsetenv("OPENBLAS_CORETYPE");
 }
 
 }  // namespace sigmascope::blas

@@ -4,6 +4,7 @@
 // The one door to CBLAS and LAPACKE (the headers themselves are included in Blas.cpp only).
 // All matrices row-major and dense. OpenBLAS runs one thread a call; products are cut into fixed tiles
 // that do not depend on the thread count, so results have the same bits on 1 and 16 threads.
+// Where the library finds no memory for its buffers every function throws std::bad_alloc, as the rest of the core does.
 
 #include "core/base/Result.h"
 
@@ -62,7 +63,8 @@ void gram(std::size_t m, std::size_t k, const double* a, std::size_t lda, double
 /// The packaged OpenBLAS does not know newer CPUs and falls back to AVX2 kernels at half the speed. Its
 /// choice can only be changed before it loads: when OPENBLAS_CORETYPE is unset and the CPU has AVX-512 but
 /// the kernels chosen do not use it, sets the variable and re-executes this program once; also keeps
-/// OpenBLAS to one thread. Call first thing in main(). Returns if nothing needs doing.
+/// OpenBLAS to one thread, for which alone it does so under a limit of address space: the library's other threads would
+/// spin for memory they cannot get. Call first thing in main(). Returns if nothing needs doing.
 void correctKernelChoice(char** argv);
 
 }  // namespace sigmascope::blas
