@@ -204,9 +204,20 @@ std::tuple<int, int, int> depthOf(const TensorPlace& place)
     return {place.role == Role::Embedding ? 0 : 2, 0, static_cast<int>(place.role)};
 }
 
+std::string textNameOf(std::string_view tensorName)
+{
+    constexpr std::string_view kOlder = "language_model.";
+    constexpr std::string_view kNewer = "model.language_model.";  // whose output stands outside of it
+    if (tensorName.starts_with(kNewer))
+        return "model." + std::string(tensorName.substr(kNewer.size()));
+    const bool isOlder = tensorName.starts_with("language_model.model.") || tensorName.starts_with("language_model.lm_head.");
+    return std::string(isOlder ? tensorName.substr(kOlder.size()) : tensorName);
+}
+
 TensorPlace placeOf(std::string_view tensorName)
 {
-    const Parsed parsed = parse(tensorName);
+    const std::string name = textNameOf(tensorName);
+    const Parsed parsed = parse(name);
     TensorPlace place{.block = parsed.block, .bias = parsed.suffix == ".bias", .expert = parsed.expert};
     if (parsed.known != nullptr && !parsed.suffix.empty()) {
         place.role = parsed.known->role;
@@ -217,7 +228,8 @@ TensorPlace placeOf(std::string_view tensorName)
 
 std::optional<std::string> ggufNameOf(std::string_view tensorName)
 {
-    const Parsed parsed = parse(tensorName);
+    const std::string text = textNameOf(tensorName);
+    const Parsed parsed = parse(text);
     if (parsed.isGguf)
         return std::string(tensorName);
     if (parsed.known == nullptr || parsed.known->gguf.empty() || parsed.suffix.empty() || parsed.expert >= 0)
@@ -230,7 +242,8 @@ std::optional<std::string> ggufNameOf(std::string_view tensorName)
 
 std::optional<ExpertPart> expertPartOf(std::string_view tensorName)
 {
-    const Parsed parsed = parse(tensorName);
+    const std::string name = textNameOf(tensorName);
+    const Parsed parsed = parse(name);
     if (parsed.expert < 0 || parsed.suffix != ".weight")
         return std::nullopt;
     return ExpertPart{.stack = "blk." + std::to_string(parsed.block) + "." + std::string(parsed.known->gguf) + ".weight",

@@ -55,6 +55,10 @@ private:
 /// Sorts places into the order in which a token meets them: embedding, blocks, then the rest; in a block by role.
 [[nodiscard]] std::tuple<int, int, int> depthOf(const TensorPlace& place);
 
+/// The name that a tensor of the text model has where this stands alone: models that take images too have it under
+/// "language_model." or "model.language_model.". Every other name as it is.
+[[nodiscard]] std::string textNameOf(std::string_view tensorName);
+
 /// Place of one name by itself.
 [[nodiscard]] TensorPlace placeOf(std::string_view tensorName);
 /// "model.layers.3.mlp.down_proj.weight" -> "blk.3.ffn_down.weight"; nothing if the name has no GGUF twin.

@@ -260,7 +260,7 @@ Result<GgufSource> ggufSourceOf(const Checkpoint& checkpoint, const Checkpoint* 
     const auto architecture = architectureFor(checkpoint, templateGguf);
     if (!architecture)
         return passOn(architecture);
-    auto targets = ggufTargetsOf(checkpoint, *architecture, source.notes);
+    auto targets = ggufTargetsOf(checkpoint, *architecture, source.notes, source.apart);
     if (!targets)
         return passOn(std::move(targets));
     source.targets = std::move(*targets);

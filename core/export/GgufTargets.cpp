@@ -153,7 +153,7 @@ DType keptType(const Checkpoint& checkpoint, std::size_t tensor)
 }
 
 Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, const Architecture* architecture,
-                                              std::vector<std::string>& notes)
+                                              std::vector<std::string>& notes, std::vector<std::size_t>& apart)
 {
     std::vector<GgufTarget> targets;
     targets.reserve(checkpoint.tensors().size());
@@ -161,6 +161,11 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
         const TensorInfo& tensor = checkpoint.tensors()[i];
         if (isDerivedBuffer(tensor.name))
             continue;
+        if (checkpoint.format() != CheckpointFormat::Gguf && architecture != nullptr
+            && isApart(*architecture, tensor.name)) {
+            apart.push_back(i);
+            continue;
+        }
         if (tensor.state != TensorState::Ok)
             return failIncomplete(checkpoint, i);
         if (tensor.elements() == 0) {
@@ -173,6 +178,10 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
             return passOn(std::move(target));
         targets.push_back(std::move(*target));
     }
+    if (!apart.empty())
+        notes.push_back(fmt::format("{} tensors of the part for images are not written: llama.cpp takes that part from a "
+                                    "file of its own (mmproj), which its converter makes",
+                                    apart.size()));
     // A split GGUF has no list of what its files hold: the tensors of an absent one are not even known.
     for (std::size_t i = 0; i < checkpoint.shardCount(); ++i) {
         if (checkpoint.shard(i) == nullptr)

@@ -14,10 +14,12 @@
 
 namespace sigmascope {
 
-/// One target per tensor, in checkpoint order; derived buffers and tensors without elements left out (with a note).
+/// One target per tensor, in checkpoint order; derived buffers, tensors without elements (with a note) and those of the
+/// part for images (with a note, and counted in @p apart) left out.
 /// @param architecture  of an HF folder; null where it is not known: names are those of a llama.
 [[nodiscard]] Result<std::vector<GgufTarget>>
-ggufTargetsOf(const Checkpoint& checkpoint, const Architecture* architecture, std::vector<std::string>& notes);
+ggufTargetsOf(const Checkpoint& checkpoint, const Architecture* architecture, std::vector<std::string>& notes,
+              std::vector<std::size_t>& apart);
 
 /// Embedding first, blocks in order, the rest behind; within a block as in the checkpoint, the parts of a stack
 /// together and in order.

@@ -30,6 +30,11 @@ Status checkPackable(const ExportRequest& request)
         return fail(ErrorCode::NotRepresentable,
                     Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
                     "the model is quantized already: its config.json can describe one format only");
+    const auto isInner = [](const TensorInfo& tensor) { return textNameOf(tensor.name) != tensor.name; };
+    if (const auto inner = std::ranges::find_if(checkpoint.tensors(), isInner); inner != checkpoint.tensors().end())
+        return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), inner->name, {}},
+                    "is of a model that takes images too: versions of the runtimes call its modules by different names, "
+                    "and config.json must name those that stay unquantized; nearest: gguf or bf16");
     if (request.output.extension() == ".safetensors")
         return fail(ErrorCode::NotRepresentable, Where{request.output.string(), {}, {}},
                     "runtimes need config.json beside the weights; nearest: the name of a folder");

@@ -17,7 +17,7 @@ constexpr std::uint64_t kBatch = 512;  // llama.cpp's default of tokens at once
 /// One block in so many sees everything, the others slide, in those families of llama.cpp that have a window at all.
 std::uint32_t fullEveryOf(std::string_view architecture)
 {
-    return architecture == "gemma2" ? 2 : architecture == "gemma3" ? 6 : 0;
+    return architecture == "gemma2" ? 2 : architecture == "olmo2" ? 4 : architecture == "gemma3" ? 6 : 0;
 }
 
 void setSliding(KvShape& shape, std::string_view architecture, std::uint32_t window)

@@ -26,7 +26,16 @@ struct ModelClass {
     Sliding sliding = Sliding::Never;
     std::uint32_t fullEvery = 0;  ///< Alternating, where the file does not tell
     bool isMixture = false;
+    /// JSON: what its "text_config" need not say. Null: the file is about text alone.
+    const char* textDefaults = nullptr;
 };
+
+/// transformers' Gemma3TextConfig; published folders name only what differs.
+constexpr const char* kGemma3Defaults
+    = R"({"vocab_size":262208,"hidden_size":2304,"intermediate_size":9216,"num_hidden_layers":26,"num_attention_heads":8,
+    "num_key_value_heads":4,"head_dim":256,"hidden_activation":"gelu_pytorch_tanh","max_position_embeddings":131072,
+    "rms_norm_eps":1e-6,"tie_word_embeddings":true,"rope_theta":1000000.0,"query_pre_attn_scalar":256,
+    "sliding_window":4096,"rope_local_base_freq":10000.0})";
 
 constexpr auto kClasses = std::to_array<ModelClass>({
     {"LlamaForCausalLM", "llama"},
@@ -40,13 +49,22 @@ constexpr auto kClasses = std::to_array<ModelClass>({
     {"GemmaForCausalLM", "gemma", "gelu"},
     {"Gemma2ForCausalLM", "gemma2", "gelu", Sliding::Alternating, 2},
     {"Gemma3ForCausalLM", "gemma3", "gelu", Sliding::Alternating, 6},
+    {"Gemma3ForConditionalGeneration", "gemma3", "gelu", Sliding::Alternating, 6, false, kGemma3Defaults},
     {"Phi3ForCausalLM", "phi3", "silu", Sliding::Always},
     {"Olmo2ForCausalLM", "olmo2"},
+    {"Olmo3ForCausalLM", "olmo2", "silu", Sliding::Alternating, 4},
 });
 
 /// Nobody has more; a hostile number must not become a loop of hours.
 constexpr std::uint32_t kMostBlocks = 100'000;
 constexpr std::size_t kMostFactors = 4096;
+
+/// The class of this name; null if it is not understood.
+const ModelClass* classNamed(std::string_view name)
+{
+    const auto found = std::ranges::find(kClasses, name, &ModelClass::name);
+    return found == kClasses.end() ? nullptr : &*found;
+}
 
 Result<const ModelClass*> classOf(const ConfigReader& reader)
 {
@@ -56,11 +74,12 @@ Result<const ModelClass*> classOf(const ConfigReader& reader)
     if (!architectures->is_array() || architectures->empty() || !architectures->front().is_string())
         return reader.wrong("architectures", "a list of class names", *architectures);
     const auto& name = architectures->front().get_ref<const std::string&>();
-    const auto found = std::ranges::find(kClasses, std::string_view(name), &ModelClass::name);
-    if (found == kClasses.end())
-        return reader.notRepresentable(
-            fmt::format("GGUF files are not written from folders of a {}", escaped(name, 80)));
-    return &*found;
+    const ModelClass* found = classNamed(name);
+    if (found == nullptr)
+        return reader.notRepresentable(fmt::format("GGUF files are not written from folders of a {}", escaped(name, 80)));
+    if (const Json* text = reader.find("text_config"); found->textDefaults != nullptr && text != nullptr)
+        return reader.wrong("text_config", "an object", *text);  // textConfigOf() takes those away
+    return found;
 }
 
 Status checkActivation(const ConfigReader& reader, const ModelClass& modelClass)
@@ -84,8 +103,8 @@ Status refuseOtherModels(const ConfigReader& reader, const ModelClass& modelClas
     if (!modelClass.isMixture && (reader.find("num_local_experts") != nullptr || reader.find("num_experts") != nullptr))
         return reader.notRepresentable(
             fmt::format("a {} is no mixture of experts, this one names their number", modelClass.name));
-    if (reader.find("quantization_config") != nullptr)
-        return reader.notRepresentable("the folder is quantized already");
+    if (const Json* how = reader.find("quantization_config"))
+        return reader.notRepresentable("the folder is quantized already: " + escaped(textIn(*how, "quant_method"), 40));
     return {};
 }
 
@@ -391,10 +410,37 @@ Status readNumbers(const ConfigReader& reader, ModelConfig& config)
 
 }  // namespace
 
-Result<ModelConfig> modelConfigFromHf(const Json& json, std::string_view file)
+Json textConfigOf(const Json& config)
 {
-    if (!json.is_object())
+    const auto classes = config.find("architectures");
+    const bool isList = classes != config.end() && classes->is_array() && !classes->empty();
+    const std::string* name = isList ? classes->front().get_ptr<const std::string*>() : nullptr;
+    const ModelClass* known = name != nullptr ? classNamed(*name) : nullptr;
+    if (known == nullptr || known->textDefaults == nullptr)
+        return config;
+    const Json nothing = Json::object();
+    const auto given = config.find("text_config");
+    const Json& told = given == config.end() || given->is_null() ? nothing : *given;
+    if (!told.is_object())
+        return config;
+    // Appended, for an ordered object looks for each name among all before it; of a name that comes twice the first
+    // counts. The text part may name a class of its own, which is not the one that is asked for here.
+    Json::object_t text{{"architectures", *classes}};
+    const Json defaults = parseJson(known->textDefaults, "defaults").value_or(nothing);
+    for (const Json* part : {&told, &config, &defaults}) {
+        for (const auto& [key, value] : part->items()) {
+            if (!value.is_null() && key != "text_config" && key != "vision_config")
+                text.push_back({key, value});
+        }
+    }
+    return text;
+}
+
+Result<ModelConfig> modelConfigFromHf(const Json& whole, std::string_view file)
+{
+    if (!whole.is_object())
         return fail(ErrorCode::InvalidMetadata, Where{std::string(file), {}, {}}, "a JSON object is expected");
+    const Json json = textConfigOf(whole);
     const ConfigReader reader(json, file);
     const auto modelClass = classOf(reader);
     if (!modelClass)

@@ -64,6 +64,10 @@ struct ModelConfig {
     }
 };
 
+/// What a config.json says of the model of text: itself, or of a model that takes images as well its "text_config",
+/// filled up with what transformers takes where that is silent, and with what stands beside it.
+[[nodiscard]] Json textConfigOf(const Json& config);
+
 /// @param file  names the source in errors. NotRepresentable for architectures and features that cannot be written
 /// as GGUF from this file alone (the message asks for a template GGUF); InvalidMetadata, naming the key, for values
 /// that are missing or make no model.

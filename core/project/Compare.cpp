@@ -57,7 +57,7 @@ std::vector<Pair> pairsByName(const Checkpoint& a, const Checkpoint& b)
 }
 
 /// A folder's tensors and a GGUF's, as an export of the one under the keys of the other would have them.
-Result<std::vector<Pair>> pairsByMeaning(const Checkpoint& a, const Checkpoint& b)
+Result<std::vector<Pair>> pairsByMeaning(const Checkpoint& a, const Checkpoint& b, std::vector<std::size_t>& apart)
 {
     const bool ggufIsB = b.format() == CheckpointFormat::Gguf;
     const Checkpoint& folder = ggufIsB ? a : b;
@@ -65,6 +65,7 @@ Result<std::vector<Pair>> pairsByMeaning(const Checkpoint& a, const Checkpoint& 
     const auto source = ggufSourceOf(folder, &gguf);
     if (!source)
         return passOn(source);
+    apart = source->apart;
     const ByName names = namesOf(gguf);
     std::vector<Pair> pairs;
     for (const GgufTarget& target : source->targets) {
@@ -87,13 +88,15 @@ Result<std::vector<Pair>> pairsOf(const Checkpoint& a, const Checkpoint& b, Mode
 {
     Result<std::vector<Pair>> pairs = pairsByName(a, b);
     if (a.format() != b.format())
-        pairs = pairsByMeaning(a, b);
+        pairs = pairsByMeaning(a, b, found.apart);
     if (!pairs)
         return pairs;
     std::vector<char> takenA(a.tensors().size(), 0);
     std::vector<char> takenB(b.tensors().size(), 0);
     for (const Pair& pair : *pairs)
         takenA[pair.a] = takenB[pair.b] = 1;
+    for (const std::size_t i : found.apart)
+        (b.format() == CheckpointFormat::Gguf ? takenA : takenB)[i] = 1;
     for (std::size_t i = 0; i < takenA.size(); ++i)
         if (takenA[i] == 0)
             found.onlyA.push_back(i);

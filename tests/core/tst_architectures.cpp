@@ -74,7 +74,13 @@ private slots:
             QVERIFY(model);
             const auto source = ggufSourceOf(*model, nullptr);
             QVERIFY2(source, (name + ": " + (source ? "" : source.error().detail)).c_str());
-            QCOMPARE(source->targets.size(), model->tensors().size());
+            const bool hasImages = name.starts_with("gemma3-images");
+            QCOMPARE(source->apart.size(), hasImages ? kImageTensors : std::size_t{0});
+            QCOMPARE(source->targets.size() + source->apart.size(), model->tensors().size());
+            const bool isSaid = std::ranges::any_of(source->notes, [](const std::string& note) {
+                return note.starts_with("3 tensors of the part for images are not written");
+            });
+            QCOMPARE(isSaid, hasImages);
             QVERIFY(source->keys.contains(source->architecture + ".rope.dimension_count"));
         }
     }
@@ -222,6 +228,63 @@ private slots:
         config("smollm3 rotated everywhere", "smollm3", R"({"no_rope_layers":[1,1,1,1]})", kNo, "no_rope_layers");
         config("smollm3 of another list", "smollm3", R"({"no_rope_layers":[1]})", kWrong, "no_rope_layers");
         config("olmo2 tied", "olmo2", R"({"tie_word_embeddings":true})", kNo, "olmo2");
+        config("olmo3 of other layers", "olmo3",
+               R"({"layer_types":["full_attention","full_attention","full_attention","full_attention","full_attention"]})",
+               kNo, "layer_types");
+        config("olmo3 without a window", "olmo3", R"({"sliding_window":null,"layer_types":null})", kWrong,
+               "sliding_window");
+        config("a text part that is none", "gemma3-images", R"({"text_config":[1]})", kWrong, "text_config");
+        config("a text part that says nothing", "gemma3-images", R"({"text_config":{}})", ErrorCode::ShapeMismatch,
+               "embed_tokens");
+        row(
+            "a text part of other layers", "gemma3-images",
+            [](ArchitectureFolder& f) { f.config["text_config"]["sliding_window_pattern"] = 4; }, kNo, "one in 6");
+        row(
+            "images of a name that nobody knows", "gemma3-images",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.audio_tower.layers.0.q_proj.weight", {32, 32}});
+            },
+            kNo, "audio_tower");
+        config("stacks of too few experts", "qwen3moe-stacked", R"({"num_experts":7})", ErrorCode::MissingTensor,
+               "expert 6 of 0 to 6");
+        constexpr const char* kStack = "model.layers.1.mlp.experts.down_proj";
+        row(
+            "turned stacks", "qwen3moe-stacked",
+            [](ArchitectureFolder& f) {
+                f.at(kStack).shape = {6, 32, 64};
+            },
+            kNo, "experts.gate_up_proj");
+        row(
+            "stacks of different heights", "mixtral-stacked",
+            [](ArchitectureFolder& f) {
+                f.at(kStack).shape = {5, 64, 96};
+            },
+            kNo, "experts.gate_up_proj");
+        row(
+            "half a stack", "mixtral-stacked", [](ArchitectureFolder& f) { f.remove(kStack); }, kNo,
+            "experts.gate_up_proj");
+        row(
+            "a stack with biases", "qwen3moe-stacked",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.layers.0.mlp.experts.gate_up_proj_bias", {6, 64}});
+            },
+            kNo, "experts.gate_up_proj");
+        row(
+            "a stack and one of its experts", "qwen3moe-stacked",
+            [](ArchitectureFolder& f) {
+                f.tensors.push_back({"model.layers.0.mlp.experts.3.up_proj.weight", {32, 64}});
+            },
+            kNo, "experts.gate_up_proj");
+        row(
+            "a stack of nothing", "qwen3moe-stacked", [](ArchitectureFolder& f) { f.at(kStack).shape = {6, 0, 32}; },
+            kNo, "experts.gate_up_proj");
+        row(
+            "more experts than anybody has", "qwen3moe-stacked",
+            [](ArchitectureFolder& f) {
+                f.at(kStack).shape = {100'000, 1, 1};
+                f.at("model.layers.1.mlp.experts.gate_up_proj").shape = {100'000, 2, 1};
+            },
+            kNo, "experts.gate_up_proj");
     }
 
     void whatCannotBeCarriedIsRefusedByName()
@@ -238,6 +301,38 @@ private slots:
         QVERIFY(!source);
         QVERIFY2(source.error().detail.find(named.toStdString()) != std::string::npos, source.error().detail.c_str());
         QCOMPARE(static_cast<int>(source.error().code), code);
+    }
+
+    /// Names and bytes of the experts are those of a folder that holds them one by one.
+    void stacksAreListedExpertByExpert()
+    {
+        const auto model = open(folderOf("mixtral-stacked"));
+        QVERIFY(model);
+        const auto same = open(folderOf("mixtral"));
+        QVERIFY(same);
+        QCOMPARE(model->tensors().size(), same->tensors().size());
+        for (const TensorInfo& tensor : same->tensors()) {
+            const auto found = model->find(tensor.name);
+            QVERIFY2(found && model->tensors()[*found].shape == tensor.shape, tensor.name.c_str());
+        }
+        const std::vector<float> stack = folderValues({"model.layers.1.mlp.experts.gate_up_proj", {4, 192, 64}, 0, 1.5F / 8});
+        const auto gate = valuesOf(*model, "model.layers.1.block_sparse_moe.experts.3.w1.weight");
+        const auto up = valuesOf(*model, "model.layers.1.block_sparse_moe.experts.3.w3.weight");
+        QVERIFY(std::ranges::equal(gate, std::span(stack).subspan(3 * 192 * 64, 96 * 64)));
+        QVERIFY(std::ranges::equal(up, std::span(stack).subspan((3 * 192 + 96) * 64)));
+    }
+
+    void packedTargetsRefuseModelsThatTakeImages()
+    {
+        const auto model = open(folderOf("gemma3-images"));
+        QVERIFY(model);
+        ExportRequest request = requestFor(model, 0);
+        request.output = "/nowhere/out";
+        for (LayerPlan& plan : request.plan.layers)
+            plan.grid = plan.keep ? plan.grid : "int4-g32";
+        const auto estimate = findExporter("compressed-tensors")->estimate(request);
+        QVERIFY(!estimate && estimate.error().code == ErrorCode::NotRepresentable);
+        QVERIFY2(estimate.error().detail.find("takes images") != std::string::npos, estimate.error().detail.c_str());
     }
 
     void windowsThatLlamaCppLeavesAsideAreNoted()

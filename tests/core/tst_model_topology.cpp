@@ -42,6 +42,12 @@ void TestModelTopology::namesHaveTheirPlaceAndTwin_data()
     row("model.embed_tokens.weight", "token_embd.weight", -1, Role::Embedding);
     row("lm_head.weight", "output.weight", -1, Role::Output);
     row("model.norm.weight", "output_norm.weight", -1, Role::OutputNorm);
+    // the model of text in one that takes images
+    row("language_model.model.embed_tokens.weight", "token_embd.weight", -1, Role::Embedding);
+    row("language_model.model.layers.3.self_attn.q_proj.weight", "blk.3.attn_q.weight", 3, Role::AttnQ, FusedGroup::Qkv);
+    row("language_model.lm_head.weight", "output.weight", -1, Role::Output);
+    row("model.language_model.norm.weight", "output_norm.weight", -1, Role::OutputNorm);
+    row("model.language_model.layers.3.mlp.down_proj.weight", "blk.3.ffn_down.weight", 3, Role::FfnDown);
     row("model.layers.0.input_layernorm.weight", "blk.0.attn_norm.weight", 0, Role::AttnNorm);
     row("model.layers.0.self_attn.q_proj.weight", "blk.0.attn_q.weight", 0, Role::AttnQ, FusedGroup::Qkv);
     row("model.layers.10.self_attn.k_proj.bias", "blk.10.attn_k.bias", 10, Role::AttnK, FusedGroup::Qkv);

@@ -30,10 +30,47 @@ def softmax(x):
     return e / e.sum(-1, keepdims=True)
 
 
+GEMMA3_TEXT = {  # what transformers' Gemma3TextConfig takes where a file is silent
+    "head_dim": 256, "rms_norm_eps": 1e-6, "rope_theta": 1e6, "rope_local_base_freq": 1e4, "sliding_window_pattern": 6,
+    "query_pre_attn_scalar": 256, "tie_word_embeddings": True}
+
+
+def configuration(folder):
+    """What a folder says of its model of text, in the words of older versions."""
+    whole = json.loads((folder / "config.json").read_text())
+    if "text_config" not in whole:
+        return whole
+    config = {**GEMMA3_TEXT, **whole["text_config"], "architectures": ["Gemma3ForCausalLM"]}
+    if "rope_parameters" in config:
+        both = config.pop("rope_parameters")
+        config["rope_scaling"], config["rope_theta"] = both["full_attention"], both["full_attention"]["rope_theta"]
+        config["rope_local_base_freq"] = both["sliding_attention"]["rope_theta"]
+    return config
+
+
+def tensors(folder):
+    """The model of text under the names of older versions, experts one by one."""
+    found = {}
+    for name, value in load_file(folder / "model.safetensors").items():
+        if "vision_tower" in name or "multi_modal_projector" in name:
+            continue
+        name = re.sub(r"^(language_model\.model|model\.language_model)\.", "model.", name)
+        stem, _, kind = name.rpartition(".experts.")
+        if kind == "gate_up_proj":
+            for e, matrix in enumerate(value):
+                gate, up = numpy.split(matrix, 2)
+                found[f"{stem}.experts.{e}.gate_proj.weight"], found[f"{stem}.experts.{e}.up_proj.weight"] = gate, up
+        elif kind == "down_proj":
+            found.update({f"{stem}.experts.{e}.down_proj.weight": matrix for e, matrix in enumerate(value)})
+        else:
+            found[name] = value
+    return found
+
+
 class Model:
     def __init__(self, folder, mistake=None):
-        self.config = json.loads((folder / "config.json").read_text())
-        self.weights = {name: value.astype(numpy.float64) for name, value in load_file(folder / "model.safetensors").items()}
+        self.config = configuration(folder)
+        self.weights = {name: value.astype(numpy.float64) for name, value in tensors(folder).items()}
         self.kind = self.config["architectures"][0].removesuffix("ForCausalLM")
         self.mistake = mistake
         c = self.config
@@ -58,6 +95,8 @@ class Model:
         base, scaling, factor = c["rope_theta"], c.get("rope_scaling") or {}, 1.0
         if self.kind == "Gemma3" and self.slides(block):
             base, scaling = c["rope_local_base_freq"], {}
+        if self.kind == "Olmo3" and self.slides(block):
+            scaling = {}
         d = self.rotary
         inverse = base ** (-numpy.arange(0, d, 2) / d)
         kind = scaling.get("rope_type", scaling.get("type", "default"))
@@ -100,6 +139,8 @@ class Model:
     def slides(self, block):
         if self.kind == "Gemma2":
             return block % 2 == 0
+        if self.kind == "Olmo3":
+            return self.config["layer_types"][block] == "sliding_attention"
         return self.kind == "Gemma3" and (block + 1) % self.config["sliding_window_pattern"] != 0
 
     def attention(self, x, block, prefix):
@@ -110,7 +151,7 @@ class Model:
             q, k, v = numpy.split(qkv, [self.heads * self.head, (self.heads + self.kv_heads) * self.head], -1)
         else:
             q, k, v = (self.linear(x, prefix + name) for name in ("q_proj", "k_proj", "v_proj"))
-        if self.kind == "Olmo2":
+        if self.kind in ("Olmo2", "Olmo3"):
             q, k = self.norm(q, prefix + "q_norm"), self.norm(k, prefix + "k_norm")
         q, k, v = (t.reshape(length, -1, self.head) for t in (q, k, v))
         if self.kind in ("Qwen3", "Qwen3Moe", "Gemma3"):
@@ -148,10 +189,10 @@ class Model:
             gate, up = numpy.split(self.linear(x, prefix + "mlp.gate_up_proj"), 2, -1)
             return self.linear(silu(gate) * up, prefix + "mlp.down_proj")
         plain = ("gate_proj", "up_proj", "down_proj")
-        if self.kind == "Mixtral":
+        if self.kind == "Mixtral" and prefix + "block_sparse_moe.gate.weight" in self.weights:
             return self.experts(x, prefix + "block_sparse_moe.", True, ("w1", "w3", "w2"))
-        if self.kind in ("Qwen2Moe", "Qwen3Moe"):
-            y = self.experts(x, prefix + "mlp.", self.config["norm_topk_prob"], plain)
+        if self.kind in ("Mixtral", "Qwen2Moe", "Qwen3Moe"):
+            y = self.experts(x, prefix + "mlp.", self.config.get("norm_topk_prob", True), plain)
             if self.kind == "Qwen2Moe":
                 gate = 1 / (1 + numpy.exp(-self.linear(x, prefix + "mlp.shared_expert_gate")))
                 y += gate * self.gated(x, prefix + "mlp.shared_expert.")
@@ -165,7 +206,7 @@ class Model:
         if self.kind in ("Gemma2", "Gemma3"):
             x = x + self.norm(attention(self.norm(x, p + "input_layernorm")), p + "post_attention_layernorm")
             return x + self.norm(forward(self.norm(x, p + "pre_feedforward_layernorm")), p + "post_feedforward_layernorm")
-        if self.kind == "Olmo2":
+        if self.kind in ("Olmo2", "Olmo3"):
             x = x + self.norm(attention(x), p + "post_attention_layernorm")
             return x + self.norm(forward(x), p + "post_feedforward_layernorm")
         x = x + attention(self.norm(x, p + "input_layernorm"))
@@ -192,10 +233,10 @@ def names(folder, path):
     found = {tensor.name for tensor in reader.tensors}
     word = reader.fields["general.architecture"].contents()
     arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == word)
-    config = json.loads((pathlib.Path(folder) / "config.json").read_text())
+    config = configuration(pathlib.Path(folder))
     table = gguf.get_tensor_name_map(arch, config["num_hidden_layers"])
     expected = set()
-    for name in load_file(pathlib.Path(folder) / "model.safetensors"):
+    for name in tensors(pathlib.Path(folder)):
         merged = re.sub(r"experts\.\d+\.", "experts.", name)  # the table knows the stacks that converters make of them
         expected.add(table.get_name(merged, try_suffixes=(".weight", ".bias")) or f"?{name}")
     extras = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}

@@ -240,6 +240,69 @@ inline ArchitectureFolder mixtureFolder(std::string_view modelClass, std::string
     return builder.finish();
 }
 
+/// Tensors that imagesFolder() adds.
+constexpr std::size_t kImageTensors = 3;
+
+/// The text model as part of one that takes images: tensors under another name, and beside them those for images; what
+/// the configuration says of text in "text_config", where what transformers takes for granted is left unsaid.
+inline ArchitectureFolder imagesFolder(ArchitectureFolder text, bool isNewer)
+{
+    ArchitectureFolder whole;
+    for (FolderTensor& tensor : text.tensors) {
+        const std::string bare = tensor.name.substr(std::string_view("model.").size());
+        tensor.name = isNewer ? "model.language_model." + bare : "language_model.model." + bare;
+        whole.tensors.push_back(std::move(tensor));
+    }
+    const std::string prefix = isNewer ? "model." : "";
+    whole.tensors.push_back({prefix + "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight", {32, 32}});
+    whole.tensors.push_back({prefix + "vision_tower.vision_model.post_layernorm.bias", {32}});
+    whole.tensors.push_back({prefix + "multi_modal_projector.mm_input_projection_weight", {32, 64}});
+    for (const char* key : {"architectures", "hidden_act", "hidden_activation", "rms_norm_eps", "tie_word_embeddings",
+                            "attn_logit_softcapping", "rope_local_base_freq", "sliding_window_pattern"})
+        text.config.erase(key);
+    if (isNewer) {
+        text.config["rope_parameters"] = *parseJson(
+            R"({"full_attention":{"rope_type":"linear","factor":8.0,"rope_theta":1000000.0},
+            "sliding_attention":{"rope_type":"default","rope_theta":10000.0}})",
+            "rope");
+        text.config.erase("rope_scaling");
+    }
+    text.config.erase("rope_theta");
+    text.config["model_type"] = "gemma3_text";
+    whole.config = *parseJson(
+        R"({"architectures":["Gemma3ForConditionalGeneration"],"model_type":"gemma3","boi_token_index":9,
+        "vision_config":{"hidden_size":32,"num_hidden_layers":1,"model_type":"siglip_vision_model"}})",
+        "config");
+    whole.config["text_config"] = std::move(text.config);
+    return whole;
+}
+
+/// The experts' matrices of each block as newer versions of transformers save them: gate and up behind one another in
+/// one tensor of three dimensions, down in another.
+inline ArchitectureFolder stackedFolder(std::string_view modelClass, std::string_view changes)
+{
+    ArchitectureFolder folder = mixtureFolder(modelClass, changes);
+    const bool isMixtral = modelClass.starts_with("Mixtral");
+    const auto number = [&](const char* key) { return folder.config.at(key).get<std::uint64_t>(); };
+    const std::uint64_t experts = number(isMixtral ? "num_local_experts" : "num_experts");
+    const std::uint64_t width = number(isMixtral ? "intermediate_size" : "moe_intermediate_size");
+    const std::uint64_t hidden = number("hidden_size");
+    std::erase_if(folder.tensors,
+                  [](const FolderTensor& tensor) { return tensor.name.find(".experts.") != std::string::npos; });
+    for (std::uint64_t block = 0; block < number("num_hidden_layers"); ++block) {
+        const std::string prefix = "model.layers." + std::to_string(block) + ".mlp.experts.";
+        folder.tensors.push_back({prefix + "gate_up_proj", {experts, 2 * width, hidden}, 0,
+                                  1.5F / std::sqrt(static_cast<float>(hidden))});
+        folder.tensors.push_back({prefix + "down_proj", {experts, hidden, width}, 0,
+                                  1.5F / std::sqrt(static_cast<float>(width))});
+        if (isMixtral)
+            folder.at("model.layers." + std::to_string(block) + ".block_sparse_moe.gate.weight").name
+                = "model.layers." + std::to_string(block) + ".mlp.gate.weight";
+    }
+    folder.config["model_type"] = isMixtral ? "mixtral" : "qwen3_moe";
+    return folder;
+}
+
 /// Every family and every turn of it that changes what is computed.
 inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolders()
 {
@@ -298,6 +361,10 @@ inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolde
         "sliding_window_pattern":6,"rope_theta":1000000.0,"rope_local_base_freq":10000.0,"attn_logit_softcapping":null,
         "rope_scaling":{"rope_type":"linear","factor":8.0}})",
                                  true));
+    for (const bool isNewer : {false, true}) {
+        const ArchitectureFolder text = std::ranges::find(all, "gemma3", [](const auto& row) { return row.first; })->second;
+        all.emplace_back(isNewer ? "gemma3-images-newer" : "gemma3-images", imagesFolder(text, isNewer));
+    }
     // Not "phi3": llama.cpp looks for that word in the name and asks for phi3's own tokens then.
     all.emplace_back("phi-long", phi3Folder(R"({"original_max_position_embeddings":16,)" + longRope + "}"));
     all.emplace_back(
@@ -305,16 +372,21 @@ inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolde
         phi3Folder(R"({"max_position_embeddings":1024,"original_max_position_embeddings":512,"sliding_window":300,)"
                    + longRope + "}"));
     all.emplace_back("phi4", phi3Folder(R"({"partial_rotary_factor":0.5})"));
-    {
-        FolderBuilder olmo("Olmo2ForCausalLM", "{}");
-        for (const std::string& block : olmo.blocks) {
-            olmo.norms(block, {"post_attention_layernorm", "post_feedforward_layernorm"});
-            olmo.attention(block);
-            olmo.headNorms(block, true);
-            olmo.feedForward(block + "mlp.", olmo.forward());
+    const auto olmo = [](std::string_view modelClass, std::string_view changes) {
+        FolderBuilder builder(modelClass, changes);
+        for (const std::string& block : builder.blocks) {
+            builder.norms(block, {"post_attention_layernorm", "post_feedforward_layernorm"});
+            builder.attention(block);
+            builder.headNorms(block, true);
+            builder.feedForward(block + "mlp.", builder.forward());
         }
-        all.emplace_back("olmo2", olmo.finish());
-    }
+        return builder.finish();
+    };
+    all.emplace_back("olmo2", olmo("Olmo2ForCausalLM", "{}"));
+    all.emplace_back("olmo3", olmo("Olmo3ForCausalLM", R"({"num_hidden_layers":5,"sliding_window":8,
+        "layer_types":["sliding_attention","sliding_attention","sliding_attention","full_attention","sliding_attention"],
+        "rope_scaling":{"rope_type":"yarn","factor":8.0,"original_max_position_embeddings":32,"beta_fast":32.0,
+        "beta_slow":1.0,"attention_factor":1.2079441541679836}})"));
     all.emplace_back("mixtral",
                      mixtureFolder("MixtralForCausalLM",
                                    R"({"num_local_experts":4,"num_experts_per_tok":2,"sliding_window":null})"));
@@ -325,6 +397,13 @@ inline std::vector<std::pair<std::string, ArchitectureFolder>> architectureFolde
     all.emplace_back(
         "qwen3moe",
         mixtureFolder("Qwen3MoeForCausalLM", R"({"num_experts":6,"num_experts_per_tok":3,"moe_intermediate_size":32,
+        "head_dim":32,"norm_topk_prob":true,"mlp_only_layers":[]})"));
+    all.emplace_back("mixtral-stacked",
+                     stackedFolder("MixtralForCausalLM",
+                                   R"({"num_local_experts":4,"num_experts_per_tok":2,"sliding_window":null})"));
+    all.emplace_back("qwen3moe-stacked",
+                     stackedFolder("Qwen3MoeForCausalLM",
+                                   R"({"num_experts":6,"num_experts_per_tok":3,"moe_intermediate_size":32,
         "head_dim":32,"norm_topk_prob":true,"mlp_only_layers":[]})"));
     return all;
 }

@@ -51,6 +51,7 @@ Result<std::shared_ptr<const Checkpoint>> CheckpointBuilder::build()
         return passOn(opened);
     if (const Status folded = foldCoded(); !folded)
         return passOn(folded);
+    listExperts();
     if (const Status folded = foldPackedTensors(folderOf(file)); !folded)
         return passOn(folded);
     keepWarnings(m_findings.take(file.native()));

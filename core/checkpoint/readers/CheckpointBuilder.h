@@ -45,6 +45,8 @@ private:
                                                   const std::unordered_map<std::string_view, std::size_t>& stored,
                                                   std::unordered_set<std::size_t>& used);
     void replaceStored(std::vector<TensorInfo> folded, std::vector<CodedTensor> coded, const std::unordered_set<std::size_t>& used);
+    /// Lists the matrices of stacked experts one by one (ExpertStacks.cpp).
+    void listExperts();
     /// Puts weights in the place of the stored tensors of a quantized checkpoint (PackedTensorsReader.cpp).
     [[nodiscard]] Status foldPackedTensors(const std::filesystem::path& folder);
     /// A JSON file of the model's folder, of at most 16 MB. NotFound if there is none.

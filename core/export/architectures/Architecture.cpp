@@ -43,9 +43,9 @@ void setRopeKeys(const ModelConfig& config, GgufKeys& keys)
 
 std::span<const Architecture* const> architectures()
 {
-    static constexpr std::array<const Architecture*, 13> kRows{&kLlama,  &kMistral,  &kMixtral,  &kSmolLm3, &kQwen2,
-                                                               &kQwen3,  &kQwen2Moe, &kQwen3Moe, &kGemma,   &kGemma2,
-                                                               &kGemma3, &kPhi3,     &kOlmo2};
+    static constexpr std::array kRows{&kLlama,  &kMistral,      &kMixtral,  &kSmolLm3, &kQwen2,
+                                      &kQwen3,  &kQwen2Moe,     &kQwen3Moe, &kGemma,   &kGemma2,
+                                      &kGemma3, &kGemma3Images, &kPhi3,     &kOlmo2,   &kOlmo3};
     return kRows;
 }
 
@@ -65,9 +65,10 @@ const Architecture* architectureOfId(std::string_view id)
 std::optional<std::string> ggufNameIn(const Architecture& architecture, std::string_view tensorName)
 {
     const TensorPlace place = placeOf(tensorName);
-    if (place.block >= 0 && tensorName.starts_with("model.layers.")) {
+    const std::string text = textNameOf(tensorName);
+    if (place.block >= 0 && text.starts_with("model.layers.")) {
         const std::string prefix = fmt::format("model.layers.{}.", place.block);
-        const std::string_view inBlock = tensorName.substr(std::min(prefix.size(), tensorName.size()));
+        const std::string_view inBlock = std::string_view(text).substr(std::min(prefix.size(), text.size()));
         for (const Architecture::Module& module : architecture.modules) {
             if (inBlock.starts_with(module.hf)
                 && (inBlock.substr(module.hf.size()) == ".weight" || inBlock.substr(module.hf.size()) == ".bias"))
@@ -79,9 +80,16 @@ std::optional<std::string> ggufNameIn(const Architecture& architecture, std::str
     return ggufNameOf(tensorName);
 }
 
-Status checkArchitecture(const Architecture& architecture, const ModelConfig& config, const Json& json,
+bool isApart(const Architecture& architecture, std::string_view tensorName)
+{
+    return std::ranges::any_of(architecture.apart,
+                               [tensorName](std::string_view start) { return tensorName.starts_with(start); });
+}
+
+Status checkArchitecture(const Architecture& architecture, const ModelConfig& config, const Json& whole,
                          std::string_view file)
 {
+    const Json json = textConfigOf(whole);
     const ConfigReader reader(json, file);
     const RopeScaling::Kind kind = config.rope.kind;
     if (kind == RopeScaling::Kind::Llama3 && !architecture.takesFrequencyFactors)
@@ -145,7 +153,8 @@ std::vector<GgufExtra> ropeExtras(const ModelConfig& config)
 
 std::vector<std::string> architectureNotes(const Architecture& architecture, const ModelConfig& config)
 {
-    const bool isCarried = architecture.id == "gemma2" || architecture.id == "gemma3";
+    const bool isCarried
+        = architecture.id == "gemma2" || architecture.id == "gemma3" || architecture.modelClass == kOlmo3.modelClass;
     if (isCarried || config.slidingWindow == 0 || config.slidingWindow >= config.contextLength
         || config.firstSliding >= config.blockCount)
         return {};

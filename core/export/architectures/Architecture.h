@@ -30,6 +30,9 @@ struct Architecture {
     std::span<const std::string_view> required{};
     std::span<const std::string_view> optional{};
 
+    /// How the names of tensors begin that belong to another file of llama.cpp's: those of the part for images.
+    std::span<const std::string_view> apart{};
+
     bool interleavesRotary = false;  ///< rows of q and k change to rotary pairs
     bool normsLackOne = false;  ///< the folder's norms hold w - 1 (gemma)
     bool normalizesAllHeads = false;  ///< q_norm and k_norm span all heads, not one
@@ -53,6 +56,9 @@ struct Architecture {
 /// GGUF name of an HF tensor in this family; nothing if it has none. Experts' matrices have their stack's.
 [[nodiscard]] std::optional<std::string> ggufNameIn(const Architecture& architecture, std::string_view tensorName);
 
+/// The tensor belongs to the part for images.
+[[nodiscard]] bool isApart(const Architecture& architecture, std::string_view tensorName);
+
 /// check(), and what holds for all: scaling of rotary frequencies, tied embeddings.
 [[nodiscard]] Status checkArchitecture(const Architecture& architecture, const ModelConfig& config, const Json& json,
                                        std::string_view file);
@@ -74,8 +80,8 @@ void setModelKeys(const Architecture& architecture, const ModelConfig& config, G
 // The rows, one file a family.
 extern const Architecture kLlama, kMistral, kMixtral, kSmolLm3;
 extern const Architecture kQwen2, kQwen3, kQwen2Moe, kQwen3Moe;
-extern const Architecture kGemma, kGemma2, kGemma3;
+extern const Architecture kGemma, kGemma2, kGemma3, kGemma3Images;
 extern const Architecture kPhi3;
-extern const Architecture kOlmo2;
+extern const Architecture kOlmo2, kOlmo3;
 
 }  // namespace sigmascope

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// gemma, gemma2, gemma3 (text): norms are stored as w - 1 in folders, the output is the embedding, and from the second
-// on norms stand behind attention and feed-forward too.
+// gemma, gemma2, gemma3 (of one that takes images the part for text): norms are stored as w - 1 in folders, the output
+// is the embedding, and from the second on norms stand behind attention and feed-forward too.
 #include "core/export/architectures/Architecture.h"
 
 #include "core/model/ConfigReader.h"
@@ -93,6 +93,10 @@ void addGemma2Keys(const ModelConfig& config, GgufKeys& keys)
     keys.set(archKey(config, "attention.sliding_window"), config.slidingWindow);
 }
 
+/// As the folders of the class that takes images have them, older and newer.
+constexpr std::array<std::string_view, 4> kGemma3Apart{"vision_tower.", "multi_modal_projector.", "model.vision_tower.",
+                                                       "model.multi_modal_projector."};
+
 void addGemma3Keys(const ModelConfig& config, GgufKeys& keys)
 {
     keys.set(archKey(config, "attention.sliding_window"), config.slidingWindow);
@@ -116,9 +120,20 @@ const Architecture kGemma3{.modelClass = "Gemma3ForCausalLM",
                            .id = "gemma3",
                            .modules = kGemma2Modules,
                            .required = kGemma3Block,
+                           .apart = kGemma3Apart,
                            .normsLackOne = true,
                            .hasOutput = false,
                            .check = checkGemma3,
                            .addKeys = addGemma3Keys};
+
+const Architecture kGemma3Images{.modelClass = "Gemma3ForConditionalGeneration",
+                                 .id = "gemma3",
+                                 .modules = kGemma2Modules,
+                                 .required = kGemma3Block,
+                                 .apart = kGemma3Apart,
+                                 .normsLackOne = true,
+                                 .hasOutput = false,
+                                 .check = checkGemma3,
+                                 .addKeys = addGemma3Keys};
 
 }  // namespace sigmascope

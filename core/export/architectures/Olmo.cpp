@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// olmo2: norms behind attention and feed-forward only, and on the whole of q and of k.
+// olmo2: norms behind attention and feed-forward only, and on the whole of q and of k. olmo3 is the same to llama.cpp,
+// with a window in all blocks but every fourth, whose positions alone are stretched.
 #include "core/export/architectures/Architecture.h"
 
 #include "core/model/ConfigReader.h"
+
+#include <fmt/format.h>
 
 #include <array>
 
@@ -35,6 +38,30 @@ Status checkOlmo2(const ModelConfig& config, const Json& json, std::string_view 
     return {};
 }
 
+/// llama.cpp knows no other period of an olmo's window.
+constexpr std::uint32_t kOlmo3Period = 4;
+
+Status checkOlmo3(const ModelConfig& config, const Json& json, std::string_view file)
+{
+    const ConfigReader reader(json, file);
+    if (config.slidingWindow == 0)
+        return reader.missing("sliding_window");
+    if (config.fullEvery != kOlmo3Period)
+        return reader.notRepresentable(
+            fmt::format("one block in {} attends to everything, in llama.cpp's olmo2 with a window one in {}",
+                        config.fullEvery, kOlmo3Period));
+    if (config.slidingRopeBase != 0 && config.slidingRopeBase != config.ropeBase)
+        return reader.notRepresentable(
+            fmt::format("sliding blocks have the rotary base {}, the others {}: llama.cpp computes with one",
+                        config.slidingRopeBase, config.ropeBase));
+    return checkOlmo2(config, json, file);
+}
+
+void addOlmo3Keys(const ModelConfig& config, GgufKeys& keys)
+{
+    keys.set(archKey(config, "attention.sliding_window"), config.slidingWindow);
+}
+
 }  // namespace
 
 const Architecture kOlmo2{.modelClass = "Olmo2ForCausalLM",
@@ -44,5 +71,14 @@ const Architecture kOlmo2{.modelClass = "Olmo2ForCausalLM",
                           .normalizesAllHeads = true,
                           .needsOutput = true,
                           .check = checkOlmo2};
+
+const Architecture kOlmo3{.modelClass = "Olmo3ForCausalLM",
+                          .id = "olmo2",
+                          .modules = kOlmo2Modules,
+                          .required = kOlmo2Block,
+                          .normalizesAllHeads = true,
+                          .needsOutput = true,
+                          .check = checkOlmo3,
+                          .addKeys = addOlmo3Keys};
 
 }  // namespace sigmascope
