@@ -131,7 +131,8 @@ Result<TensorView> Checkpoint::packedView(const PackedMatrix& matrix) const
         decodePackedRows(matrix, *parts, first, count, std::span(*values).subspan(first * matrix.cols, count * matrix.cols));
     });
     const auto bytes = std::as_bytes(std::span<const float>(*values));
-    return TensorView{.dtype = DType::F32, .shape = {matrix.rows, matrix.cols}, .bytes = bytes, .owner = std::move(values)};
+    const Shape shape = matrix.shape.empty() ? Shape{matrix.rows, matrix.cols} : matrix.shape;
+    return TensorView{.dtype = DType::F32, .shape = shape, .bytes = bytes, .owner = std::move(values)};
 }
 
 Status Checkpoint::checkUnchanged(std::size_t index) const

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/checkpoint/ListedBytes.h"
 
+#include "core/checkpoint/layouts/CheckpointLayout.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -39,14 +41,14 @@ Status forListedBytes(const Checkpoint& checkpoint, std::size_t tensor, const Jo
         const auto view = checkpoint.view(tensor);
         return view ? take(view->bytes) : passOn(view);
     }
-    const Shape& shape = listed.shape;
-    const std::uint64_t step = std::max<std::uint64_t>(1, kDecodedPiece / shape[1] / kDecodedRows) * kDecodedRows;
+    const PackedMatrix& matrix = *checkpoint.packed(tensor);
+    const std::uint64_t step = std::max<std::uint64_t>(1, kDecodedPiece / matrix.cols / kDecodedRows) * kDecodedRows;
     std::vector<float> values;
-    for (std::uint64_t first = 0; first < shape[0]; first += step) {
+    for (std::uint64_t first = 0; first < matrix.rows; first += step) {
         if (job.cancelled())
             return cancelledError();
-        const std::uint64_t count = std::min(step, shape[0] - first);
-        values.resize(count * shape[1]);
+        const std::uint64_t count = std::min(step, matrix.rows - first);
+        values.resize(count * matrix.cols);
         if (Status read = checkpoint.readPackedRows(tensor, first, count, values); !read)
             return read;
         if (Status taken = take(std::as_bytes(std::span<const float>(values))); !taken)

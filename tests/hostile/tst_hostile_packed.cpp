@@ -132,6 +132,32 @@ std::vector<Lie> otherLies()
          ErrorCode::ShapeMismatch, {"quant_map", "[16]", "[15]"}},
         {"no magnitudes", blockFolder, [](PackedFolder& f) { f.remove("a.weight.absmax"); }, ErrorCode::MissingTensor, {"a.weight", "absmax"}},
         {"no state", blockFolder, [](PackedFolder& f) { f.remove("a.weight.quant_state.bitsandbytes__nf4"); }, ErrorCode::MissingTensor, {"a.weight", "quant_state"}},
+        {"NVFP4 without scales", nvFp4Folder, [](PackedFolder& f) { f.remove("a.weight_scale"); }, ErrorCode::MissingTensor, {"a.weight_packed", "a.weight_scale"}},
+        {"NVFP4 without the scale of the whole", nvFp4Folder, [](PackedFolder& f) { f.remove("a.weight_global_scale"); }, ErrorCode::MissingTensor,
+         {"a.weight_packed", "a.weight_global_scale"}},
+        {"NVFP4 with a scale of the whole by row", nvFp4Folder,
+         [](PackedFolder& f) { f["a.weight_global_scale"] = {"a.weight_global_scale", "F32", {8}, numbers(8, 1.0F)}; }, ErrorCode::ShapeMismatch,
+         {"a.weight_global_scale", "one value", "[8]"}},
+        {"NVFP4 with half a group", nvFp4Folder, [](PackedFolder& f) { f["a.weight_packed"].shape = {16, 4}; }, ErrorCode::ShapeMismatch,
+         {"a.weight_packed", "groups of 16", "[16, 4]"}},
+        {"NVFP4 with scales of other groups", nvFp4Folder, [](PackedFolder& f) { f["a.weight_scale"].shape = {4, 2}; }, ErrorCode::ShapeMismatch,
+         {"a.weight_scale", "[8, 1]", "[4, 2]"}},
+        {"NVFP4 with scales of another type", nvFp4Folder, [](PackedFolder& f) { f["a.weight_scale"].dtype = "I8"; }, ErrorCode::UnsupportedType,
+         {"a.weight_scale", "F8_E4M3", "I8"}},
+        {"NVFP4 codes of one dimension", nvFp4Folder, [](PackedFolder& f) { f["a.weight_packed"].shape = {64}; }, ErrorCode::ShapeMismatch, {"a.weight_packed", "[64]"}},
+        {"NVFP4 of no rows", nvFp4Folder, [](PackedFolder& f) { f["a.weight_packed"] = {"a.weight_packed", "U8", {0, 8}, {}}; }, ErrorCode::ShapeMismatch,
+         {"a.weight_packed", "[0, 8]"}},
+        {"experts with blocks of 8 bytes", mxFp4ExpertsFolder, [](PackedFolder& f) { f["a_blocks"].shape = {1, 8, 2, 8}; }, ErrorCode::ShapeMismatch,
+         {"a_blocks", "[1, 8, 2, 8]"}},
+        {"experts of three dimensions", mxFp4ExpertsFolder, [](PackedFolder& f) { f["a_blocks"].shape = {8, 1, 16}; }, ErrorCode::ShapeMismatch, {"a_blocks", "[8, 1, 16]"}},
+        {"experts' scales of other outputs", mxFp4ExpertsFolder, [](PackedFolder& f) { f["a_scales"].shape = {1, 4, 2}; }, ErrorCode::ShapeMismatch,
+         {"a_scales", "[1, 8, 1]", "[1, 4, 2]"}},
+        {"experts' scales of floats", mxFp4ExpertsFolder, [](PackedFolder& f) { f["a_scales"] = {"a_scales", "F16", {1, 8, 1}, numbers(8, kHalfF16)}; },
+         ErrorCode::UnsupportedType, {"a_scales", "F16"}},
+        {"HQQ", compressedFolder, [](PackedFolder& f) { f.config = R"({"quant_method":"hqq","quant_config":{"weight_quant_params":{"nbits":4}}})"; },
+         ErrorCode::UnsupportedVersion, {"quant_method", "'hqq'", "not read"}, true},
+        {"Marlin within compressed-tensors", compressedFolder, [](PackedFolder& f) { f.config = R"({"quant_method":"compressed-tensors","format":"marlin-24"})"; },
+         ErrorCode::UnsupportedVersion, {"format", "'marlin-24'"}, true},
         {"no nested table", blockFolder, [](PackedFolder& f) { f.remove("a.weight.nested_quant_map"); }, ErrorCode::MissingTensor, {"nested_quant_map"}},
     };
 }
@@ -158,7 +184,7 @@ class TestHostilePacked : public QObject {
                 if ((*opened)->packed(i) == nullptr)
                     continue;
                 ++readable;
-                QCOMPARE((*opened)->tensors()[i].name, std::string("b.weight"));
+                QVERIFY((*opened)->tensors()[i].name.starts_with("b"));
                 QVERIFY((*opened)->view(i));
             }
             QVERIFY2(readable == (lie.isWhole ? 0U : 1U), lie.name);
@@ -170,7 +196,8 @@ class TestHostilePacked : public QObject {
 private slots:
     void foldersAsTheyShouldBeOpenClean()
     {
-        for (const auto make : {gptqFolder, awqFolder, compressedFolder, blockFolder, rowScaledFolder, scaledFolder}) {
+        for (const auto make : {gptqFolder, awqFolder, compressedFolder, blockFolder, rowScaledFolder, scaledFolder, nvFp4Folder,
+                                mxFp4ExpertsFolder}) {
             const Folder folder;
             make().write(folder.path());
             const auto opened = openedClean(folder.path());
@@ -264,6 +291,48 @@ private slots:
             expectError(read.error(), ErrorCode::InvalidNumber, {"a.g_idx"});
             QVERIFY(opened->view(1));
         }
+    }
+
+    void aScaleOfTheWholeThatCannotBeIsNamed()
+    {
+        for (const float scale : {0.0F, std::nanf(""), INFINITY}) {
+            const Folder folder;
+            PackedFolder packed = nvFp4Folder();
+            packed["a.weight_global_scale"].data = le(scale);
+            packed.write(folder.path());
+            const auto opened = openedClean(folder.path());
+            QVERIFY(opened);
+            const auto view = opened->view(0);
+            QVERIFY(!view);
+            expectError(view.error(), ErrorCode::InvalidNumber, {"model.safetensors", "a.weight_global_scale", "at byte", "finite scale"});
+            QVERIFY(opened->view(1));
+        }
+    }
+
+    void codesUnderNamesThatAMethodDoesNotHaveAreTold()
+    {
+        const Folder folder;  // Marlin of older vLLM and AutoGPTQ
+        PackedFolder packed{.config = R"({"quant_method":"gptq","bits":4,"group_size":8,"checkpoint_format":"marlin"})"};
+        packed.tensors.push_back({"a.B", "I32", {1, 16}, numbers<std::uint32_t>(16, 7)});
+        packed.tensors.push_back({"a.s", "F16", {2, 8}, numbers(16, kHalfF16)});
+        packed.write(folder.path());
+        expectWarned(folder.path(), ErrorCode::UnsupportedVersion, {"quant_method", "'gptq', checkpoint_format 'marlin'", "as they are stored"});
+    }
+
+    /// Whoever loads such a model holds its matrices turned: no copy of decoded values may pass for it.
+    void decodedStacksAreSeenAndNotCopied()
+    {
+        const Folder folder;
+        mxFp4ExpertsFolder().write(folder.path());
+        const auto opened = openedClean(folder.path());
+        QVERIFY(opened);
+        QVERIFY(opened->tensors()[0].shape == (Shape{1, 8, 32}));
+        const auto view = opened->view(0);
+        QVERIFY(view && view->shape == (Shape{1, 8, 32}));
+        const auto* values = reinterpret_cast<const float*>(view->bytes.data());
+        QCOMPARE(values[32 + 6], 2 * 6.0F);  // output 1, input 6: code 7
+        QCOMPARE(values[32 + 8], 2 * -0.5F);  // code 9
+        QVERIFY(opened->config().contains("quantization_config"));
     }
 
     void scalesThatAreNoNumbersAreCountedAsTheyDecode()

@@ -22,6 +22,7 @@ NF4 = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.
        0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0]
 FP4 = [0.0, 0.0052083333, 0.6666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25,
        -0.0, -0.0052083333, -0.6666667, -1.0, -0.33333333, -0.5, -0.16666667, -0.25]
+E2M1 = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0]
 AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]
 f32 = numpy.float32
 
@@ -134,11 +135,11 @@ def layouts(out):
     rng = numpy.random.default_rng(4)
     (out / "expected").mkdir(parents=True)
 
-    def write(name, config, tensors, expected):
+    def write(name, config, tensors, expected, end=".weight"):
         (out / name).mkdir()
         save(out / name / "model.safetensors", tensors)
         (out / name / "config.json").write_text(json.dumps({"model_type": "llama", "quantization_config": config}))
-        save(out / "expected" / f"{name}.safetensors", {f"{module}.weight": values for module, values in expected.items()})
+        save(out / "expected" / f"{name}.safetensors", {module + end: values for module, values in expected.items()})
 
     def random(rows, cols, group, bits, kind=numpy.float16):
         groups = -(-cols // group)
@@ -216,6 +217,50 @@ def layouts(out):
             absmax = rng.random(blocks).astype(f32)
             nested = None
             if doubled:
+    def e2m1(shape):
+        """Random codes, two to a byte with the first in the low half, and what they stand for."""
+        packed = rng.integers(0, 256, shape).astype(numpy.uint8)
+        return packed, numpy.array(E2M1, f32)[numpy.stack([packed & 15, packed >> 4], -1).reshape(*shape[:-1], -1)]
+
+    float_scheme = {"num_bits": 4, "type": "float", "symmetric": True, "strategy": "tensor_group", "group_size": 16}
+    nv = {}
+    for module, rows, cols in (("a", 20, 48), ("b", 3, 256)):
+        packed, values = e2m1((rows, cols // 2))
+        scales = rng.uniform(0.1, 400, (rows, cols // 16)).astype(ml_dtypes.float8_e4m3fn)
+        nv[module] = (packed, values, scales, rng.uniform(1000, 20000, 1).astype(f32))
+    tensors, expected = {}, {}
+    for module, (packed, values, scales, whole) in nv.items():
+        tensors |= {f"{module}.weight_packed": packed, f"{module}.weight_scale": scales, f"{module}.weight_global_scale": whole,
+                    f"{module}.input_global_scale": numpy.array([3], f32)}
+        expected[module] = values * (scales.astype(f32) / whole).repeat(16, -1)
+    write("compressed-nvfp4", compressed({"targets": ["Linear"], "weights": float_scheme}, form="nvfp4-pack-quantized"), tensors, expected)
+    tensors, expected = {}, {}
+    for module, (packed, values, scales, whole) in nv.items():
+        whole = (1 / whole).reshape(()).astype(f32)
+        tensors |= {f"{module}.weight": packed, f"{module}.weight_scale": scales, f"{module}.weight_scale_2": whole,
+                    f"{module}.input_scale": numpy.array(3, f32)}
+        expected[module] = values * (scales.astype(f32) * whole).repeat(16, -1)
+    write("modelopt-nvfp4", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, tensors, expected)
+    codes = rng.standard_normal((20, 48)).astype(ml_dtypes.float8_e4m3fn)
+    write("modelopt-fp8", {"quant_method": "modelopt", "quant_algo": "FP8"},
+          {"a.weight": codes, "a.weight_scale": numpy.array(0.03, f32), "a.input_scale": numpy.array(1, f32)},
+          {"a": codes.astype(f32) * f32(0.03)})
+    tensors, expected = {}, {}
+    for module, rows, cols in (("a", 20, 96), ("b", 3, 256)):
+        packed, values = e2m1((rows, cols // 2))
+        scales = rng.integers(90, 140, (rows, cols // 32)).astype(numpy.uint8)
+        tensors |= {f"{module}.weight_packed": packed, f"{module}.weight_scale": scales}
+        expected[module] = values * numpy.exp2(scales.astype(f32) - 127).repeat(32, -1)
+    write("compressed-mxfp4", compressed({"targets": ["Linear"], "weights": float_scheme | {"strategy": "group", "group_size": 32}},
+                                         form="mxfp4-pack-quantized"), tensors, expected)
+    tensors, expected = {}, {}  # gpt-oss: all experts of a layer in one tensor
+    for module, rows, cols in (("gate_up_proj", 40, 64), ("down_proj", 64, 32)):
+        packed, values = e2m1((4, rows, cols // 32, 16))
+        scales = rng.integers(0, 252, (4, rows, cols // 32)).astype(numpy.uint8)
+        tensors |= {f"experts.{module}_blocks": packed, f"experts.{module}_scales": scales}
+        expected[f"experts.{module}"] = numpy.ldexp(values.reshape(4, rows, -1, 32), scales.astype(int)[..., None] - 127).reshape(4, rows, cols)
+    write("mxfp4-experts", {"quant_method": "mxfp4"}, tensors, expected, "")
+
                 absmax = rng.integers(0, 256, blocks).astype(numpy.uint8)
                 nested = (numpy.sort(rng.uniform(-1, 1, 256)).astype(f32), rng.random(-(-blocks // 16)).astype(f32), 0.0345678, 16)
             found, values = bitsandbytes(module, codes, absmax, shape, kind, nested)

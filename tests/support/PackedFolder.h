@@ -181,4 +181,36 @@ inline PackedFolder scaledFolder()
     return folder;
 }
 
+/// E2M1 codes o + i mod 16, two to a byte, scales of FP8 that are 1 and one for the whole of 0.5.
+inline PackedFolder nvFp4Folder()
+{
+    PackedFolder folder{.config = R"({"quant_method":"compressed-tensors","format":"nvfp4-pack-quantized","config_groups":{"group_0":{"targets":["Linear"],)"
+                                  R"("weights":{"num_bits":4,"type":"float","symmetric":true,"strategy":"tensor_group","group_size":16}}}})"};
+    for (const std::string module : {"a", "b"}) {
+        std::string codes;
+        for (std::size_t output = 0; output < 8; ++output)
+            for (std::size_t input = 0; input < 16; input += 2)
+                codes += static_cast<char>((output + input) % 16 | (output + input + 1) % 16 << 4);
+        folder.tensors.push_back({module + ".weight_packed", "U8", {8, 8}, codes});
+        folder.tensors.push_back({module + ".weight_scale", "F8_E4M3", {8, 1}, numbers<std::uint8_t>(8, 0x38)});
+        folder.tensors.push_back({module + ".weight_global_scale", "F32", {1}, le(0.5F)});
+    }
+    return folder;
+}
+
+/// The same codes of one expert of 8 outputs and 32 inputs a module, scales 2.
+inline PackedFolder mxFp4ExpertsFolder()
+{
+    PackedFolder folder{.config = R"({"quant_method":"mxfp4"})"};
+    for (const std::string module : {"a", "b"}) {
+        std::string codes;
+        for (std::size_t output = 0; output < 8; ++output)
+            for (std::size_t input = 0; input < 32; input += 2)
+                codes += static_cast<char>((output + input) % 16 | (output + input + 1) % 16 << 4);
+        folder.tensors.push_back({module + "_blocks", "U8", {1, 8, 1, 16}, codes});
+        folder.tensors.push_back({module + "_scales", "U8", {1, 8, 1}, numbers<std::uint8_t>(8, 128)});
+    }
+    return folder;
+}
+
 }  // namespace sigmascope::test

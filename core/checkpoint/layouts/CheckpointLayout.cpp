@@ -67,8 +67,8 @@ Result<std::optional<std::int64_t>> LayoutSettings::number(const Json& object, c
 
 std::span<const CheckpointLayout* const> checkpointLayouts()
 {
-    static const std::array layouts{&gptqLayout(),        &awqLayout(),        &packedTensorsLayout(),
-                                    &scaledCodesLayout(), &blockCodesLayout(), &rowScaledLayout()};
+    static const std::array layouts{&gptqLayout(),       &awqLayout(),        &packedTensorsLayout(), &scaledCodesLayout(),
+                                    &floatCodesLayout(), &blockCodesLayout(), &rowScaledLayout()};
     return layouts;
 }
 

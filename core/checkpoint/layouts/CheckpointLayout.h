@@ -38,6 +38,7 @@ struct PackedMatrix {
     std::string format{};  ///< to show: "GPTQ int4 g128"
     std::uint64_t rows = 0;  ///< outputs
     std::uint64_t cols = 0;  ///< inputs
+    Shape shape{};  ///< of a stack of experts' matrices, [experts, outputs, inputs], whose rows are all outputs; else empty
     int bits = 0;
     std::uint64_t groupRows = 1;  ///< values that share a scale: so many rows …
     std::uint64_t groupCols
@@ -84,7 +85,7 @@ private:
     std::unordered_map<std::string_view, std::size_t> m_byName;
 };
 
-/// What config.json (or quantize_config.json) says about the quantization. The text is hostile.
+/// What config.json (or quantize_config.json, or hf_quant_config.json) says about the quantization. The text is hostile.
 struct LayoutSettings {
     std::string file{};  ///< for messages
     std::string method{};  ///< quant_method; empty: nobody says

@@ -11,6 +11,7 @@ namespace sigmascope {
 [[nodiscard]] const CheckpointLayout& packedTensorsLayout();  ///< compressed-tensors, pack-quantized
 [[nodiscard]] const CheckpointLayout&
 scaledCodesLayout();  ///< int8 or FP8 weights with scales: compressed-tensors, fp8
+[[nodiscard]] const CheckpointLayout& floatCodesLayout();  ///< NVFP4 and MXFP4: compressed-tensors, ModelOpt, gpt-oss
 [[nodiscard]] const CheckpointLayout& blockCodesLayout();  ///< bitsandbytes NF4 and FP4
 [[nodiscard]] const CheckpointLayout& rowScaledLayout();  ///< bitsandbytes int8
 

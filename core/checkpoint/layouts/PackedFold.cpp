@@ -11,8 +11,20 @@ namespace sigmascope {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kPackedEnds{".qweight",          ".weight_packed", ".weight_scale",
-                                                      ".weight_scale_inv", ".SCB",           ".absmax"};
+constexpr std::array<std::string_view, 7> kPackedEnds{".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv",
+                                                      ".SCB",     ".absmax",        "_blocks"};
+constexpr std::array<std::string_view, 9> kReadMethods{"gptq", "awq",        "compressed-tensors", "bitsandbytes", "fp8",
+                                                       "mxfp4", "fbgemm_fp8", "modelopt",           "modelopt_fp4"};
+
+/// "'gptq', checkpoint_format 'marlin'"
+std::string methodWord(const LayoutSettings& settings)
+{
+    std::string word = "'" + escaped(settings.method, 40) + "'";
+    for (const char* const key : {"checkpoint_format", "format", "version", "quant_algo", "quant_type", "weight_format"})
+        if (const std::string more = textIn(settings.config, key); !more.empty())
+            word += std::string(", ") + key + " '" + escaped(more, 40) + "'";
+    return word;
+}
 
 /// Why the matrix cannot stand where its parts are; nothing if it can.
 /// @param names  of the matrices that stand already
@@ -115,6 +127,15 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
 {
     PackedFold fold;
     fold.owner.assign(tensors.size(), PackedFold::kNone);
+    if (!settings.method.empty() && std::ranges::find(kReadMethods, settings.method) == kReadMethods.end()) {
+        if (Status tolerated = findings.odd(ErrorCode::UnsupportedVersion, settings.where("quant_method"),
+                                            "weights of " + methodWord(settings)
+                                                + " are not read; the tensors are listed as they are stored");
+            !tolerated)
+            return passOn(tolerated);
+        fold.isWhole = false;
+        return fold;
+    }
     SettingsVerdicts verdicts(settings, findings);
     std::unordered_set<std::string> names;
     for (const TensorInfo& tensor : tensors) {
@@ -136,6 +157,8 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
         const Status placed = matrix ? checkPlace(*matrix, stored, fold, names) : passOn(matrix);
         if (placed) {
             names.insert(matrix->name);
+            // Runtimes hold such a stack decoded in another order than it is stored in: no copy may pass for it.
+            fold.isWhole = fold.isWhole && matrix->shape.empty();
             place(std::move(*matrix), stored, fold);
             continue;
         }
@@ -149,6 +172,14 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
             || std::ranges::any_of(kPackedEnds, [&](std::string_view end) { return tensors[i].name.ends_with(end); });
         if (isCode && fold.owner[i] == PackedFold::kNone)
             fold.isWhole = false;
+    }
+    // Those of these methods that lie otherwise are called otherwise too: Marlin's are B and s.
+    if (fold.matrices.empty() && fold.isWhole && (settings.method == "gptq" || settings.method == "awq")) {
+        if (Status tolerated = findings.odd(ErrorCode::UnsupportedVersion, settings.where("quant_method"),
+                                            "no weight is stored in a way of " + methodWord(settings)
+                                                + " that is read; the tensors are listed as they are stored");
+            !tolerated)
+            return passOn(tolerated);
     }
     if (!fold.matrices.empty() && settings.method.empty()) {
         const PackedMatrix& first = *fold.matrices.front();

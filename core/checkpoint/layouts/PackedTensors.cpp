@@ -42,6 +42,9 @@ public:
     {
         const std::string stem = withoutEnd(codes.name, "_packed");
         PartFinder finder(*this, "compressed-tensors", codes, tensors);
+        if (const std::string form = textIn(settings.config, "format"); form.starts_with("marlin"))
+            return fail(ErrorCode::UnsupportedVersion, settings.where("format"),
+                        "expected 'pack-quantized', found '" + escaped(form, 40) + "'");
         if (Status taken = finder.takeCodes("weight_packed", {DType::I32}); !taken)
             return passOn(taken);
         const auto scales = finder.need("weight_scale", stem + "_scale", {DType::F16, DType::BF16, DType::F32});

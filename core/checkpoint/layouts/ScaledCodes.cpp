@@ -15,7 +15,7 @@ namespace sigmascope {
 namespace {
 
 constexpr std::string_view kScaledEnd = ".weight";
-constexpr std::array<std::string_view, 4> kScaledMethods{"", "compressed-tensors", "fp8", "fbgemm_fp8"};
+constexpr std::array<std::string_view, 5> kScaledMethods{"", "compressed-tensors", "fp8", "fbgemm_fp8", "modelopt"};
 
 /// Rows and columns that share a scale.
 struct ScaleBlock {

@@ -4,6 +4,7 @@
 #include "core/checkpoint/readers/CheckpointBuilder.h"
 
 #include <algorithm>
+#include <array>
 
 namespace sigmascope {
 
@@ -14,13 +15,22 @@ TensorInfo packedInfo(const PackedMatrix& matrix)
 {
     const LayoutPart& codes = matrix.parts.front();
     return {.name = matrix.name,
-            .shape = {matrix.rows, matrix.cols},
+            .shape = matrix.shape.empty() ? Shape{matrix.rows, matrix.cols} : matrix.shape,
             .unknownDtype = matrix.format,
             .offset = codes.offset,
             .bytes = matrix.bytes(),
             .shard = codes.shard,
             .dtype = DType::F32};
 }
+
+/// Where the quantization was told of before it was in config.json.
+struct OlderFile {
+    const char* name;
+    const char* method;
+    const char* key;  ///< of the object that tells; null: all of the file
+};
+constexpr std::array kOlderFiles{OlderFile{"quantize_config.json", "gptq", nullptr},  // AutoGPTQ's
+                                 OlderFile{"hf_quant_config.json", "modelopt", "quantization"}};
 
 }  // namespace
 
@@ -31,15 +41,19 @@ Status CheckpointBuilder::foldPackedTensors(const std::filesystem::path& folder)
         || !mayBePacked(tensors, m_checkpoint->m_config))
         return {};
     auto settings = layoutSettings(m_checkpoint->m_config, (folder / "config.json").native());
-    if (settings && settings->method.empty()) {
-        // As AutoGPTQ wrote it before transformers knew the key; it holds the same, and no method.
-        const std::filesystem::path path = folder / "quantize_config.json";
+    for (const OlderFile& file : kOlderFiles) {
+        if (!settings || !settings->method.empty())
+            break;
+        const std::filesystem::path path = folder / file.name;
         auto older = jsonIn(path);
         if (!older && older.error().code != ErrorCode::NotFound)
             return m_findings.odd(older.error().code, {},
                                   older.error().detail + "; the tensors are listed as they are stored");
-        if (older && older->is_object())
-            settings = LayoutSettings{path.native(), "gptq", std::move(*older)};
+        if (!older || !older->is_object())
+            continue;
+        Json told = file.key == nullptr ? std::move(*older) : older->value(file.key, Json());
+        if (told.is_object())
+            settings = LayoutSettings{path.native(), file.method, std::move(told)};
     }
     if (!settings)
         return m_findings.odd(settings.error().code, {},

@@ -77,7 +77,8 @@ Status checkModel(const ExportRequest& request)
     if (checkpoint.format() != CheckpointFormat::Gguf && checkpoint.config().is_object()
         && checkpoint.config().contains("quantization_config"))
         return fail(ErrorCode::NotRepresentable, Where{(checkpoint.folder() / "config.json").string(), "quantization_config", {}},
-                    "the model is quantized already, in a way that a dequantized copy would have to undo first");
+                    fmt::format("the model is quantized already ({}), in a way that a dequantized copy would have to undo first",
+                                escaped(textIn(checkpoint.config().at("quantization_config"), "quant_method"), 40)));
     return {};
 }
 
