@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/tensor/Decode.h"
 
+#include "core/base/Clones.h"
 #include "core/base/Half.h"
 #include "core/tensor/decoders/Decoders.h"
 
@@ -53,6 +54,16 @@ float f16Branchless(std::uint16_t bits)
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(normal + (1U << 23)) - kSmallestNormal);
     const std::uint32_t finite = exponent == 0 ? subnormal : normal;
     return std::bit_cast<float>(sign | (exponent == kExponent ? special : finite));
+}
+
+SIGMASCOPE_CLONES void decodeF16(const std::byte* in, std::span<float> out)
+{
+    decodeEach<std::uint16_t>(in, out, f16Branchless);
+}
+
+SIGMASCOPE_CLONES void decodeBf16(const std::byte* in, std::span<float> out)
+{
+    decodeEach<std::uint16_t>(in, out, bf16ToFloat);
 }
 
 std::array<float, 256> tableOf(float (*convert)(std::uint8_t))
@@ -112,8 +123,8 @@ void decode(DType dtype, std::span<const std::byte> in, std::span<float> out)
         if (!out.empty())
             std::memcpy(out.data(), from, out.size_bytes());
         return;
-    case DType::F16: return decodeEach<std::uint16_t>(from, out, f16Branchless);
-    case DType::BF16: return decodeEach<std::uint16_t>(from, out, bf16ToFloat);
+    case DType::F16: return decodeF16(from, out);
+    case DType::BF16: return decodeBf16(from, out);
     case DType::F8E4M3: return decodeEightBit(e4m3, from, out);
     case DType::F8E5M2: return decodeEightBit(e5m2, from, out);
     case DType::I64: return decodeNumbers<std::int64_t>(from, out);

@@ -24,23 +24,24 @@ std::uint32_t wordAt(const std::byte* in)
 
 }  // namespace
 
-void q8_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q8_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 34;
     for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
         const float d = halfAt(in);
-        float* to = out.data() + b * kBlock;
+        float* __restrict to = out.data() + b * kBlock;
         for (std::size_t e = 0; e < kBlock; ++e)
             to[e] = static_cast<float>(static_cast<std::int8_t>(in[2 + e])) * d;
     }
 }
 
-void q4_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q4_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 18;
     for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
         const float d = halfAt(in);
-        float* to = out.data() + b * kBlock;
+        float* __restrict to = out.data() + b * kBlock;
+#pragma GCC unroll 1
         for (std::size_t e = 0; e < kHalf; ++e) {
             const unsigned pair = byteAt(in, 2 + e);
             to[e] = static_cast<float>(static_cast<int>(pair & 15U) - 8) * d;
@@ -49,13 +50,14 @@ void q4_0(const std::byte* in, std::span<float> out)
     }
 }
 
-void q4_1(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q4_1(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 20;
     for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
         const float d = halfAt(in);
         const float m = halfAt(in + 2);
-        float* to = out.data() + b * kBlock;
+        float* __restrict to = out.data() + b * kBlock;
+#pragma GCC unroll 1
         for (std::size_t e = 0; e < kHalf; ++e) {
             const unsigned pair = byteAt(in, 4 + e);
             to[e] = static_cast<float>(static_cast<int>(pair & 15U)) * d + m;
@@ -64,13 +66,14 @@ void q4_1(const std::byte* in, std::span<float> out)
     }
 }
 
-void q5_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q5_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 22;
     for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
         const float d = halfAt(in);
         const std::uint32_t high = wordAt(in + 2);
-        float* to = out.data() + b * kBlock;
+        float* __restrict to = out.data() + b * kBlock;
+#pragma GCC unroll 1
         for (std::size_t e = 0; e < kHalf; ++e) {
             const unsigned pair = byteAt(in, 6 + e);
             to[e] = static_cast<float>(fiveBits(pair & 15U, high, e) - 16) * d;
@@ -79,14 +82,15 @@ void q5_0(const std::byte* in, std::span<float> out)
     }
 }
 
-void q5_1(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q5_1(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 24;
     for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
         const float d = halfAt(in);
         const float m = halfAt(in + 2);
         const std::uint32_t high = wordAt(in + 4);
-        float* to = out.data() + b * kBlock;
+        float* __restrict to = out.data() + b * kBlock;
+#pragma GCC unroll 1
         for (std::size_t e = 0; e < kHalf; ++e) {
             const unsigned pair = byteAt(in, 8 + e);
             to[e] = static_cast<float>(fiveBits(pair & 15U, high, e)) * d + m;

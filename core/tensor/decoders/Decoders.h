@@ -6,7 +6,11 @@
 // Each turns out.size() / blockElements whole GGUF blocks into floats: layouts as formats.md §2.3 has them, products and
 // sums in the order of ggml's to_float, so that the bits are the same for every byte a file may hold. Any input is
 // fine: a scale that is NaN or infinite gives what arithmetic on it gives.
+//
+// The loops over a run are vector code where the compiler makes it: `to` must not alias the codes, and g++ unrolls 16
+// steps into single instructions before it looks for vectors unless it is told not to unroll.
 
+#include "core/base/Clones.h"
 #include "core/base/Half.h"
 
 #include <cstddef>

@@ -19,13 +19,13 @@ void digits(const std::byte* in, std::size_t count, unsigned power, float d, flo
 
 }  // namespace
 
-void tq1_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void tq1_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 54;
     constexpr std::array<unsigned, 5> kPowers{1, 3, 9, 27, 81};
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 52);
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (std::size_t n = 0; n < 5; ++n)
             digits(in, 32, kPowers[n], d, to + 32 * n);
         for (std::size_t n = 0; n < 5; ++n)
@@ -35,12 +35,12 @@ void tq1_0(const std::byte* in, std::span<float> out)
     }
 }
 
-void tq2_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void tq2_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 66;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 64);
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (std::size_t run = 0; run < 8; ++run, to += 32) {
             const std::byte* codes = in + 32 * (run / 4);
             const auto shift = static_cast<unsigned>(2 * (run % 4));
@@ -50,7 +50,7 @@ void tq2_0(const std::byte* in, std::span<float> out)
     }
 }
 
-void q1_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q1_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 18;
     constexpr std::size_t kBlock = 128;
@@ -58,20 +58,20 @@ void q1_0(const std::byte* in, std::span<float> out)
         const auto minus = std::bit_cast<std::uint32_t>(-halfAt(in));
         for (std::size_t byte = 0; byte < kBlock / 8; ++byte) {
             const unsigned signs = byteAt(in, 2 + byte);
-            float* to = out.data() + b * kBlock + 8 * byte;
+            float* __restrict to = out.data() + b * kBlock + 8 * byte;
             for (unsigned bit = 0; bit < 8; ++bit)
                 to[bit] = std::bit_cast<float>(minus ^ ((signs >> bit) & 1U) << 31);
         }
     }
 }
 
-void q2_0(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q2_0(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 18;
     constexpr std::size_t kBlock = 64;
     for (std::size_t b = 0; b < out.size() / kBlock; ++b, in += kSize) {
         const float d = halfAt(in);
-        float* to = out.data() + b * kBlock;
+        float* __restrict to = out.data() + b * kBlock;
         for (std::size_t e = 0; e < kBlock; ++e)
             to[e] = static_cast<float>(static_cast<int>((byteAt(in, 2 + e / 4) >> (2 * (e % 4))) & 3U) - 1) * d;
     }

@@ -36,32 +36,33 @@ SixBits sixBitScales(const std::byte* in, float d, float dmin)
 
 }  // namespace
 
-void q2_K(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q2_K(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 84;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 80);
         const float dmin = halfAt(in + 82);
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (std::size_t run = 0; run < 16; ++run, to += 16) {
             const unsigned coded = byteAt(in, run);
             const float scale = d * static_cast<float>(coded & 15U);
             const float minimum = dmin * static_cast<float>(coded >> 4);
             const std::byte* codes = in + 16 + 32 * (run / 8) + 16 * (run % 2);
             const unsigned shift = 2 * (run % 8 / 2);
+#pragma GCC unroll 1
             for (std::size_t l = 0; l < 16; ++l)
                 to[l] = scale * signedFloat(static_cast<int>((byteAt(codes, l) >> shift) & 3U)) - minimum;
         }
     }
 }
 
-void q3_K(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q3_K(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 110;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 108);
         const std::byte* scales = in + 96;
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (std::size_t run = 0; run < 16; ++run, to += 16) {
             const unsigned low = run < 8 ? byteAt(scales, run) & 15U : byteAt(scales, run - 8) >> 4;
             const unsigned high = (byteAt(scales, 8 + run % 4) >> (2 * (run / 4))) & 3U;
@@ -70,6 +71,7 @@ void q3_K(const std::byte* in, std::span<float> out)
             const std::byte* third = in + 16 * (run % 2);
             const unsigned shift = 2 * (run % 8 / 2);
             const auto bit = static_cast<unsigned>(run / 2);
+#pragma GCC unroll 1
             for (std::size_t l = 0; l < 16; ++l) {
                 const unsigned code = ((byteAt(codes, l) >> shift) & 3U) | ((byteAt(third, l) >> bit) & 1U) << 2;
                 to[l] = scale * signedFloat(static_cast<int>(code) - 4);
@@ -78,12 +80,12 @@ void q3_K(const std::byte* in, std::span<float> out)
     }
 }
 
-void q4_K(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q4_K(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 144;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const SixBits runs = sixBitScales(in + 4, halfAt(in), halfAt(in + 2));
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (std::size_t j = 0; j < 8; j += 2, to += 64) {
             const std::byte* codes = in + 16 + 16 * j;
             for (std::size_t l = 0; l < 32; ++l) {
@@ -95,13 +97,13 @@ void q4_K(const std::byte* in, std::span<float> out)
     }
 }
 
-void q5_K(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q5_K(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 176;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const SixBits runs = sixBitScales(in + 4, halfAt(in), halfAt(in + 2));
         const std::byte* fifth = in + 16;
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (unsigned j = 0; j < 8; j += 2, to += 64) {
             const std::byte* codes = in + 48 + 16 * j;
             for (std::size_t l = 0; l < 32; ++l) {
@@ -115,12 +117,12 @@ void q5_K(const std::byte* in, std::span<float> out)
     }
 }
 
-void q6_K(const std::byte* in, std::span<float> out)
+SIGMASCOPE_CLONES void q6_K(const std::byte* in, std::span<float> out)
 {
     constexpr std::size_t kSize = 210;
     for (std::size_t b = 0; b < out.size() / kSuper; ++b, in += kSize) {
         const float d = halfAt(in + 208);
-        float* to = out.data() + b * kSuper;
+        float* __restrict to = out.data() + b * kSuper;
         for (std::size_t run = 0; run < 16; ++run, to += 16) {
             const std::size_t half = run / 8;
             const std::size_t quarter = run % 8 / 2;
@@ -129,6 +131,7 @@ void q6_K(const std::byte* in, std::span<float> out)
             const float scale = d * signedFloat(static_cast<std::int8_t>(in[192 + run]));
             const unsigned lowShift = quarter < 2 ? 0 : 4;
             const auto highShift = static_cast<unsigned>(2 * quarter);
+#pragma GCC unroll 1
             for (std::size_t l = 0; l < 16; ++l) {
                 const unsigned code = ((byteAt(low, l) >> lowShift) & 15U) | ((byteAt(high, l) >> highShift) & 3U) << 4;
                 to[l] = scale * signedFloat(static_cast<int>(code) - 32);
