@@ -24,7 +24,7 @@ namespace
 {
 
 constexpr std::string_view kMagic = "SGMSESS\n";
-constexpr std::uint32_t kContainer = 1; // of the block before the HDF5 file
+constexpr std::uint32_t kContainer = 2; // of the block before the HDF5 file
 constexpr std::uint64_t kFileSchema = 1; // of what the HDF5 file holds
 constexpr std::size_t kBlock = 512; // HDF5 looks for itself at 0, 512, 1024, …
 constexpr std::size_t kVersionAt = 8;
@@ -306,7 +306,7 @@ Status checkBlock(std::span<const std::byte> bytes)
         return fail(ErrorCode::Truncated, fmt::format("the file is incomplete, {} of at least {} bytes", bytes.size(), kBlock));
     const auto version = get<std::uint32_t>(bytes, kVersionAt);
     if (version != kContainer)
-        return fail(ErrorCode::UnsupportedVersion, fmt::format("version {} of the file, this program reads {}: it was written by a newer one, "
+        return fail(ErrorCode::UnsupportedVersion, fmt::format("version {} of the file, this program reads {}: it was written by another one, "
                                                                "or is damaged", version, kContainer));
     const auto size = get<std::uint64_t>(bytes, kSizeAt);
     if (size != bytes.size() - kBlock)
