@@ -2,12 +2,14 @@
 #include "core/grid/FiniteCheck.h"
 
 #include "core/base/Parallel.h"
+#include "core/compute/Kernels.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 namespace sigmascope {
@@ -32,10 +34,11 @@ Status checkFinite(std::span<const float> weights, std::uint64_t cols, const std
     parallelFor(chunks, [&](std::size_t chunk) {
         if (stop.stop_requested())
             return;
-        std::size_t count = 0;
-        for (const float value : chunkOf(chunk))
-            count += isFinite(value) ? 0 : 1;
-        counts[chunk] = count;
+        const auto values = chunkOf(chunk);
+        float largest = 0;
+        kernelTable().groupMagnitudes(values.data(), values.size(), values.size(), &largest);
+        if (!isFinite(largest))
+            counts[chunk] = static_cast<std::size_t>(std::ranges::count_if(values, std::not_fn(isFinite)));
     });
 
     if (stop.stop_requested())

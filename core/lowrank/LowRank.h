@@ -92,20 +92,26 @@ struct ReconstructionError {
     std::optional<double> metricError{};
 };
 
-/// What the errors are made of. Of a matrix that comes in slices of rows they are added up slice by slice, to the same
-/// bits as those of the whole matrix if every slice but the last is a multiple of kReconstructionRows.
+/// What the errors are made of.
 struct ReconstructionSums {
     double weight = 0, residual = 0;              ///< squares of W and of W - Q - L R
     double scaledWeight = 0, scaledResidual = 0;  ///< the same with S on the right; 0 for the plain metric
+    ReconstructionSums& operator+=(const ReconstructionSums& other);
     [[nodiscard]] ReconstructionError error(const Metric& metric) const;
 };
-inline constexpr std::size_t kReconstructionRows = 32;
+
+/// Of each row by itself, without a correction: for a matrix that comes in pieces. On the calling thread.
+/// @param weights  some rows of W with the metric's scale, empty for the plain one; @param residual  theirs of W - Q.
+void rowReconstruction(const ScaledMatrix& weights, std::span<const float> residual, std::span<ReconstructionSums> rows);
+/// Of all rows in their order: the bits of reconstructionSums().
+[[nodiscard]] ReconstructionSums joined(std::span<const ReconstructionSums> rows);
 
 /// @param residual values of W - Q; @param factors may be null (rank 0); @param weights W, for the denominators.
 /// @param stop  ends the work early; the sums then mean nothing, so ask the token first.
-void addReconstruction(ReconstructionSums& sums, const ScaledMatrix& weights, const ScaledMatrix& residual,
-                       const StoredFactors* factors, const Metric& metric, const std::stop_token& stop = {});
-/// Of a whole matrix.
+[[nodiscard]] ReconstructionSums reconstructionSums(const ScaledMatrix& weights, const ScaledMatrix& residual,
+                                                    const StoredFactors* factors, const Metric& metric,
+                                                    const std::stop_token& stop = {});
+/// What they come to.
 [[nodiscard]] ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
                                                       const StoredFactors* factors, const Metric& metric,
                                                       const std::stop_token& stop = {});

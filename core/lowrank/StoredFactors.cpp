@@ -3,6 +3,7 @@
 
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
+#include "core/compute/Kernels.h"
 #include "core/grid/Grid.h"
 #include "core/tensor/Blas.h"
 
@@ -19,6 +20,8 @@ namespace {
 
 /// Sums run side by side, so that a processor can add without waiting for its last addition; fixed, as their order is.
 constexpr std::size_t kLanes = 8;
+/// Rows that are summed up before they join the others.
+constexpr std::size_t kTileRows = 32;
 
 template <class Code>
 void storeCodes(const MatrixF& values, Code (*round)(float), std::vector<std::byte>& out)
@@ -166,24 +169,18 @@ double balance(const MatrixF& right, Eigen::Index row)
 
 using Lanes = Eigen::Array<double, kLanes, 1>;
 
-template <class Value>
-Lanes lanesOf(const Value* values)
-{
-    return Eigen::Map<const Eigen::Array<Value, kLanes, 1>>(values).template cast<double>();
-}
-
-/// Adds the squares of a row of W and of what is left of it. @param scale  null for the plain metric.
-template <class Residual>
-void addRow(ReconstructionSums& sums, const float* weights, const Residual* residual, const float* scale,
-            std::size_t cols)
+/// The squares of a row of W and of what a correction leaves of it, which is of more digits than the codes' own residual.
+/// @param scale  null for the plain metric.
+ReconstructionSums correctedRow(const float* weights, const double* residual, const float* scale, std::size_t cols)
 {
     Lanes weight = Lanes::Zero(), left = Lanes::Zero(), scaledWeight = Lanes::Zero(), scaledLeft = Lanes::Zero();
-    const auto add = [&](const float* w, const Residual* d, const float* s) {
-        const Lanes value = lanesOf(w), rest = lanesOf(d);
+    const auto add = [&](const float* w, const double* d, const float* s) {
+        const Lanes value = Eigen::Map<const Eigen::Array<float, kLanes, 1>>(w).cast<double>();
+        const Lanes rest = Eigen::Map<const Lanes>(d);
         weight += value * value;
         left += rest * rest;
         if (s != nullptr) {
-            const Lanes by = lanesOf(s);
+            const Lanes by = Eigen::Map<const Eigen::Array<float, kLanes, 1>>(s).cast<double>();
             scaledWeight += (value * by) * (value * by);
             scaledLeft += (rest * by) * (rest * by);
         }
@@ -193,17 +190,14 @@ void addRow(ReconstructionSums& sums, const float* weights, const Residual* resi
         add(weights + j, residual + j, scale == nullptr ? nullptr : scale + j);
     if (whole < cols) {
         std::array<float, kLanes> w{}, s{};
-        std::array<Residual, kLanes> d{};
+        std::array<double, kLanes> d{};
         std::copy(weights + whole, weights + cols, w.begin());
         std::copy(residual + whole, residual + cols, d.begin());
         if (scale != nullptr)
             std::copy(scale + whole, scale + cols, s.begin());
         add(w.data(), d.data(), scale == nullptr ? nullptr : s.data());
     }
-    sums.weight += weight.sum();
-    sums.residual += left.sum();
-    sums.scaledWeight += scaledWeight.sum();
-    sums.scaledResidual += scaledLeft.sum();
+    return {weight.sum(), left.sum(), scaledWeight.sum(), scaledLeft.sum()};
 }
 
 double relative(double residual, double weight)
@@ -315,54 +309,75 @@ ReconstructionError ReconstructionSums::error(const Metric& metric) const
     return out;
 }
 
-void addReconstruction(ReconstructionSums& sums, const ScaledMatrix& weights, const ScaledMatrix& residual,
-                       const StoredFactors* factors, const Metric& metric, const std::stop_token& stop)
+ReconstructionSums& ReconstructionSums::operator+=(const ReconstructionSums& other)
+{
+    weight += other.weight;
+    residual += other.residual;
+    scaledWeight += other.scaledWeight;
+    scaledResidual += other.scaledResidual;
+    return *this;
+}
+
+void rowReconstruction(const ScaledMatrix& weights, std::span<const float> residual, std::span<ReconstructionSums> rows)
+{
+    const std::size_t cols = weights.cols;
+    assert(rows.size() == weights.rows && residual.size() == rows.size() * cols && weights.values.size() == residual.size());
+    const float* scale = weights.scale.empty() ? nullptr : weights.scale.data();
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        kernels::RowSquares squares{};
+        kernelTable().rowSquares(weights.values.data() + row * cols, residual.data() + row * cols, scale, cols, &squares);
+        rows[row] = {squares.weight, squares.residual, squares.scaledWeight, squares.scaledResidual};
+    }
+}
+
+ReconstructionSums joined(std::span<const ReconstructionSums> rows)
+{
+    ReconstructionSums sums;
+    for (std::size_t row = 0; row < rows.size(); row += kTileRows) {
+        ReconstructionSums tile;
+        for (const ReconstructionSums& part : rows.subspan(row, std::min(kTileRows, rows.size() - row)))
+            tile += part;
+        sums += tile;
+    }
+    return sums;
+}
+
+ReconstructionSums reconstructionSums(const ScaledMatrix& weights, const ScaledMatrix& residual,
+                                      const StoredFactors* factors, const Metric& metric, const std::stop_token& stop)
 {
     assert(weights.rows == residual.rows && weights.cols == residual.cols);
     assert(metric.isPlain() || metric.scale.size() == weights.cols);
     const bool corrected = factors != nullptr && factors->rank > 0;
     const MatrixD left = corrected ? MatrixD(factors->decodedLeft().cast<double>()) : MatrixD();
     const MatrixD right = corrected ? MatrixD(factors->decodedRight().cast<double>()) : MatrixD();
-    const std::size_t rows = weights.rows;
     const std::size_t cols = weights.cols;
     const float* scale = metric.isPlain() ? nullptr : metric.scale.data();
+    std::vector<ReconstructionSums> rows(weights.rows);
     // A tile in double of a wide layer stays in the last-level cache.
-    std::vector<ReconstructionSums> tiles((rows + kReconstructionRows - 1) / kReconstructionRows);
-    parallelFor(tiles.size(), [&](std::size_t tile) {
+    parallelFor((rows.size() + kTileRows - 1) / kTileRows, [&](std::size_t tile) {
         if (stop.stop_requested())
             return;
-        const std::size_t row = tile * kReconstructionRows;
-        const std::size_t count = std::min(kReconstructionRows, rows - row);
-        const float* w = weights.values.data() + row * cols;
-        const float* e = residual.values.data() + row * cols;
-        ReconstructionSums own;
-        if (!corrected) {
-            for (std::size_t i = 0; i < count; ++i)
-                addRow(own, w + i * cols, e + i * cols, scale, cols);
-        } else {
-            MatrixD d = ConstMatrixMapF(e, static_cast<Eigen::Index>(count), static_cast<Eigen::Index>(cols)).cast<double>();
-            blas::gemm(blas::Transpose::No, blas::Transpose::No, count, cols, factors->rank, -1.0,
-                       left.data() + row * factors->rank, factors->rank, right.data(), cols, 1.0, d.data(), cols);
-            for (std::size_t i = 0; i < count; ++i)
-                addRow(own, w + i * cols, d.data() + i * cols, scale, cols);
-        }
-        tiles[tile] = own;
+        const std::size_t row = tile * kTileRows;
+        const auto own = std::span(rows).subspan(row, std::min(kTileRows, rows.size() - row));
+        const auto w = weights.values.subspan(row * cols, own.size() * cols);
+        const auto e = residual.values.subspan(row * cols, own.size() * cols);
+        if (!corrected)
+            return rowReconstruction({w, own.size(), cols, metric.scale}, e, own);
+        MatrixD d = ConstMatrixMapF(e.data(), static_cast<Eigen::Index>(own.size()), static_cast<Eigen::Index>(cols))
+                        .cast<double>();
+        blas::gemm(blas::Transpose::No, blas::Transpose::No, own.size(), cols, factors->rank, -1.0,
+                   left.data() + row * factors->rank, factors->rank, right.data(), cols, 1.0, d.data(), cols);
+        for (std::size_t i = 0; i < own.size(); ++i)
+            own[i] = correctedRow(w.data() + i * cols, d.data() + i * cols, scale, cols);
     });
-    for (const ReconstructionSums& tile : tiles) {
-        sums.weight += tile.weight;
-        sums.residual += tile.residual;
-        sums.scaledWeight += tile.scaledWeight;
-        sums.scaledResidual += tile.scaledResidual;
-    }
+    return joined(rows);
 }
 
 ReconstructionError reconstructionError(const ScaledMatrix& weights, const ScaledMatrix& residual,
                                         const StoredFactors* factors, const Metric& metric,
                                         const std::stop_token& stop)
 {
-    ReconstructionSums sums;
-    addReconstruction(sums, weights, residual, factors, metric, stop);
-    return sums.error(metric);
+    return reconstructionSums(weights, residual, factors, metric, stop).error(metric);
 }
 
 double honestBits(double codeBits, double factorBits, std::size_t rows, std::size_t cols, std::size_t rank)

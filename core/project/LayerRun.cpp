@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/project/LayerRun.h"
 
+#include "core/base/Clones.h"
 #include "core/base/Parallel.h"
 #include "core/base/Random.h"
 #include "core/checkpoint/layouts/CheckpointLayout.h"
@@ -16,6 +17,8 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -44,12 +47,17 @@ std::uint64_t rowsPerTask(std::uint64_t cols)
     return std::max<std::uint64_t>(1, kReductionChunk / std::max<std::uint64_t>(1, cols));
 }
 
+std::uint64_t packedStep(std::uint64_t cols)
+{
+    return (rowsPerTask(cols) + kRowsTogether - 1) / kRowsTogether * kRowsTogether;
+}
+
 /// Rows [first, first + count) into @p out by @p read, which is asked for many at a time.
 template <class Read>
 Status gatherRows(std::uint64_t first, std::uint64_t count, std::uint64_t cols, std::span<float> out,
                   const JobContext& job, const Read& read)
 {
-    const std::uint64_t step = (rowsPerTask(cols) + kRowsTogether - 1) / kRowsTogether * kRowsTogether;
+    const std::uint64_t step = packedStep(cols);
     std::mutex mutex;
     Status status;
     parallelFor((count + step - 1) / step, [&](std::size_t task) {
@@ -224,41 +232,95 @@ Result<Solution> solved(const CodeProblem& problem, std::span<const float> weigh
     return solution;
 }
 
-/// Without a correction nothing asks for the matrix as a whole: it is read, coded and measured a slice of rows after
-/// the other, each while it lies in the processor's cache. Any error may count rows from the slice's first.
+/// values = weights - values.
+SIGMASCOPE_CLONES void leaveDifference(std::span<const float> weights, std::span<float> values)
+{
+    for (std::size_t i = 0; i < values.size(); ++i)
+        values[i] = weights[i] - values[i];
+}
+
+/// Rows of W, and what their codes leave of them, lent to one thread after the other.
+class RowBuffers
+{
+public:
+    struct Pair {
+        explicit Pair(std::uint64_t values) : weights(values), residual(values) {}
+        FloatBuffer weights, residual;
+    };
+
+    explicit RowBuffers(std::uint64_t values) : m_values(values) {}
+
+    [[nodiscard]] std::unique_ptr<Pair> take()
+    {
+        {
+            const std::scoped_lock lock(m_mutex);
+            if (!m_free.empty()) {
+                auto pair = std::move(m_free.back());
+                m_free.pop_back();
+                return pair;
+            }
+        }
+        return std::make_unique<Pair>(m_values);
+    }
+    void giveBack(std::unique_ptr<Pair> pair)
+    {
+        const std::scoped_lock lock(m_mutex);
+        m_free.push_back(std::move(pair));
+    }
+
+private:
+    std::uint64_t m_values;
+    std::mutex m_mutex;
+    std::vector<std::unique_ptr<Pair>> m_free;
+};
+
+/// Without a correction nothing asks for the matrix as a whole: each thread reads, codes and measures some rows while they
+/// lie in its own cache. Any error may count rows from the first of these.
 Result<Coded> codedBySlices(const CodeProblem& problem, ComputeBackend& backend, const JobContext& job)
 {
-    constexpr std::uint64_t kSliceValues = std::uint64_t{1} << 20;
     const std::uint64_t rows = problem.view.rows();
     const std::uint64_t cols = problem.view.cols();
-    const std::uint64_t tiles = std::max<std::uint64_t>(1, kSliceValues / cols / kReconstructionRows);
-    const std::uint64_t slice = std::min(rows, tiles * kReconstructionRows);
-    FloatBuffer weights(slice * cols);
-    FloatBuffer residual(slice * cols);
+    // Packed rows are read together: fewer at once would unpack the same words again.
+    const std::uint64_t step = std::min(rows, problem.isPacked ? packedStep(cols) : rowsPerTask(cols));
+    const std::size_t rowBytes = problem.grid->rowBytes(cols);
     Coded coded;
-    QuantizedTensor& whole = coded.solution.quantized;
-    whole = {problem.grid, rows, cols, {}};
-    whole.codes.reserve(rows * problem.grid->rowBytes(cols));
-    ReconstructionSums sums;
-    for (std::uint64_t first = 0; first < rows; first += slice) {
-        const std::uint64_t count = std::min(slice, rows - first);
-        const auto w = weights.span().first(count * cols);
-        const auto e = residual.span().first(count * cols);
-        if (const Status done = rowsOf(problem, first, count, w, job); !done)
-            return passOn(done);
-        auto part = solved(problem, w, count, backend, job);
-        if (!part)
-            return passOn(part);
-        residualInto(w, part->quantized, e, job);
-        addReconstruction(sums, {w, count, cols, problem.reporting.scale}, {e, count, cols, problem.reporting.scale},
-                          nullptr, problem.reporting, job.stop);
+    coded.solution.quantized = {problem.grid, rows, cols, std::vector<std::byte>(rows * rowBytes)};
+    std::vector<ReconstructionSums> sums(rows);
+    RowBuffers buffers(step * cols);
+    std::mutex mutex;
+    Status status;
+    parallelFor((rows + step - 1) / step, [&](std::size_t task) {
         if (job.cancelled())
-            return cancelledError();
-        whole.codes.insert(whole.codes.end(), part->quantized.codes.begin(), part->quantized.codes.end());
-        coded.solution.device = std::move(part->device);
-        coded.solution.note = std::move(part->note);
-    }
-    coded.before = coded.after = measured(sums, problem.reporting);
+            return;
+        const std::uint64_t first = task * step;
+        const std::uint64_t count = std::min(step, rows - first);
+        auto buffer = buffers.take();
+        const auto w = buffer->weights.span().first(count * cols);
+        const auto e = buffer->residual.span().first(count * cols);
+        Status done = rowsOf(problem, first, count, w, job);
+        auto part = done ? solved(problem, w, count, backend, job) : passOn(done);
+        if (part) {
+            residualInto(w, part->quantized, e, job);
+            rowReconstruction({w, count, cols, problem.reporting.scale}, e, std::span(sums).subspan(first, count));
+            std::ranges::copy(part->quantized.codes,
+                              coded.solution.quantized.codes.begin() + static_cast<std::ptrdiff_t>(first * rowBytes));
+        }
+        buffers.giveBack(std::move(buffer));
+        if (part && task != 0)
+            return;
+        const std::scoped_lock lock(mutex);
+        if (!part) {
+            status = passOn(part);
+        } else {
+            coded.solution.device = std::move(part->device);
+            coded.solution.note = std::move(part->note);
+        }
+    });
+    if (job.cancelled())
+        return cancelledError();
+    if (!status)
+        return passOn(status);
+    coded.before = coded.after = measured(joined(sums), problem.reporting);
     return coded;
 }
 
@@ -288,10 +350,9 @@ Result<Coded> codedWhole(const CodeProblem& problem, const LayerPlan& plan, std:
     }
     const auto left = [&](const StoredFactors* factors) {
         const Metric& metric = problem.reporting;
-        ReconstructionSums sums;
-        addReconstruction(sums, {weights.span(), rows, cols, metric.scale},
-                          {residual->span(), rows, cols, metric.scale}, factors, metric, job.stop);
-        return measured(sums, metric);
+        return measured(reconstructionSums({weights.span(), rows, cols, metric.scale},
+                                           {residual->span(), rows, cols, metric.scale}, factors, metric, job.stop),
+                        metric);
     };
     coded.before = left(nullptr);
     coded.after = coded.factors ? left(&*coded.factors) : coded.before;
@@ -377,9 +438,7 @@ void residualInto(std::span<const float> weights, const QuantizedTensor& quantiz
         const auto part = residual.subspan(first * cols, count * cols);
         quantized.grid->decode(std::span(quantized.codes).subspan(first * rowBytes, count * rowBytes), count, cols,
                                part);
-        const auto original = weights.subspan(first * cols, count * cols);
-        for (std::size_t i = 0; i < part.size(); ++i)
-            part[i] = original[i] - part[i];
+        leaveDifference(weights.subspan(first * cols, count * cols), part);
     });
 }
 

@@ -247,8 +247,8 @@ void StoredFactorsTest::errorIsMeasuredByHand()
 
 void StoredFactorsTest::sumsOfSlicesAreThoseOfTheWhole()
 {
-    // 75 columns leave a few behind the last lane; the slices are whole tiles but for the last.
-    constexpr std::size_t kAll = 100, kWide = 75, kSlice = 2 * kReconstructionRows;
+    // 75 columns leave a few behind the last lane; 100 rows end within a tile, and so do the slices.
+    constexpr std::size_t kAll = 100, kWide = 75, kSlice = 7;
     std::vector<float> w(kAll * kWide), e(w.size()), scale(kWide);
     fillNormal<float>(1, w);
     fillNormal<float>(2, e, 0.1);
@@ -257,13 +257,15 @@ void StoredFactorsTest::sumsOfSlicesAreThoseOfTheWhole()
     weighted.kind = MetricKind::DiagonalRms;
     weighted.scale = scale;
     for (const Metric& metric : {Metric(), weighted}) {
-        ReconstructionSums whole, sliced;
-        addReconstruction(whole, {w, kAll, kWide, metric.scale}, {e, kAll, kWide, metric.scale}, nullptr, metric);
+        const ScaledMatrix residual{e, kAll, kWide, metric.scale};
+        const auto whole = reconstructionSums({w, kAll, kWide, metric.scale}, residual, nullptr, metric);
+        std::vector<ReconstructionSums> parts(kAll);
         for (std::size_t row = 0; row < kAll; row += kSlice) {
             const std::size_t rows = std::min(kSlice, kAll - row);
-            addReconstruction(sliced, {std::span(w).subspan(row * kWide, rows * kWide), rows, kWide, metric.scale},
-                              {std::span(e).subspan(row * kWide, rows * kWide), rows, kWide, metric.scale}, nullptr, metric);
+            rowReconstruction({std::span(w).subspan(row * kWide, rows * kWide), rows, kWide, metric.scale},
+                              std::span(e).subspan(row * kWide, rows * kWide), std::span(parts).subspan(row, rows));
         }
+        const ReconstructionSums sliced = joined(parts);
         QCOMPARE(sliced.weight, whole.weight);
         QVERIFY(sliced.residual == whole.residual && sliced.scaledWeight == whole.scaledWeight
                 && sliced.scaledResidual == whole.scaledResidual);

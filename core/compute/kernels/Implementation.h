@@ -5,6 +5,7 @@
 
 #include "core/compute/kernels/EncodeKernels.h"
 #include "core/compute/kernels/GroupKernels.h"
+#include "core/compute/kernels/RowSquares.h"
 #include "core/compute/kernels/StatsKernels.h"
 
 namespace sigmascope::kernels {
@@ -32,6 +33,7 @@ const KernelTable SIGMASCOPE_KERNEL_TABLE = {
     storedLoss,
     groupLoss,
     levelLoss,
+    rowSquares,
 };
 
 }  // namespace sigmascope::kernels

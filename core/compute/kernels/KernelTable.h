@@ -28,6 +28,11 @@ struct BlockScan {
     double min, max, sum, sumOfSquares;
 };
 
+/// Squares of a row in double; see ReconstructionSums.
+struct RowSquares {
+    double weight, residual, scaledWeight, scaledResidual;
+};
+
 /// What an encoder met. Codes are meaningless unless it is 0.
 enum EncodeTrouble : unsigned { kNonFiniteInput = 1, kScaleOverflow = 2 };
 
@@ -79,6 +84,9 @@ struct KernelTable {
     /// Stored as values[code] of codeLevels; count + 1 values.
     double (*levelLoss)(const float* in, const double* importance, size_t n, const float* middles, const float* values,
                         size_t count);
+
+    /// Sums of squares of one row of weights and of what its codes leave of it, plain and by `scale` (null: those are 0).
+    void (*rowSquares)(const float* weights, const float* residual, const float* scale, size_t n, RowSquares* out);
 };
 
 extern const KernelTable kKernelsScalar;
