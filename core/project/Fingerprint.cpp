@@ -20,6 +20,7 @@ namespace
 {
 
 constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
+static_assert(kPieceBytes % kSeenBytes == 0);
 
 void add(Checksum& sum, std::string_view text)
 {
@@ -34,14 +35,21 @@ template <class Number> void addNumber(Checksum& sum, Number number)
 }
 
 /// Pieces of fixed size, summed up on all threads and put together in order.
-std::uint64_t contentOf(const TensorInfo& tensor, std::span<const std::byte> bytes, const JobContext& job)
+std::uint64_t contentOf(const TensorInfo& tensor, std::span<const std::byte> bytes, const JobContext& job,
+                        const SeenPiece& seen)
 {
     std::vector<std::uint64_t> pieces((bytes.size() + kPieceBytes - 1) / kPieceBytes);
     parallelFor(pieces.size(), [&](std::size_t i) {
         if (job.cancelled())
             return;
         Checksum piece;
-        piece.add(bytes.subspan(i * kPieceBytes, std::min(kPieceBytes, bytes.size() - i * kPieceBytes)));
+        const std::size_t end = std::min(bytes.size(), (i + 1) * kPieceBytes);
+        for (std::size_t at = i * kPieceBytes; at < end; at += kSeenBytes) {
+            const auto some = bytes.subspan(at, std::min(kSeenBytes, end - at));
+            piece.add(some);
+            if (seen)
+                seen(at, some);
+        }
         pieces[i] = piece.value();
     });
     Checksum whole;
@@ -59,7 +67,7 @@ std::uint64_t contentOf(const Checkpoint& checkpoint, const TensorInfo& tensor, 
     add(whole, matrix.format);
     for (const LayoutPart& part : matrix.parts) {
         const auto bytes = checkpoint.shard(part.shard)->bytes();
-        addNumber(whole, contentOf(tensor, part.bytes == 0 ? bytes.first(0) : bytes.subspan(part.offset, part.bytes), job));
+        addNumber(whole, contentOf(tensor, part.bytes == 0 ? bytes.first(0) : bytes.subspan(part.offset, part.bytes), job, {}));
     }
     return whole.value();
 }
@@ -133,31 +141,13 @@ void compareTensors(const RunFingerprint& stored, const RunFingerprint& now, std
 
 } // namespace
 
-Result<std::vector<std::uint64_t>> contentsOf(const Checkpoint& checkpoint, const JobContext& job)
+std::uint64_t contentOf(const Checkpoint& checkpoint, std::size_t tensor, const JobContext& job, const SeenPiece& seen)
 {
-    std::vector<std::uint64_t> contents;
-    contents.reserve(checkpoint.tensors().size());
-    const double all = std::max(1.0, static_cast<double>(checkpoint.totalBytes()));
-    double done = 0;
-    for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
-        if (job.cancelled())
-            return cancelledError();
-        const TensorInfo& tensor = checkpoint.tensors()[i];
-        job.report(done / all, tensor.name);
-        const PackedMatrix* const packed = checkpoint.packed(i);  // what is stored, not what it decodes to
-        const auto view = packed != nullptr ? TensorView{} : checkpoint.view(i);
-        contents.push_back(packed != nullptr ? contentOf(checkpoint, tensor, *packed, job)
-                                             : contentOf(tensor, view ? view->bytes : std::span<const std::byte>(), job));
-        releasePages(checkpoint, i);
-        if (view) {
-            if (const Status same = checkpoint.checkUnchanged(i); !same)
-                return passOn(same);
-        }
-        done += static_cast<double>(tensor.bytes);
-    }
-    if (job.cancelled())
-        return cancelledError();
-    return contents;
+    const TensorInfo& info = checkpoint.tensors()[tensor];
+    if (const PackedMatrix* const packed = checkpoint.packed(tensor)) // what is stored, not what it decodes to
+        return contentOf(checkpoint, info, *packed, job);
+    const auto view = checkpoint.view(tensor);
+    return contentOf(info, view ? view->bytes : std::span<const std::byte>(), job, seen);
 }
 
 RunFingerprint fingerprintOf(const ExportRequest& request, std::string_view format, ComputeBackend& backend,

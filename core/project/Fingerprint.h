@@ -5,8 +5,11 @@
 #include "core/compute/ComputeBackend.h"
 #include "core/export/Exporter.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,12 +39,19 @@ struct RunFingerprint {
 
 /// Everything but `layout` and `outputs`, which the exporter knows.
 ///
-/// @param contents  of contentsOf().
+/// @param contents  contentOf() each tensor.
 [[nodiscard]] RunFingerprint fingerprintOf(const ExportRequest& request, std::string_view format,
                                            ComputeBackend& backend, const std::vector<std::uint64_t>& contents);
-/// A checksum of each tensor's type, shape and bytes; of one that is not there, of type and shape alone. Reads the
-/// whole model once, on all threads. Cancelled, FileChanged, FileBroken.
-[[nodiscard]] Result<std::vector<std::uint64_t>> contentsOf(const Checkpoint& checkpoint, const JobContext& job);
+/// What is told of each piece of a tensor's bytes while they lie in a cache: where it begins, and the piece. From any thread.
+using SeenPiece = std::function<void(std::size_t begin, std::span<const std::byte> piece)>;
+inline constexpr std::size_t kSeenBytes = std::size_t{128} << 10; ///< of each piece but the last
+
+/// A checksum of one tensor's type, shape and bytes; of one that is not there, of type and shape alone. Reads it once, on
+/// all threads. Worth nothing once a stop is requested.
+///
+/// @param seen  may be empty; what is stored in several parts is shown to nobody.
+[[nodiscard]] std::uint64_t contentOf(const Checkpoint& checkpoint, std::size_t tensor, const JobContext& job,
+                                      const SeenPiece& seen = {});
 
 /// What @p now has otherwise than @p stored, as words for the user: "the model: tensor 'x' holds other values". Empty:
 /// nothing.

@@ -205,12 +205,13 @@ Status Run::askAboutEarlier()
 Status Run::look()
 {
     const auto elements = static_cast<double>(m_checkpoint.totalElements());
-    m_model.plan(Kind::Look, 2 * elements);
+    m_model.plan(Kind::Look, elements);
     for (std::size_t i = 0; i < m_request.plan.layers.size(); ++i)
         m_model.plan(workKindOf(m_request.plan.layers[i]), workUnitsOf(m_checkpoint.tensors()[i], m_request.plan.layers[i]));
     stage(RunStage::Look);
     m_model.begin(Kind::Look, elements);
-    auto looked = preflight(m_checkpoint, m_request.plan, m_backend, part());
+    std::vector<std::uint64_t> contents;
+    auto looked = preflight(m_checkpoint, m_request.plan, m_backend, part(), &contents);
     m_model.end();
     if (!looked)
         return passOn(looked);
@@ -228,12 +229,7 @@ Status Run::look()
     if (m_options.refuseFallback && !m_reasons.empty())
         return tl::unexpected<Error>(refusedFallbacks(m_checkpoint, m_reasons));
 
-    m_model.begin(Kind::Look, elements);
-    const auto contents = contentsOf(m_checkpoint, part());
-    m_model.end();
-    if (!contents)
-        return passOn(contents);
-    m_fingerprint = fingerprintOf(m_request, m_row.id, m_backend, *contents);
+    m_fingerprint = fingerprintOf(m_request, m_row.id, m_backend, contents);
     if (!m_earlier && isOther) {
         m_exporter->discard();
         m_exporter.reset();

@@ -63,9 +63,12 @@ struct LayerOutcome {
 
 /// Looks at the values before the run: a tensor that cannot be coded (non-finite values, a scale that would not
 /// fit f16) is kept as it is and listed, so that sizes are known, and exact, before the first byte is written.
-/// One statistics pass over the tensors to be quantized.
+/// Reads the tensors to be quantized once.
+///
+/// @param contents  gets contentOf() every tensor, kept ones too, by the same reading; may be null.
 [[nodiscard]] Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan,
-                                             ComputeBackend& backend, const JobContext& job);
+                                             ComputeBackend& backend, const JobContext& job,
+                                             std::vector<std::uint64_t>* contents = nullptr);
 
 /// Layers whose correction was to follow a calibrated metric that the calibration (null: there is none) does not
 /// have for them: they are corrected under the plain metric, and every result says so.

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/compute/ops/Scan.h"
+#include "core/compute/ops/Statistics.h"
 #include "core/export/PackedModel.h"
 #include "core/plan/TargetGrids.h"
+#include "core/project/Fingerprint.h"
 #include "core/project/LayerRun.h"
 #include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -72,9 +78,37 @@ Result<bool> isExactOn(const TensorView& view, const Grid& grid, const JobContex
     return true;
 }
 
+/// What is found out about a tensor beside its plan.
+struct Reading {
+    bool wantsContent = false;
+    std::optional<std::uint64_t> content{}; ///< contentOf(), once it is known
+};
+
+/// Extremes of the values. A large checkpoint is read from the disk here, so where the values lie as the scan reads them
+/// their checksum is taken in the same go.
+Result<ScanSums> valuesOf(const Checkpoint& checkpoint, std::size_t tensor, const TensorView& view, Reading& reading,
+                          const JobContext& job)
+{
+    const bool isPlain = view.dtype == DType::F32 || view.dtype == DType::F16 || view.dtype == DType::BF16;
+    if (!reading.wantsContent || !isPlain || checkpoint.packed(tensor) != nullptr)
+        return scan(view, job);
+    const std::size_t elementBytes = info(view.dtype).blockBits / 8;
+    std::vector<ScanSums> pieces((view.bytes.size() + kSeenBytes - 1) / kSeenBytes);
+    reading.content = contentOf(checkpoint, tensor, job, [&](std::size_t begin, std::span<const std::byte> piece) {
+        if (auto sums = scan({view.dtype, {piece.size() / elementBytes}, piece}, job))
+            pieces[begin / kSeenBytes] = *sums;
+    });
+    if (job.cancelled())
+        return cancelledError();
+    ScanSums all;
+    for (const ScanSums& piece : pieces)
+        all = joined(all, piece);
+    return all;
+}
+
 /// Why the tensor cannot be coded; empty if it can.
 Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, const Grid& grid,
-                             ComputeBackend& backend, const JobContext& job)
+                             ComputeBackend& backend, Reading& reading, const JobContext& job)
 {
     const TensorInfo& source = checkpoint.tensors()[tensor];
     const auto view = checkpoint.view(tensor);
@@ -85,16 +119,25 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
                            keptInstead(checkpoint, tensor, grid));
     if (source.elements() == 0)
         return std::string("no elements: kept as it is");
-    const auto stats = backend.statistics(*view, job);
-    if (!stats)
-        return failIn(checkpoint, tensor, stats.error());
-    if (stats->nan + stats->inf > 0)
-        return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf,
-                           stats->firstNonFinite.value_or(0), keptInstead(checkpoint, tensor, grid));
+    const auto values = valuesOf(checkpoint, tensor, *view, reading, job);
+    if (!values)
+        return failIn(checkpoint, tensor, values.error());
+    double lowest = values->min;
+    double highest = values->max;
+    if (values->finite < values->count) { // of F64 some may only be too large for the float that was looked at
+        const auto stats = statistics(*view, job);
+        if (!stats)
+            return failIn(checkpoint, tensor, stats.error());
+        if (stats->nan + stats->inf > 0)
+            return fmt::format("non-finite values: {}, first at element {}: {}", stats->nan + stats->inf,
+                               stats->firstNonFinite.value_or(0), keptInstead(checkpoint, tensor, grid));
+        lowest = stats->min;
+        highest = stats->max;
+    }
     // A scale is at most the range of its group, a block's minimum at most its largest value: only past the largest
     // f16 can one of them not be stored.
     constexpr double kLargestF16 = 65504;
-    if (stats->absmax() > kLargestF16 || stats->max - stats->min > kLargestF16) {
+    if (std::max(-lowest, highest) > kLargestF16 || highest - lowest > kLargestF16) {
         const auto failure = trialFailure(*view, grid, backend, job);
         if (!failure)
             return failIn(checkpoint, tensor, failure.error());
@@ -105,13 +148,13 @@ Result<std::string> obstacle(const Checkpoint& checkpoint, std::size_t tensor, c
 }
 
 Status preflightLayer(const Checkpoint& checkpoint, std::size_t tensor, ResolvedPlan& resolved, ComputeBackend& backend,
-                      const JobContext& job)
+                      Reading& reading, const JobContext& job)
 {
     LayerPlan& plan = resolved.plan.layers[tensor];
     const auto grid = findGrid(plan.grid);
     if (!grid)
         return failIn(checkpoint, tensor, grid.error());
-    auto reason = obstacle(checkpoint, tensor, **grid, backend, job);
+    auto reason = obstacle(checkpoint, tensor, **grid, backend, reading, job);
     if (!reason)
         return passOn(reason);
     if (!reason->empty()) {
@@ -182,25 +225,38 @@ Status keepSiblings(const Checkpoint& checkpoint, const QuantizationPlan& asked,
 } // namespace
 
 Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationPlan& plan, ComputeBackend& backend,
-                               const JobContext& job)
+                               const JobContext& job, std::vector<std::uint64_t>* contents)
 {
     ResolvedPlan resolved{.plan = plan};
-    const std::size_t count = std::min(plan.layers.size(), checkpoint.tensors().size());
+    const std::size_t count = checkpoint.tensors().size();
+    const double all = std::max(1.0, static_cast<double>(checkpoint.totalBytes()));
+    double done = 0;
     for (std::size_t tensor = 0; tensor < count; ++tensor) {
         if (job.cancelled())
             return cancelledError();
-        if (plan.layers[tensor].keep)
+        const TensorInfo& source = checkpoint.tensors()[tensor];
+        job.report(done / all, source.name);
+        done += static_cast<double>(source.bytes);
+        const bool isCoded = tensor < plan.layers.size() && !plan.layers[tensor].keep;
+        if (!isCoded && contents == nullptr)
             continue;
-        job.report(static_cast<double>(tensor) / static_cast<double>(count), checkpoint.tensors()[tensor].name);
-        if (const Status same = checkpoint.checkUnchanged(tensor); !same)
+        // What is not there has no bytes that could change; only a plan that codes it asks for them.
+        const bool isThere = isCoded || checkpoint.packed(tensor) != nullptr || checkpoint.view(tensor).has_value();
+        if (const Status same = isThere ? checkpoint.checkUnchanged(tensor) : Status(); !same)
             return passOn(same);
-        const Status looked = preflightLayer(checkpoint, tensor, resolved, backend, {.stop = job.stop});
+        Reading reading{.wantsContent = contents != nullptr};
+        const JobContext inside{.stop = job.stop};
+        const Status looked = isCoded ? preflightLayer(checkpoint, tensor, resolved, backend, reading, inside) : Status();
+        if (looked && contents != nullptr)
+            contents->push_back(reading.content ? *reading.content : contentOf(checkpoint, tensor, inside));
         releasePages(checkpoint, tensor);
-        if (const Status same = checkpoint.checkUnchanged(tensor); !same)
+        if (const Status same = isThere ? checkpoint.checkUnchanged(tensor) : Status(); !same)
             return passOn(same);
         if (!looked)
             return passOn(looked);
     }
+    if (job.cancelled())
+        return cancelledError();
     if (needsFusedAlike(plan.target) || plan.target == "gguf") {
         if (Status kept = keepSiblings(checkpoint, plan, resolved); !kept)
             return passOn(kept);

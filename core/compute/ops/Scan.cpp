@@ -32,10 +32,26 @@ BlockScan blockScan(DType type, std::span<const std::byte> bytes, std::size_t co
     return block;
 }
 
-ScanSums joined(const ScanSums& a, const BlockScan& b, std::uint64_t count)
+ScanSums chunkScan(const TensorView& view, std::uint64_t first, std::uint64_t count, const KernelTable& table)
+{
+    const DTypeInfo& type = info(view.dtype);
+    const std::uint64_t blockBytes = type.blockBits / 8;
+    ScanSums sums;
+    for (std::uint64_t at = 0; at < count; at += kBlockElements) {
+        const std::uint64_t n = std::min<std::uint64_t>(kBlockElements, count - at);
+        const auto bytes = view.bytes.subspan((first + at) / type.blockElements * blockBytes, n / type.blockElements * blockBytes);
+        const BlockScan block = blockScan(view.dtype, bytes, static_cast<std::size_t>(n), table);
+        sums = joined(sums, {n, block.finite, block.min, block.max, block.sum, block.sumOfSquares});
+    }
+    return sums;
+}
+
+}  // namespace
+
+ScanSums joined(const ScanSums& a, const ScanSums& b)
 {
     ScanSums sums = a;
-    sums.count += count;
+    sums.count += b.count;
     sums.finite += b.finite;
     sums.sum += b.sum;
     sums.sumOfSquares += b.sumOfSquares;
@@ -45,21 +61,6 @@ ScanSums joined(const ScanSums& a, const BlockScan& b, std::uint64_t count)
     }
     return sums;
 }
-
-ScanSums chunkScan(const TensorView& view, std::uint64_t first, std::uint64_t count, const KernelTable& table)
-{
-    const DTypeInfo& type = info(view.dtype);
-    const std::uint64_t blockBytes = type.blockBits / 8;
-    ScanSums sums;
-    for (std::uint64_t at = 0; at < count; at += kBlockElements) {
-        const std::uint64_t n = std::min<std::uint64_t>(kBlockElements, count - at);
-        const auto bytes = view.bytes.subspan((first + at) / type.blockElements * blockBytes, n / type.blockElements * blockBytes);
-        sums = joined(sums, blockScan(view.dtype, bytes, static_cast<std::size_t>(n), table), n);
-    }
-    return sums;
-}
-
-}  // namespace
 
 Result<ScanSums> scan(const TensorView& view, const JobContext& job, const KernelTable& table)
 {
@@ -77,7 +78,7 @@ Result<ScanSums> scan(const TensorView& view, const JobContext& job, const Kerne
         return cancelledError();
     ScanSums total;
     for (const ScanSums& part : parts)
-        total = joined(total, BlockScan{part.finite, part.min, part.max, part.sum, part.sumOfSquares}, part.count);
+        total = joined(total, part);
     return total;
 }
 

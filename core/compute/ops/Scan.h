@@ -18,6 +18,9 @@ struct ScanSums {
     double sum = 0, sumOfSquares = 0;
 };
 
+/// Of two parts of one tensor, `b` after `a`; the order of calls fixes the bits of the sums.
+[[nodiscard]] ScanSums joined(const ScanSums& a, const ScanSums& b);
+
 /// One reading at close to memory speed for F32, F16 and BF16; other decodable types go through float.
 /// UnsupportedType if the type cannot be decoded; Cancelled.
 [[nodiscard]] Result<ScanSums> scan(const TensorView& view, const JobContext& job,
