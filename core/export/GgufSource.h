@@ -43,7 +43,7 @@ struct GgufSource {
     std::vector<GgufExtra> extras;     ///< behind them
     bool tiedEmbeddings = false;       ///< the output is the embedding: neither may be corrected on its own
     std::vector<std::filesystem::path> inputs;  ///< files an export must not touch
-    std::vector<std::size_t> apart;    ///< tensors of the part for images, which are not written
+    std::vector<std::size_t> apart;    ///< tensors of the part for images and scales of the cache: not written
     std::vector<std::string> notes;    ///< tensors left out because they hold nothing, one line each
 };
 

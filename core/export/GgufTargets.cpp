@@ -25,6 +25,12 @@ bool isDerivedBuffer(std::string_view name)
         || name.ends_with(".attention.bias");
 }
 
+/// Of a folder whose runtime keeps its cache in FP8: one number for a layer's keys, one for its values.
+bool isCacheScale(const TensorInfo& tensor)
+{
+    return tensor.elements() == 1 && (tensor.name.ends_with(".k_scale") || tensor.name.ends_with(".v_scale"));
+}
+
 bool isNorm(std::string_view ggufName)
 {
     return ggufName.ends_with("_norm.weight");
@@ -157,13 +163,16 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
 {
     std::vector<GgufTarget> targets;
     targets.reserve(checkpoint.tensors().size());
+    std::size_t images = 0;
     for (std::size_t i = 0; i < checkpoint.tensors().size(); ++i) {
         const TensorInfo& tensor = checkpoint.tensors()[i];
         if (isDerivedBuffer(tensor.name))
             continue;
-        if (checkpoint.format() != CheckpointFormat::Gguf && architecture != nullptr
-            && isApart(*architecture, tensor.name)) {
+        const bool isOfFolder = checkpoint.format() != CheckpointFormat::Gguf;
+        const bool isOfImages = isOfFolder && architecture != nullptr && isApart(*architecture, tensor.name);
+        if (isOfImages || (isOfFolder && isCacheScale(tensor))) {
             apart.push_back(i);
+            images += isOfImages ? 1 : 0;
             continue;
         }
         if (tensor.state != TensorState::Ok)
@@ -178,10 +187,14 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
             return passOn(std::move(target));
         targets.push_back(std::move(*target));
     }
-    if (!apart.empty())
+    if (images != apart.size())
+        notes.push_back(fmt::format("{} scales of keys and values in the cache are not written: the types of llama.cpp's "
+                                    "cache have scales of their own",
+                                    apart.size() - images));
+    if (images != 0)
         notes.push_back(fmt::format("{} tensors of the part for images are not written: llama.cpp takes that part from a "
                                     "file of its own (mmproj), which its converter makes",
-                                    apart.size()));
+                                    images));
     // A split GGUF has no list of what its files hold: the tensors of an absent one are not even known.
     for (std::size_t i = 0; i < checkpoint.shardCount(); ++i) {
         if (checkpoint.shard(i) == nullptr)

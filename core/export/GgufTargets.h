@@ -14,8 +14,8 @@
 
 namespace sigmascope {
 
-/// One target per tensor, in checkpoint order; derived buffers, tensors without elements (with a note) and those of the
-/// part for images (with a note, and counted in @p apart) left out.
+/// One target per tensor, in checkpoint order; derived buffers, tensors without elements (with a note), and those of
+/// @p apart left out: of the part for images, and scales of the cache (with notes).
 /// @param architecture  of an HF folder; null where it is not known: names are those of a llama.
 [[nodiscard]] Result<std::vector<GgufTarget>>
 ggufTargetsOf(const Checkpoint& checkpoint, const Architecture* architecture, std::vector<std::string>& notes,

@@ -17,6 +17,14 @@ namespace sigmascope {
 namespace {
 
 constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kHead = "lm_head.weight";
+
+/// Said, not only left open: whether a class ties its embeddings where config.json is silent, each knows for itself.
+bool isUntied(const Json& config)
+{
+    const auto tied = config.find("tie_word_embeddings");
+    return tied != config.end() && tied->is_boolean() && !tied->get<bool>();
+}
 
 /// What the model itself has against such a folder, whatever the plan.
 Status checkPackable(const ExportRequest& request)
@@ -102,7 +110,11 @@ public:
             return passOn(grid);
         if (Status carried = checkRepresentable(m_format.target, **grid); !carried)
             return fail(carried.error().code, where, carried.error().detail);
-        if (tensor.shape.size() != 2 || !tensor.name.ends_with(kWeight) || !m_topology.isQuantizable(index))
+        const bool isHead = m_format.takesHead && tensor.name == kHead && isUntied(checkpoint.config());
+        if (isHead && plan.rank > 0)
+            return fail(ErrorCode::NotRepresentable, where,
+                        "is the output matrix, whose correction runtimes of adapters leave aside; nearest: rank 0");
+        if (tensor.shape.size() != 2 || !tensor.name.ends_with(kWeight) || (!isHead && !m_topology.isQuantizable(index)))
             return fail(ErrorCode::NotRepresentable, where,
                         "is no linear layer of a block; runtimes read embedding, output head, router and stacks of "
                         "experts unquantized; nearest: keep it");

@@ -50,6 +50,7 @@ struct PackedTensor {
 struct PackedFormat {
     std::string_view target;  ///< id of the exporter
     bool isUniform = false;  ///< one grid for the whole model
+    bool takesHead = false;  ///< the output matrix may be quantized too, where the embedding has weights of its own
     /// Widest tensor first. @param anyAsymmetric  of the whole plan.
     std::vector<PackedTensor> (*tensors)(std::uint64_t rows, std::uint64_t cols, const IntForm& form,
                                          bool anyAsymmetric);

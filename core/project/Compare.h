@@ -25,7 +25,8 @@ struct TensorDifference {
 struct ModelComparison {
     std::vector<TensorDifference> tensors;  ///< in A's order
     std::vector<std::size_t> onlyA, onlyB;
-    /// Of a folder beside a GGUF: the part for images, which llama.cpp has in a file of its own. Not in onlyA or onlyB.
+    /// Of a folder beside a GGUF: the part for images, which llama.cpp has in a file of its own, and scales of the cache.
+    /// Not in onlyA or onlyB.
     std::vector<std::size_t> apart{};
     /// Over all compared tensors together, ||A - B|| / ||A||; absent if nothing was compared.
     std::optional<double> relativeError{};

@@ -303,6 +303,19 @@ private slots:
         QCOMPARE(static_cast<int>(source.error().code), code);
     }
 
+    void scalesOfTheCacheAreLeftOutAndToldOf()
+    {
+        ArchitectureFolder folder = folderOf("llama");
+        folder.tensors.push_back({"model.layers.0.self_attn.k_proj.k_scale", {}, 1, 0});
+        folder.tensors.push_back({"model.layers.1.self_attn.v_scale", {1}, 1, 0});
+        const auto source = ggufSourceOf(*open(folder), nullptr);
+        QVERIFY2(source, source ? "" : source.error().detail.c_str());
+        QCOMPARE(source->apart.size(), std::size_t{2});
+        QVERIFY(source->notes.size() == 1 && source->notes.front().starts_with("2 scales of keys and values"));
+        folder.tensors.back().shape = {2};  // no scale of a whole cache
+        QVERIFY(!ggufSourceOf(*open(folder), nullptr));
+    }
+
     /// Names and bytes of the experts are those of a folder that holds them one by one.
     void stacksAreListedExpertByExpert()
     {
@@ -320,6 +333,37 @@ private slots:
         const auto up = valuesOf(*model, "model.layers.1.block_sparse_moe.experts.3.w3.weight");
         QVERIFY(std::ranges::equal(gate, std::span(stack).subspan(3 * 192 * 64, 96 * 64)));
         QVERIFY(std::ranges::equal(up, std::span(stack).subspan((3 * 192 + 96) * 64)));
+    }
+
+    /// That these folders are read as they are meant: tests/interop/tst_packed_models.cpp.
+    void theOutputIsPackedWhereItHasWeightsOfItsOwn()
+    {
+        for (const char* target : {"gptq", "compressed-tensors", "awq"}) {
+            ArchitectureFolder folder = folderOf("llama");
+            const bool isTaken = std::string_view(target) != "awq";
+            const char* const grid = isTaken ? "int4-g32" : "int4-g32-asym";
+            for (const bool isTied : {false, true}) {
+                folder.config["tie_word_embeddings"] = isTied;
+                const auto model = open(folder);
+                ExportRequest request = requestFor(model, 0);
+                request.output = "/nowhere/out";
+                for (LayerPlan& plan : request.plan.layers)
+                    plan.grid = plan.keep ? plan.grid : grid;
+                LayerPlan& head = request.plan.layers[indexOf(*model, "lm_head.weight")];
+                head = {.keep = false, .grid = grid};
+                const auto estimate = findExporter(target)->estimate(request);
+                QVERIFY2(estimate.has_value() == (isTaken && !isTied), estimate ? target : estimate.error().detail.c_str());
+                if (!estimate)
+                    continue;
+                QVERIFY(std::ranges::any_of(estimate->notes, [](const std::string& note) {
+                    return note.find("output matrix is quantized") != std::string::npos;
+                }));
+                head.rank = 4;
+                const auto corrected = findExporter(target)->estimate(request);
+                QVERIFY(!corrected && corrected.error().code == ErrorCode::NotRepresentable);
+                QVERIFY(corrected.error().detail.find("nearest: rank 0") != std::string::npos);
+            }
+        }
     }
 
     void packedTargetsRefuseModelsThatTakeImages()

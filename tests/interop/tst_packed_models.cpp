@@ -128,6 +128,14 @@ void TestPackedModels::anIndependentScriptUnpacksWhatWeMeant_data()
         {"match":"layers\\.2\\.mlp\\.(gate|up)_proj","skip":true},{"match":"layers\\.3\\.self_attn\\.o_proj","grid":"int8-row"}])");
     QTest::newRow("compressed-tensors, mixed") << "compressed-tensors" << mixed;
     QTest::newRow("gptq, mixed") << "gptq" << mixed;
+    // The output matrix too, as the others and by itself.
+    for (const char* target : {"compressed-tensors", "gptq"}) {
+        for (const char* grid : {"int4-g128", "int8-g32"})
+            QTest::addRow("%s, output of %s", target, grid)
+                << QString(target)
+                << QStringLiteral(R"("default":{"grid":"int4-g128"},"rules":[{"match":"^lm_head","grid":"%1"}])")
+                       .arg(QLatin1String(grid));
+    }
     QTest::newRow("awq, some kept")
         << "awq"
         << QStringLiteral(

@@ -74,8 +74,10 @@ Json compressedConfig(std::span<const PackedModule> modules)
     std::vector<const Grid*> grids;
     Json ignore = Json::array();
     bool hasHead = false;
+    bool isHeadPacked = false;
     for (const PackedModule& module : modules) {
         hasHead = hasHead || module.path == "lm_head";
+        isHeadPacked = isHeadPacked || (module.path == "lm_head" && module.grid != nullptr);
         if (module.grid == nullptr)
             ignore.push_back(module.path);
         else if (std::ranges::find(grids, module.grid) == grids.end())
@@ -92,6 +94,8 @@ Json compressedConfig(std::span<const PackedModule> modules)
         }
         if (grids.size() == 1)
             targets.push_back("Linear");
+        if (grids.size() == 1 && isHeadPacked)
+            targets.push_back("lm_head");  // vLLM's class for it is no Linear
         groups[fmt::format("group_{}", i)] = {{"targets", std::move(targets)},
                                               {"input_activations", nullptr},
                                               {"output_activations", nullptr},
@@ -104,6 +108,16 @@ Json compressedConfig(std::span<const PackedModule> modules)
 
 void addCompressedRemarks(const Json&, bool hasAdapter, std::vector<std::string>& remarks)
 {
+    const Json& groups = config["config_groups"];
+    if (std::ranges::any_of(groups, [](const Json& group) { return group["weights"]["symmetric"] == false; }))
+        remarks.emplace_back("compressed-tensors 0.18 to 0.20 load no zero points in transformers, those they wrote "
+                             "themselves neither; 0.17, which vLLM asks for, does");
+    const auto namesHead = [](const Json& group) {
+        return std::ranges::find(group["targets"], Json("lm_head")) != group["targets"].end();
+    };
+    if (std::ranges::any_of(groups, namesHead))
+        remarks.emplace_back("the output matrix is quantized, which newer versions of vLLM read and older ones take for "
+                             "plain weights");
     if (hasAdapter)
         remarks.emplace_back("vLLM is reported to apply adapters over compressed-tensors wrongly (vllm#50059, open); "
                              "over gptq it is documented");
@@ -111,6 +125,7 @@ void addCompressedRemarks(const Json&, bool hasAdapter, std::vector<std::string>
 
 constexpr PackedFormat kCompressedTensors{.target = "compressed-tensors",
                                           .tensors = compressedTensors,
+                                          .takesHead = true,
                                           .whyNot = whyNoCompressedTensors,
                                           .config = compressedConfig,
                                           .addRemarks = addCompressedRemarks};

@@ -16,6 +16,7 @@ namespace sigmascope {
 namespace {
 
 constexpr std::uint64_t kGptqMultiple = 32;
+constexpr std::string_view kGptqHead = "lm_head";
 
 std::vector<PackedTensor> gptqTensors(std::uint64_t rows, std::uint64_t cols, const IntForm& form, bool anyAsymmetric)
 {
@@ -68,7 +69,8 @@ Json dynamicOf(std::span<const PackedModule> modules, const IntForm& base)
     Json::object_t rows;
     std::unordered_set<std::string> named;
     for (const PackedModule& module : modules) {
-        if (module.path == "lm_head" || (module.grid != nullptr && module.form == base))
+        const bool isUsual = module.grid != nullptr && module.form == base;
+        if (isUsual || (module.path == kGptqHead && module.grid == nullptr))  // which "lm_head" below keeps by itself
             continue;
         std::string key = (module.grid == nullptr ? "-:" : "+:") + patternOf(module);
         if (!named.insert(key).second)
@@ -89,12 +91,14 @@ Json gptqConfig(std::span<const PackedModule> modules)
     const IntForm base = *intFormOf(*usualGrid(modules));
     const bool isV2 = std::ranges::any_of(
         modules, [](const PackedModule& module) { return module.grid != nullptr && module.form.isAsymmetric; });
+    const bool hasHead = std::ranges::any_of(
+        modules, [](const PackedModule& module) { return module.path == kGptqHead && module.grid != nullptr; });
     Json config{{"quant_method", "gptq"},
                 {"bits", base.bits},
                 {"group_size", groupSizeOf(base)},
                 {"desc_act", false},
                 {"sym", !base.isAsymmetric},
-                {"lm_head", false},
+                {"lm_head", hasHead},
                 {"checkpoint_format", isV2 ? "gptq_v2" : "gptq"},
                 {"pack_dtype", "int32"}};
     if (Json dynamic = dynamicOf(modules, base); !dynamic.empty())
@@ -114,6 +118,9 @@ void addGptqRemarks(const Json& config, bool, std::vector<std::string>& remarks)
 }
 
 constexpr PackedFormat kGptq{.target = "gptq",
+    if (config.value("lm_head", false))
+        remarks.emplace_back("the output matrix is quantized (\"lm_head\": true), which vLLM and GPTQModel read; plain "
+                             "transformers leaves it at random values without a word");
                              .tensors = gptqTensors,
                              .whyNot = whyNoGptq,
                              .config = gptqConfig,
@@ -124,6 +131,7 @@ constexpr PackedFormat kGptq{.target = "gptq",
 
 Result<SizeEstimate> estimateGptq(const ExportRequest& request)
 {
+                             .takesHead = true,
     return estimatePacked(request, kGptq);
 }
 
