@@ -41,7 +41,9 @@ def bits_of(codes, width):
 
 def stream(codes, width):
     """Codes of the last axis without gaps."""
-    return words(bits_of(codes, width))
+    bits = bits_of(codes, width)
+    padding = numpy.zeros((*bits.shape[:-1], -bits.shape[-1] % 32), bits.dtype)
+    return words(numpy.concatenate([bits, padding], -1))
 
 
 def whole(codes, width):
@@ -74,11 +76,11 @@ def awq(module, codes, zeros, scales):
     return {f"{module}.qweight": pack(codes.T), f"{module}.qzeros": pack(zeros.T), f"{module}.scales": scales.T.copy()}
 
 
-def pack_quantized(module, codes, zeros, scales, bits, group_of=None, shape_type=numpy.int64):
-    tensors = {f"{module}.weight_packed": whole(codes, bits), f"{module}.weight_scale": scales,
+def pack_quantized(module, codes, zeros, scales, bits, group_of=None, shape_type=numpy.int64, pack=whole):
+    tensors = {f"{module}.weight_packed": pack(codes, bits), f"{module}.weight_scale": scales,
                f"{module}.weight_shape": numpy.array(codes.shape, shape_type)}
     if zeros is not None:
-        tensors[f"{module}.weight_zero_point"] = whole(zeros.T, bits).T.copy()
+        tensors[f"{module}.weight_zero_point"] = pack(zeros.T, bits).T.copy()
     if group_of is not None:
         tensors[f"{module}.weight_g_idx"] = group_of.astype(numpy.int32)
     return tensors
@@ -178,6 +180,13 @@ def layouts(out):
                 tensors |= pack_quantized(module, codes, zeros, scales, bits, shape_type=numpy.int32 if module == "b" else numpy.int64)
                 expected[module] = affine(codes, zeros, scales, group_of)
             write(f"compressed-{bits}-{numpy.dtype(kind).name}", compressed(scheme(bits, 32, False)), tensors, expected)
+    for bits in (2, 3, 5, 6, 7):  # as compressed-tensors has packed since 0.18
+        tensors, expected = {}, {}
+        for module, rows, cols in (("a", 50, 96), ("b", 33, 64), ("c", 3, 160)):
+            codes, zeros, scales, group_of = random(rows, cols, 32, bits, ml_dtypes.bfloat16)
+            tensors |= pack_quantized(module, codes, zeros, scales, bits, pack=stream)
+            expected[module] = affine(codes, zeros, scales, group_of)
+        write(f"compressed-dense-{bits}", compressed(scheme(bits, 32, False)), tensors, expected)
     tensors, expected = {}, {}
     for module, bits, group in (("a", 4, 32), ("b", 8, 128), ("c", 4, 0)):  # symmetric, mixed
         codes, _, scales, group_of = random(24, 128, group or 128, bits, ml_dtypes.bfloat16)
@@ -208,15 +217,6 @@ def layouts(out):
     write("fp8-blocks", {"quant_method": "fp8", "weight_block_size": [16, 16]}, {"a.weight": codes, "a.weight_scale_inv": scales},
           {"a": codes.astype(f32) * scales.repeat(16, 0).repeat(16, 1)[:20, :48]})
 
-    for kind in ("nf4", "fp4"):
-        tensors, expected = {}, {}
-        for module, shape, doubled in (("a", (8, 96), False), ("b", (33, 72), True), ("c", (3, 5), True)):
-            count = shape[0] * shape[1]
-            codes = rng.integers(0, 16, count)
-            blocks = -(-count // 64)
-            absmax = rng.random(blocks).astype(f32)
-            nested = None
-            if doubled:
     def e2m1(shape):
         """Random codes, two to a byte with the first in the low half, and what they stand for."""
         packed = rng.integers(0, 256, shape).astype(numpy.uint8)
@@ -261,6 +261,15 @@ def layouts(out):
         expected[f"experts.{module}"] = numpy.ldexp(values.reshape(4, rows, -1, 32), scales.astype(int)[..., None] - 127).reshape(4, rows, cols)
     write("mxfp4-experts", {"quant_method": "mxfp4"}, tensors, expected, "")
 
+    for kind in ("nf4", "fp4"):
+        tensors, expected = {}, {}
+        for module, shape, doubled in (("a", (8, 96), False), ("b", (33, 72), True), ("c", (3, 5), True)):
+            count = shape[0] * shape[1]
+            codes = rng.integers(0, 16, count)
+            blocks = -(-count // 64)
+            absmax = rng.random(blocks).astype(f32)
+            nested = None
+            if doubled:
                 absmax = rng.integers(0, 256, blocks).astype(numpy.uint8)
                 nested = (numpy.sort(rng.uniform(-1, 1, 256)).astype(f32), rng.random(-(-blocks // 16)).astype(f32), 0.0345678, 16)
             found, values = bitsandbytes(module, codes, absmax, shape, kind, nested)

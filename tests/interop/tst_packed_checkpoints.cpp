@@ -106,7 +106,7 @@ private slots:
             QVERIFY2(stored < file && file - stored < 8192, name.c_str());
             ++folders;
         }
-        QCOMPARE(folders, std::size_t{42});
+        QCOMPARE(folders, std::size_t{47});
         QVERIFY(matrices > 80);
     }
 

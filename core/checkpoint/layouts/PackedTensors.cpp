@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // compressed-tensors, pack-quantized: words of codes along the inputs, row by row; zero points in words along the
-// outputs. Both are stored with an offset of 2^(bits-1), which their difference does not know.
+// outputs. Both are stored with an offset of 2^(bits-1), which their difference does not know. Codes of 3, 5, 6 and 7
+// bits: the library once left the rest of a word empty, later it let codes cross from word to word; the shape tells.
 #include "core/checkpoint/layouts/LayoutParts.h"
 #include "core/checkpoint/layouts/Layouts.h"
 #include "core/checkpoint/layouts/Schemes.h"
@@ -19,6 +20,14 @@ namespace {
 constexpr std::string_view kPackedEnd = ".weight_packed";
 constexpr std::array kPackedBits{4, 8, 3, 2, 6, 5, 7, 1};  // 8 before 7: both lie four to a word
 constexpr std::uint64_t kPackedUnit = 32;
+
+/// How as many words hold as many codes; empty: they do not. Where both fit, as the library packs today.
+std::optional<WordFill> fillOf(std::uint64_t codes, int bits, std::uint64_t words)
+{
+    if (32 % bits != 0 && packedWords(codes, bits, WordFill::Stream) == words)
+        return WordFill::Stream;
+    return packedWords(codes, bits, WordFill::WholeCodes) == words ? std::optional(WordFill::WholeCodes) : std::nullopt;
+}
 
 class PackedTensors final : public CheckpointLayout {
 public:
@@ -89,11 +98,13 @@ public:
                 std::span<float> out) const override
     {
         const std::uint64_t groups = groupsOf(matrix);
-        const std::uint64_t rowBytes = packedWords(matrix.cols, matrix.bits, WordFill::WholeCodes) * 4;
+        PackedLayout layout = compressedTensorsCodes(matrix.bits);
+        layout.fill = codeFillOf(matrix);
+        const std::uint64_t rowBytes = packedWords(matrix.cols, matrix.bits, layout.fill) * 4;
         std::vector<std::uint8_t> codes(count * matrix.cols);
         [[maybe_unused]] const Status unpacked
             = unpackInts(parts[*matrix.find("weight_packed")].subspan(first * rowBytes, count * rowBytes), count,
-                         matrix.cols, compressedTensorsCodes(matrix.bits), codes);
+                         matrix.cols, layout, codes);
         assert(unpacked);
         const auto zeros = zerosOf(matrix, parts, first, count, groups);
         const std::size_t scaleAt = *matrix.find("weight_scale");
@@ -127,6 +138,13 @@ private:
         return ceilOfRatio(matrix.cols, matrix.groupCols);
     }
 
+    /// As findGroups() found it.
+    [[nodiscard]] static WordFill codeFillOf(const PackedMatrix& matrix)
+    {
+        const LayoutPart& codes = matrix.parts[*matrix.find("weight_packed")];
+        return fillOf(matrix.cols, matrix.bits, codes.shape[1]).value_or(WordFill::WholeCodes);
+    }
+
     /// Empty: there are none.
     [[nodiscard]] static std::vector<std::uint8_t>
     zerosOf(const PackedMatrix& matrix, PartBytes parts, std::uint64_t first, std::uint64_t count, std::uint64_t groups)
@@ -134,17 +152,19 @@ private:
         const auto at = matrix.find("weight_zero_point");
         if (!at)
             return {};
-        // Words hold whole rows of codes at all widths but those of 3, 5 and 6 bits: whole words around the rows then.
-        const auto each = static_cast<std::uint64_t>(32 / matrix.bits);
-        const std::uint64_t begin = first / each;
-        const std::uint64_t end = ceilOfRatio(first + count, each);
-        const std::uint64_t rows = std::min(end * each, matrix.rows) - begin * each;
-        std::vector<std::uint8_t> zeros(rows * groups);
-        [[maybe_unused]] const Status unpacked
-            = unpackInts(parts[*at].subspan(begin * groups * 4, (end - begin) * groups * 4), rows, groups,
-                         compressedTensorsZeros(matrix.bits), zeros);
+        PackedLayout layout = compressedTensorsZeros(matrix.bits);
+        layout.fill = codeFillOf(matrix);
+        // The whole words, or 32 codes in as many as they have bits, around the rows.
+        const auto each = static_cast<std::uint64_t>(layout.fill == WordFill::Stream ? 32 : 32 / matrix.bits);
+        const std::uint64_t begin = first / each * each;
+        const std::uint64_t end = std::min(ceilOfRatio(first + count, each) * each, matrix.rows);
+        const std::uint64_t firstWord = packedWords(begin, matrix.bits, layout.fill);
+        const std::uint64_t words = packedWords(end - begin, matrix.bits, layout.fill);
+        std::vector<std::uint8_t> zeros((end - begin) * groups);
+        [[maybe_unused]] const Status unpacked = unpackInts(
+            parts[*at].subspan(firstWord * groups * 4, words * groups * 4), end - begin, groups, layout, zeros);
         assert(unpacked);
-        zeros.erase(zeros.begin(), zeros.begin() + static_cast<std::ptrdiff_t>((first - begin * each) * groups));
+        zeros.erase(zeros.begin(), zeros.begin() + static_cast<std::ptrdiff_t>((first - begin) * groups));
         zeros.resize(count * groups);
         return zeros;
     }
@@ -187,7 +207,7 @@ private:
         bool anyFits = false;
         bool mayLackZeros = schemes.empty();
         for (const int bits : kPackedBits) {
-            if (packedWords(matrix.cols, bits, WordFill::WholeCodes) != codes.shape[1])
+            if (!fillOf(matrix.cols, bits, codes.shape[1]))
                 continue;
             if (schemes.empty()) {
                 anyFits = true;
@@ -226,7 +246,8 @@ private:
                                  "expected a weight_zero_point beside it, as its scheme is not symmetric, found none");
         if (zeros == nullptr)
             return {};
-        return finder.expectShape(*zeros, {packedWords(matrix.rows, matrix.bits, WordFill::WholeCodes), groups},
+        const WordFill fill = *fillOf(matrix.cols, matrix.bits, codes.shape[1]);
+        return finder.expectShape(*zeros, {packedWords(matrix.rows, matrix.bits, fill), groups},
                                   "for " + std::to_string(matrix.rows) + " outputs of " + std::to_string(matrix.bits)
                                       + " bits");
     }

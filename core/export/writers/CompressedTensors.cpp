@@ -106,7 +106,7 @@ Json compressedConfig(std::span<const PackedModule> modules)
             {"config_groups", std::move(groups)}};
 }
 
-void addCompressedRemarks(const Json&, bool hasAdapter, std::vector<std::string>& remarks)
+void addCompressedRemarks(const Json& config, bool hasAdapter, std::vector<std::string>& remarks)
 {
     const Json& groups = config["config_groups"];
     if (std::ranges::any_of(groups, [](const Json& group) { return group["weights"]["symmetric"] == false; }))
@@ -120,12 +120,13 @@ void addCompressedRemarks(const Json&, bool hasAdapter, std::vector<std::string>
                              "plain weights");
     if (hasAdapter)
         remarks.emplace_back("vLLM is reported to apply adapters over compressed-tensors wrongly (vllm#50059, open); "
-                             "over gptq it is documented");
+                             "over gptq it is documented. PEFT needs the model loaded with "
+                             "CompressedTensorsConfig(dequantize=True)");
 }
 
 constexpr PackedFormat kCompressedTensors{.target = "compressed-tensors",
-                                          .tensors = compressedTensors,
                                           .takesHead = true,
+                                          .tensors = compressedTensors,
                                           .whyNot = whyNoCompressedTensors,
                                           .config = compressedConfig,
                                           .addRemarks = addCompressedRemarks};

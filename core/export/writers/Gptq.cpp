@@ -107,20 +107,31 @@ Json gptqConfig(std::span<const PackedModule> modules)
     return config;
 }
 
+/// vLLM 0.20 to 0.33 look at every scheme when they load, and at no other than these.
+bool isTakenByVllm(const Json& scheme)
+{
+    return scheme.empty() || (scheme["sym"] == true && (scheme["bits"] == 4 || scheme["bits"] == 8));
+}
+
 void addGptqRemarks(const Json& config, bool, std::vector<std::string>& remarks)
 {
     if (textIn(config, "checkpoint_format") == "gptq_v2")
         remarks.emplace_back("zero points that differ are stored as gptq_v2: older runtimes read gptq only, for which "
                              "the plan needs symmetric grids");
-    if (config.contains("dynamic"))
-        remarks.emplace_back("layers that differ stand in `dynamic`, which GPTQModel, vLLM and SGLang read and plain "
-                             "transformers does not");
-}
-
-constexpr PackedFormat kGptq{.target = "gptq",
     if (config.value("lm_head", false))
         remarks.emplace_back("the output matrix is quantized (\"lm_head\": true), which vLLM and GPTQModel read; plain "
                              "transformers leaves it at random values without a word");
+    if (config.contains("dynamic"))
+        remarks.emplace_back("layers that differ stand in `dynamic`, which GPTQModel, vLLM and SGLang read and plain "
+                             "transformers does not");
+    const bool isForVllm = isTakenByVllm(config)
+        && (!config.contains("dynamic") || std::ranges::all_of(config["dynamic"], isTakenByVllm));
+    if (!isForVllm)
+        remarks.emplace_back("vLLM takes symmetric GPTQ of 4 and 8 bits only; GPTQModel takes the rest");
+}
+
+constexpr PackedFormat kGptq{.target = "gptq",
+                             .takesHead = true,
                              .tensors = gptqTensors,
                              .whyNot = whyNoGptq,
                              .config = gptqConfig,
@@ -131,7 +142,6 @@ constexpr PackedFormat kGptq{.target = "gptq",
 
 Result<SizeEstimate> estimateGptq(const ExportRequest& request)
 {
-                             .takesHead = true,
     return estimatePacked(request, kGptq);
 }
 
