@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 
 namespace sigmascope {
@@ -104,14 +105,32 @@ Status checkTypeOverrides(const Recipe& recipe)
     return matcher ? Status() : passOn(matcher);
 }
 
-Result<std::vector<const Grid*>> overriddenGrids(const Recipe& recipe, const Checkpoint& checkpoint)
+Result<std::vector<std::size_t>> decidingTypes(const Recipe& recipe, const Checkpoint& checkpoint)
 {
-    std::vector<const Grid*> grids;
+    std::vector<std::size_t> deciding;
     if (recipe.types.empty())
-        return grids;
+        return deciding;
     const auto matcher = NameMatcher::compile(patternsOf(recipe));
     if (!matcher)
         return passOn(matcher);
+    deciding.resize(checkpoint.tensors().size(), SIZE_MAX);
+    // Patterns are matched slowly: 100,000 names are worth all threads.
+    constexpr std::size_t kNames = 256;
+    parallelFor((deciding.size() + kNames - 1) / kNames, [&](std::size_t chunk) {
+        for (std::size_t i = chunk * kNames; i < std::min(deciding.size(), (chunk + 1) * kNames); ++i) {
+            const auto mixed = mixTensorOf(checkpoint.tensors()[i]);
+            if (mixed && isMixable(*mixed))
+                deciding[i] = matcher->firstMatch(mixed->name).value_or(SIZE_MAX);
+        }
+    });
+    return deciding;
+}
+
+Result<std::vector<const Grid*>> overriddenGrids(const Recipe& recipe, const Checkpoint& checkpoint)
+{
+    const auto deciding = decidingTypes(recipe, checkpoint);
+    if (!deciding)
+        return passOn(deciding);
     std::vector<const Grid*> ofType;
     for (const TypeOverride& type : recipe.types) {
         const auto grid = gridOfType(type.type);
@@ -119,18 +138,9 @@ Result<std::vector<const Grid*>> overriddenGrids(const Recipe& recipe, const Che
             return passOn(grid);
         ofType.push_back(*grid);
     }
-    grids.resize(checkpoint.tensors().size(), nullptr);
-    // Patterns are matched slowly: 100,000 names are worth all threads.
-    constexpr std::size_t kNames = 256;
-    parallelFor((grids.size() + kNames - 1) / kNames, [&](std::size_t chunk) {
-        for (std::size_t i = chunk * kNames; i < std::min(grids.size(), (chunk + 1) * kNames); ++i) {
-            const auto mixed = mixTensorOf(checkpoint.tensors()[i]);
-            if (!mixed || !isMixable(*mixed))
-                continue;
-            if (const auto found = matcher->firstMatch(mixed->name))
-                grids[i] = ofType[*found];
-        }
-    });
+    std::vector<const Grid*> grids;
+    for (const std::size_t override : *deciding)
+        grids.push_back(override == SIZE_MAX ? nullptr : ofType[override]);
     return grids;
 }
 

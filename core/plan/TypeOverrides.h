@@ -3,6 +3,7 @@
 
 #include "core/plan/Plan.h"
 
+#include <cstddef>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +20,10 @@ namespace sigmascope {
 
 /// Whatever the model: types of a target that has none, patterns and types that are none.
 [[nodiscard]] Status checkTypeOverrides(const Recipe& recipe);
+
+/// The override that decides each tensor: the first whose pattern is found in the GGUF name; SIZE_MAX where none is, or
+/// llama-quantize would not quantize the tensor. Empty without overrides. InvalidRecipe for a pattern that is none.
+[[nodiscard]] Result<std::vector<std::size_t>> decidingTypes(const Recipe& recipe, const Checkpoint& checkpoint);
 
 /// The type that an override gives each tensor: of the first whose pattern is found in the GGUF name; null where none is,
 /// or llama-quantize would not quantize the tensor. Empty without overrides. @pre checkTypeOverrides(recipe).
