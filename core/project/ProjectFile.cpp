@@ -306,8 +306,9 @@ Status checkBlock(std::span<const std::byte> bytes)
         return fail(ErrorCode::Truncated, fmt::format("the file is incomplete, {} of at least {} bytes", bytes.size(), kBlock));
     const auto version = get<std::uint32_t>(bytes, kVersionAt);
     if (version != kContainer)
-        return fail(ErrorCode::UnsupportedVersion, fmt::format("version {} of the file, this program reads {}: it was written by another one, "
-                                                               "or is damaged", version, kContainer));
+        return fail(ErrorCode::UnsupportedVersion,
+                    fmt::format("version {} of the file, this program reads {}: it was written by {} one, or is damaged",
+                                version, kContainer, version > kContainer ? "a newer" : "an older"));
     const auto size = get<std::uint64_t>(bytes, kSizeAt);
     if (size != bytes.size() - kBlock)
         return fail(size > bytes.size() - kBlock ? ErrorCode::Truncated : ErrorCode::UncoveredBytes,
