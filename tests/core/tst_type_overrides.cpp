@@ -7,7 +7,6 @@
 #include "core/plan/FallbackCost.h"
 #include "core/plan/TypeOverrides.h"
 
-#include <QElapsedTimer>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -180,11 +179,9 @@ private slots:
 
     void patternsThatWouldBacktrackForeverDoNot()
     {
-        QElapsedTimer timer;
-        timer.start();
+        // One that did would run into the test's time limit.
         const auto found = grids(recipe("rtn-w4", {"(([a-z_.]+)+)+!=q8_0", "(a|a|aa)*(a|aa)*b{20}=q8_0"}));
         QVERIFY(!found.contains("error"));
-        QVERIFY(timer.elapsed() < 5000);
     }
 
     void fallbacksCostWhatTheMixtureAskedFor()

@@ -6,7 +6,6 @@
 
 #include <QApplication>
 #include <QDir>
-#include <QElapsedTimer>
 #include <QSignalSpy>
 #include <QTemporaryDir>
 #include <QTest>
@@ -76,8 +75,7 @@ private slots:
     void theBubbleIsAskedForByHovering();
     void theWheelZoomsAboutThePointer();
     void pictureAndDataCanBeSaved();
-    void aMoveCostsLessThanAMillisecondAt300Layers();
-    void hundredThousandTensorsStayFluid();
+    void hundredThousandTensorsScroll();
     void screenshotsOfBothThemes_data();
     void screenshotsOfBothThemes();
 
@@ -423,32 +421,10 @@ void EqualizerTest::pictureAndDataCanBeSaved()
     QCOMPARE(failed.count(), 1);
 }
 
-/// The widget alone; ten times the promise is allowed to builds without optimisation on a busy machine.
-void EqualizerTest::aMoveCostsLessThanAMillisecondAt300Layers()
-{
-    m_plot->show(model(43));
-    const QPoint tick = m_plot->tick(150);
-    drag(tick, tick - QPoint(0, 6));
-    QElapsedTimer clock;
-    clock.start();
-    constexpr int kMoves = 200;
-    for (int i = 0; i < kMoves; ++i) {
-        move(tick - QPoint(0, 6 + i % 40));
-        EqualizerColumn column = m_plot->view().columns[150];
-        column.rank = 10 + i % 40;
-        m_plot->update({{150, column}});
-    }
-    const double each = static_cast<double>(clock.nsecsElapsed()) / 1e6 / kMoves;
-    QVERIFY(each < 10);
-    release(tick);
-}
-
-void EqualizerTest::hundredThousandTensorsStayFluid()
+void EqualizerTest::hundredThousandTensorsScroll()
 {
     m_plot->show(model(14300));
     QVERIFY(geometry().isScrolling());
-    QElapsedTimer clock;
-    clock.start();
     constexpr int kFrames = 20;
     const QRect band = geometry().overview();
     for (int i = 0; i < kFrames; ++i) {
@@ -457,7 +433,6 @@ void EqualizerTest::hundredThousandTensorsStayFluid()
         QTest::mouseMove(m_plot.get(), QPoint(400 + i, 100));
         m_plot->repaint();
     }
-    QVERIFY(clock.elapsed() / kFrames < 160);  // 16 ms in a release build on a quiet machine
     QVERIFY(geometry().scroll() > geometry().maxScroll() / 2);
 }
 
