@@ -13,7 +13,7 @@ run_packages="
 
 test_packages="
   mesa-vulkan-drivers vulkan-validationlayers
-  xvfb xauth libbenchmark-dev python3-venv python3-numpy
+  xvfb xauth libbenchmark-dev python3-venv python3-numpy locales
   g++-aarch64-linux-gnu clang-19 libclang-rt-19-dev
   dpkg-dev file desktop-file-utils appstream binutils"
 

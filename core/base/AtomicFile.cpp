@@ -14,6 +14,7 @@
 #include <cassert>
 #include <cerrno>
 #include <limits>
+#include <new>
 #include <random>
 #include <string>
 #include <string_view>
@@ -79,6 +80,9 @@ Status refuseUnsuitableTarget(const fs::path& target, bool overwrite)
     // A FIFO or device would be replaced by a plain file, which nobody means.
     if (fs::exists(present) && !fs::is_regular_file(present) && !fs::is_symlink(present))
         return fail(ErrorCode::NotRegularFile, Where{target.string()}, "is not a regular file");
+    // Where the old file waits while it is replaced: said now, not after hours of work.
+    if (fs::exists(present) && fs::is_directory(fs::symlink_status(backupPathFor(target), error)))
+        return fail(ErrorCode::NotRegularFile, Where{backupPathFor(target).string()}, "is a folder");
     return {};
 }
 
@@ -158,7 +162,8 @@ Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const fs::path& target, B
     if (auto opened = options.resumable ? file->openPartial(options) : file->openTemporary(); !opened)
         return passOn(std::move(opened));
     if (auto reserved = file->reserve(options.stop); !reserved) {
-        file->discard();
+        if (!options.resume)  // else what an earlier run wrote would go
+            file->discard();
         return passOn(std::move(reserved));
     }
     return file;
@@ -422,13 +427,18 @@ Status placeTogether(std::span<AtomicFile* const> files, std::span<const fs::pat
     const auto isNew = [&](const fs::path& path) {
         return std::ranges::any_of(files, [&](const AtomicFile* file) { return file->isPlaced() && file->target() == path; });
     };
-    for (; removed < obsolete.size() && status; ++removed) {
-        if (isThere(obsolete[removed]) && !isNew(obsolete[removed]) && system.rename(obsolete[removed].c_str(), backupPathFor(obsolete[removed]).c_str()) != 0)
-            status = fail(codeOfErrno(errno, ErrorCode::WriteFailed), Where{obsolete[removed].string()},
-                          "cannot be taken away: " + textOfErrno(errno));
+    try {
+        for (; removed < obsolete.size() && status; ++removed) {
+            if (isThere(obsolete[removed]) && !isNew(obsolete[removed])
+                && system.rename(obsolete[removed].c_str(), backupPathFor(obsolete[removed]).c_str()) != 0)
+                status = fail(codeOfErrno(errno, ErrorCode::WriteFailed), Where{obsolete[removed].string()},
+                              "cannot be taken away: " + textOfErrno(errno));
+        }
+        for (; placed < files.size() && status; ++placed)
+            status = files[placed]->place();
+    } catch (const std::bad_alloc&) {  // by what comes before a name is changed
+        status = fail(ErrorCode::OutOfMemory, "not enough memory to give the finished files their names");
     }
-    for (; placed < files.size() && status; ++placed)
-        status = files[placed]->place();
     if (!status) {
         while (placed-- > 0)
             files[placed]->takeBack();

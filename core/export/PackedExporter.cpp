@@ -28,7 +28,8 @@ public:
         auto exporter = std::unique_ptr<PackedExporter>(
             new PackedExporter(std::move(request), std::move(design), format, anyAsymmetric));
         if (Status opened = exporter->open(); !opened) {
-            exporter->discard();
+            if (!exporter->takesUp())  // else an earlier run's work would go
+                exporter->discard();
             return passOn(std::move(opened));
         }
         return exporter;

@@ -102,9 +102,14 @@ std::vector<fs::path> obsoleteFolderFiles(const fs::path& folder, std::span<cons
     std::vector<fs::path> obsolete{folder / kSafetensorsIndex};
     std::error_code error;
     for (fs::directory_iterator it(folder, error), last; !error && it != last; it.increment(error)) {
-        const std::string name = it->path().filename().native();
-        if ((name == kSafetensorsWhole || isShardName(name)) && !isAmong(outputs, it->path()))
-            obsolete.push_back(it->path());
+        std::string name = it->path().filename().native();
+        const std::string aside = backupPathFor("x").filename().native().substr(1);
+        if (withAside && name.ends_with(aside))  // of the run that is taken up, which was tidying up
+            name.resize(name.size() - aside.size());
+        const fs::path path = folder / name;
+        const bool isListed = std::ranges::find(obsolete, path) != obsolete.end();
+        if ((name == kSafetensorsWhole || isShardName(name)) && !isAmong(outputs, path) && !isListed)
+            obsolete.push_back(path);
     }
     const fs::path adapter = folder / kAdapterFolder;
     const fs::path weights = adapter / kAdapterWeights;

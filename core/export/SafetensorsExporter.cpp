@@ -107,8 +107,13 @@ Status SafetensorsExporter::open()
 {
     if (Status possible = checkFolder(m_request, m_design); !possible)
         return possible;
-    if (Status possible = checkOutputs(m_request, m_design.estimate.outputs, inputsOf(m_request, m_design)); !possible)
+    const std::vector<fs::path> inputs = inputsOf(m_request, m_design);
+    if (Status possible = checkOutputs(m_request, m_design.estimate.outputs, inputs); !possible)
         return possible;
+    for (const fs::path& obsolete : obsoleteFiles()) {
+        if (std::ranges::any_of(inputs, [&](const fs::path& input) { return isSameFile(obsolete, input); }))
+            return fail(ErrorCode::OutputIsInput, Where{obsolete.string(), {}, {}}, "is an input and would have to go");
+    }
     if (Status made = m_design.isFolder ? m_folder.make() : Status{}; !made)
         return made;
     if (Status made = m_design.hasAdapter ? m_adapterFolder.make() : Status{}; !made)

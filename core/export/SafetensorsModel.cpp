@@ -226,6 +226,12 @@ Status checkWhole(const Checkpoint& checkpoint, std::size_t tensor)
 
 Result<SafetensorsDesign> designSafetensors(const ExportRequest& request, SafetensorsContents contents)
 {
+    // What an absent file of a split GGUF holds is not even known, so that no tensor stands against it.
+    for (std::size_t i = 0; i < request.checkpoint->shardCount(); ++i) {
+        if (request.checkpoint->shard(i) == nullptr)
+            return fail(ErrorCode::MissingShard, Where{request.checkpoint->shardPath(i).string(), {}, {}},
+                        "the file is missing: put it beside the others and open the model again; an export needs every tensor");
+    }
     SafetensorsDesign design;
     design.isFolder = request.output.extension() != ".safetensors";
     design.folder = design.isFolder ? request.output : folderOf(request.output);

@@ -110,6 +110,8 @@ protected:
     [[nodiscard]] std::vector<std::filesystem::path> obsoleteFiles() const final;
 
     [[nodiscard]] const ExportRequest& request() const { return m_request; }
+    /// Files of an earlier process are gone on with.
+    [[nodiscard]] bool takesUp() const { return m_request.journaled && m_request.journaled->takeUp; }
     [[nodiscard]] const Checkpoint& checkpoint() const { return *m_request.checkpoint; }
 
 private:

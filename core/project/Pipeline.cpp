@@ -10,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -51,7 +52,12 @@ public:
         if (!journal)
             return passOn(std::move(journal));
         m_journal.emplace(std::move(*journal));
-        Status done = work();
+        Status done;
+        try {
+            done = work();
+        } catch (const std::bad_alloc&) {
+            done = fail(ErrorCode::OutOfMemory, {.file = m_request.output.string()}, "not enough memory for this run");
+        }
         if (!done) {
             if (m_exporter && m_journal->layerCount() == 0)
                 m_exporter->discard();

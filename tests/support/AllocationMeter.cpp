@@ -13,9 +13,18 @@ namespace {
 std::atomic<std::int64_t> g_out{0};
 std::atomic<std::int64_t> g_peak{0};
 std::atomic<std::int64_t> g_start{0};
+std::atomic<std::uint64_t> g_count{0};
+std::atomic<std::uint64_t> g_failAt{0};
+std::atomic<bool> g_keepsFailing{false};
+std::atomic<std::size_t> g_atLeast{0};
 
 void* allocate(std::size_t size)
 {
+    const bool counts = size >= g_atLeast.load();
+    const std::uint64_t number = counts ? g_count.fetch_add(1) + 1 : 0;
+    const std::uint64_t failAt = g_failAt.load();
+    if (counts && failAt != 0 && (number == failAt || (number > failAt && g_keepsFailing.load())))
+        throw std::bad_alloc();
     void* const block = std::malloc(size == 0 ? 1 : size);
     if (block == nullptr)
         throw std::bad_alloc();
@@ -93,6 +102,20 @@ std::size_t allocationPeak()
 {
     const std::int64_t peak = g_peak.load() - g_start.load();
     return peak < 0 ? 0 : static_cast<std::size_t>(peak);
+}
+
+void failAllocation(std::uint64_t nth, bool andAllAfter, std::size_t atLeast)
+{
+    g_failAt = 0;
+    g_keepsFailing = andAllAfter;
+    g_atLeast = atLeast;
+    g_count = 0;
+    g_failAt = nth;
+}
+
+std::uint64_t allocations()
+{
+    return g_count.load();
 }
 
 }  // namespace sigmascope::test

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace sigmascope::test {
 
@@ -9,5 +10,11 @@ namespace sigmascope::test {
 /// beyond what was out then. A program that includes AllocationMeter.cpp in its sources counts.
 void resetAllocationPeak();
 [[nodiscard]] std::size_t allocationPeak();
+
+/// From here on allocations of @p atLeast bytes count from 1, and the @p nth throws std::bad_alloc (0: none does), or
+/// all of them from it on.
+void failAllocation(std::uint64_t nth, bool andAllAfter = false, std::size_t atLeast = 0);
+/// Since failAllocation() was called last.
+[[nodiscard]] std::uint64_t allocations();
 
 }  // namespace sigmascope::test

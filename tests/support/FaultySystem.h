@@ -46,6 +46,8 @@ public:
 
     /// Asked before each call with its number, from 1.
     std::function<void(int)> onCall;
+    /// What calls fail with, instead of EIO, or ENOSPC of a full disk: ESTALE of a server that is gone, EDQUOT of a quota.
+    int error = 0;
     /// Writes and reads that stop short and are interrupted, as signals and network mounts make them.
     bool stutters = false;
 
@@ -93,7 +95,7 @@ public:
             return -1;
         }
         if (m_dead || --m_readsLeft == 0) {
-            errno = EIO;
+            errno = error != 0 ? error : EIO;
             return -1;
         }
         return FileSystem::readAt(fd, data, stutters ? std::max<std::size_t>(1, size / 2) : size, offset);
@@ -154,7 +156,7 @@ private:
         // A sync may run on a thread of its own, and be left behind there.
         const std::scoped_lock lock(m_mutex);
         if (m_dead) {
-            errno = m_error = EIO;
+            errno = m_error = error != 0 ? error : EIO;
             return true;
         }
         const int call = ++m_calls;
@@ -169,7 +171,7 @@ private:
             failed = call == m_nth;
         m_failed = m_failed || failed;
         if (failed)
-            errno = m_error = m_fault == Fault::Full ? ENOSPC : EIO;
+            errno = m_error = error != 0 ? error : m_fault == Fault::Full ? ENOSPC : EIO;
         return failed;
     }
 

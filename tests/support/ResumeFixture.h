@@ -9,16 +9,37 @@
 #include "core/project/Journal.h"
 #include "core/project/Pipeline.h"
 
+#include <QStringList>
+
+#include <cstdint>
 #include <map>
 
 namespace sigmascope::test {
 
+/// Beside the registry's rows: GGUF in three files and an adapter.
+inline constexpr const char* kGgufInFiles = "gguf in files";
+
 class ResumeFixture : protected ExporterFixture {
 protected:
-    /// What the runs from here on write: a file and its adapter (gguf), or a folder; the research container in shards.
+    /// A row for everything that is written: a new exporter is covered by what is shown for every row.
+    static void everyTarget()
+    {
+        QTest::addColumn<QString>("target");
+        for (const QString& target : allTargets())
+            QTest::addRow("%s", qPrintable(target)) << target;
+    }
+    [[nodiscard]] static QStringList allTargets()
+    {
+        QStringList all{QString::fromLatin1(kGgufInFiles)};
+        for (const ExporterRow& row : exporters())
+            all << QString::fromStdString(std::string(row.id));
+        return all;
+    }
+    /// What the runs from here on write: a file and its adapter (gguf), or a folder; two of them in shards.
     void useTarget(const QString& target)
     {
-        m_exporter = findExporter(target.toStdString());
+        m_ggufTensors = target == QLatin1String(kGgufInFiles) ? 5 : 0;
+        m_exporter = findExporter(m_ggufTensors > 0 ? "gguf" : target.toStdString());
         QVERIFY(m_exporter != nullptr);
     }
     /// Notes what an undisturbed run leaves.
@@ -44,8 +65,9 @@ protected:
         r.system = system;
         if (writesFolder())
             r.output = m_out / "m";
-        if (m_exporter->id == "research")
+        if (m_exporter->id == "research" || m_exporter->id == "compressed-tensors")
             r.splitMaxBytes = 90'000;
+        r.ggufMaxTensors = m_ggufTensors;
         return r;
     }
     Result<RunResult> run(const ExportRequest& request, Unfinished unfinished = Unfinished::Refuse,
@@ -58,7 +80,7 @@ protected:
     {
         std::map<std::string, std::string> all;
         for (const auto& entry : fs::recursive_directory_iterator(m_out)) {
-            if (!entry.is_directory())
+            if (!fs::is_directory(entry.symlink_status()))
                 all[entry.path().lexically_relative(m_out).string()] = readFile(entry.path());
         }
         return all;
@@ -107,6 +129,7 @@ protected:
     }
 
     const ExporterRow* m_exporter = findExporter("gguf");
+    std::uint32_t m_ggufTensors = 0;  // in one file; 0: all
     std::unique_ptr<ComputeBackend> m_backend = makeCpuBackend();
     std::map<std::string, std::string> m_undisturbed; // of plan()
 };

@@ -133,7 +133,8 @@ public:
     {
         auto exporter = std::unique_ptr<ResearchExporter>(new ResearchExporter(std::move(request), std::move(design)));
         if (Status opened = exporter->open(); !opened) {
-            exporter->discard();
+            if (!exporter->takesUp())  // else an earlier run's work would go
+                exporter->discard();
             return passOn(std::move(opened));
         }
         return exporter;
