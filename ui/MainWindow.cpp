@@ -44,7 +44,6 @@ namespace sigmascope::ui {
 
 namespace {
 
-constexpr int kFewReasons = 12;  // of fallbacks, in a tooltip
 /// Steps in the bar, in their order; Start has none.
 enum Step { InspectStep, PlanStep, QuantizeStep, ExportStep, CompareStep, StepCount };
 
@@ -248,9 +247,7 @@ void MainWindow::connectSession()
             raiseMessage(text);
     });
     connect(&m_session, &Session::messageRaised, this, &MainWindow::raiseMessage);
-    connect(&m_session, &Session::planChanged, this, &MainWindow::refreshBudget);
-    connect(&m_session, &Session::targetChanged, this, &MainWindow::refreshBudget);
-    connect(&m_session, &Session::recipeChanged, this, &MainWindow::refreshBudget);
+    connectBudget();
     connect(m_budget, &BudgetStrip::contextChosen, &m_session, &Session::setContext);
     connect(&m_session, &Session::recipeSaved, this, [this](const QString& path) {
         showMessage(QStringLiteral("✓"), tr("Recipe saved as %1").arg(path));
@@ -270,36 +267,6 @@ void MainWindow::connectSession()
         connect(table, &TableExport::saveFailed, this,
                 [this](const QString& path) { raiseMessage(tr("%1 could not be written").arg(path)); });
     }
-}
-
-void MainWindow::refreshBudget()
-{
-    BudgetView view;
-    if (m_session.isOpen() && m_session.estimate()) {
-        const SizeEstimate& size = *m_session.estimate();
-        view.fileBytes = size.total;
-        view.codeBytes = size.codes;
-        view.factorBytes = size.factors;
-        view.keptBytes = size.kept + size.overhead;
-        view.bitsPerWeight = size.bitsPerWeight(m_session.checkpoint()->totalElements());
-        view.targetBytes = m_session.target();
-        view.memoryBytes = m_session.memoryNeeded();
-        view.memoryContext = m_session.context();
-    } else {
-        view.sizeSource = Source::None;
-    }
-    view.fallbacks = static_cast<int>(m_session.fallbacks().size());
-    view.fallbackBytes = m_fallbackCosts->total();
-    QStringList reasons;
-    for (const Fallback& fallback : m_session.fallbacks()) {
-        if (reasons.size() == kFewReasons) {
-            reasons << tr("… and %1 more. A click lists them all").arg(view.fallbacks - kFewReasons);
-            break;
-        }
-        reasons << QString::fromStdString(fallback.detail);
-    }
-    view.fallbackText = reasons.join(QLatin1Char('\n'));
-    m_budget->show(view);
 }
 
 void MainWindow::refreshStatus()

@@ -6,8 +6,10 @@
 #include <QMainWindow>
 #include <QPointer>
 #include <QStringList>
+#include <QTimer>
 
 #include <functional>
+#include <optional>
 
 class QAction;
 class QComboBox;
@@ -18,6 +20,10 @@ class QPushButton;
 class QStackedWidget;
 class QToolBar;
 class QToolButton;
+
+namespace sigmascope {
+struct SizeEstimate;
+}
 
 namespace sigmascope::ui {
 
@@ -99,7 +105,13 @@ private:
     void showShortcuts();
     void connectSession();
     void connectRun();
+    // The budget strip (MainWindowBudget.cpp)
+    void connectBudget();
+    /// Sizes are known frame by frame.
+    [[nodiscard]] bool isOneGguf() const;
+    [[nodiscard]] const SizeEstimate* budgetSizes() const;
     void refreshBudget();
+    void refreshMeanError();
     void refreshStatus();
     void refreshDevice();
     void refreshRecentMenu();
@@ -185,6 +197,9 @@ private:
     QLabel* m_fallbackOps = nullptr;
     QByteArray m_defaultState;
     quint64 m_keyGesture = 0;
+    QTimer m_errorSoon;
+    std::optional<double> m_meanError;  // of the plan's layers; absent while one is not known
+    bool m_isErrorMeasured = false;
     QAction* m_runInBar = nullptr;  // the steps' primary, but for pages with one of their own
     bool m_isClosing = false;       // the run was told to stop, or is given up
     bool m_hasLaidOut = false;

@@ -11,6 +11,7 @@
 #include "ui/session/RunController.h"
 #include "ui/session/Session.h"
 #include "ui/session/Settings.h"
+#include "ui/session/Text.h"
 #include "ui/widgets/StepBar.h"
 
 #include <QAbstractButton>
@@ -27,6 +28,8 @@
 #include <QMenuBar>
 #include <QStackedWidget>
 #include <QTabWidget>
+
+#include <algorithm>
 
 namespace sigmascope::ui {
 
@@ -255,8 +258,12 @@ void MainWindow::buildPlanMenu()
     QMenu* presetMenu = menu->addMenu(tr("Apply preset"));
     for (const Preset& preset : presets()) {
         const QString id = QString::fromUtf8(preset.id.data(), static_cast<int>(preset.id.size()));
-        const QString title = QString::fromUtf8(preset.title.data(), static_cast<int>(preset.title.size()));
-        addAction(presetMenu, title, {}, tr("Plan every layer but the pinned ones like this"), [this, id] { m_session.applyPreset(id); });
+        QAction* apply = addAction(presetMenu, titleOf(preset), {}, tr("Plan every layer but the pinned ones like this"),
+                                   [this, id] { m_session.applyPreset(id); });
+        connect(&m_session, &Session::exportTargetChanged, apply, [this, apply, id = preset.id] {
+            const auto carried = presets(m_session.exportTarget());
+            apply->setEnabled(std::ranges::find(carried, id, &Preset::id) != carried.end());
+        });
     }
     menu->addSeparator();
     addAction(menu, tr("Copy Equalizer as image"), {}, tr("Copy the picture to the clipboard"),

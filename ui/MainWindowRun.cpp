@@ -76,8 +76,8 @@ void MainWindow::connectRun()
     connect(m_run, &RunController::finished, this, [ended] { ended(StepState::Done); });
     connect(m_run, &RunController::failed, this, [ended] { ended(StepState::None); });
     connect(m_run, &RunController::cancelled, this, [ended] { ended(StepState::None); });
-    connect(&m_session, &Session::planChanged, this, [this] {
-        if (!m_run->isRunning() && m_run->lastResult())
+    connect(&m_session, &Session::planChanged, this, [this](const std::vector<std::size_t>& tensors) {
+        if (!tensors.empty() && !m_run->isRunning() && m_run->lastResult())  // a rule without effect changes nothing
             m_steps->setStepState(QuantizeStep, StepState::Stale);
     });
 }

@@ -276,10 +276,6 @@
         <translation>Quantisierte Schichten</translation>
     </message>
     <message>
-        <source>Low-rank correction</source>
-        <translation>Niedrigrang-Korrektur</translation>
-    </message>
-    <message>
         <source>Factors</source>
         <translation>Faktoren</translation>
     </message>
@@ -389,14 +385,6 @@
         <translation>BF16-Safetensors, dequantisiert</translation>
     </message>
     <message>
-        <source>Quantized safetensors + PEFT adapter</source>
-        <translation>Quantisierte Safetensors + PEFT-Adapter</translation>
-    </message>
-    <message>
-        <source>Quantized safetensors</source>
-        <translation>Quantisierte Safetensors</translation>
-    </message>
-    <message>
         <source>cannot carry this plan</source>
         <translation>kann diesen Plan nicht tragen</translation>
     </message>
@@ -419,6 +407,49 @@
     <message>
         <source>carries the whole plan</source>
         <translation>trägt den ganzen Plan</translation>
+    </message>
+    <message>
+        <source>Correction</source>
+        <translation>Korrektur</translation>
+    </message>
+    <message>
+        <source>Safetensors + PEFT adapter</source>
+        <translation>Safetensors + PEFT-Adapter</translation>
+    </message>
+    <message>
+        <source>Safetensors, quantized</source>
+        <translation>Safetensors, quantisiert</translation>
+    </message>
+    <message>
+        <source>%1 mixture</source>
+        <comment>preset</comment>
+        <translation>%1, Mischung</translation>
+    </message>
+    <message>
+        <source>%1 everywhere</source>
+        <comment>preset</comment>
+        <translation>%1 überall</translation>
+    </message>
+    <message>
+        <source>%1 bit</source>
+        <comment>preset: L²QER, 4</comment>
+        <translation>%1 Bit</translation>
+    </message>
+    <message>
+        <source>Nearest code (RTN)</source>
+        <translation>Nächster Code (RTN)</translation>
+    </message>
+    <message>
+        <source>Clip search under the metric</source>
+        <translation>Bereichssuche unter der Metrik</translation>
+    </message>
+    <message>
+        <source>Search weighted by importances</source>
+        <translation>Suche mit Gewichtung nach Wichtigkeit</translation>
+    </message>
+    <message>
+        <source>Wider search than ggml&apos;s, never worse</source>
+        <translation>Breitere Suche als die von ggml, nie schlechter</translation>
     </message>
 </context>
 <context>
@@ -543,6 +574,24 @@
     <message>
         <source>Under target %1</source>
         <translation>%1 unter dem Ziel</translation>
+    </message>
+    <message>
+        <source>% weight error</source>
+        <translation>% Gewichtsfehler</translation>
+    </message>
+    <message>
+        <source>Weight error, mean</source>
+        <translation>Gewichtsfehler, Mittel</translation>
+    </message>
+    <message>
+        <source>%1 of memory at %2 tokens</source>
+        <comment>compact strip</comment>
+        <translation>%1 Speicher bei %2 Token</translation>
+    </message>
+    <message>
+        <source>%1: %2 over the planned layers, %3</source>
+        <comment>error, mean: 6.5 %, measured</comment>
+        <translation>%1: %2 über die geplanten Schichten, %3</translation>
     </message>
 </context>
 <context>
@@ -1528,6 +1577,10 @@ darüber</translation>
         <source>%1 needed, %2 free</source>
         <translation>%1 nötig, %2 frei</translation>
     </message>
+    <message>
+        <source>Fit the plan to %1</source>
+        <translation>Plan an %1 anpassen</translation>
+    </message>
 </context>
 <context>
     <name>sigmascope::ui::ExportMatrixModel</name>
@@ -1552,10 +1605,6 @@ darüber</translation>
         <translation>1 Tensor</translation>
     </message>
     <message>
-        <source>%1 tensors: embeddings, norms</source>
-        <translation>%1 Tensoren: Einbettungen, Normen</translation>
-    </message>
-    <message>
         <source>from the model</source>
         <translation>aus dem Modell</translation>
     </message>
@@ -1566,6 +1615,93 @@ darüber</translation>
     <message>
         <source>In the plan</source>
         <translation>Im Plan</translation>
+    </message>
+    <message>
+        <source>%1 tensors</source>
+        <translation>%1 Tensoren</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::ExportOptions</name>
+    <message>
+        <source>Largest size of one file</source>
+        <translation>Größe einer Datei höchstens</translation>
+    </message>
+    <message>
+        <source>no limit</source>
+        <translation>unbegrenzt</translation>
+    </message>
+    <message>
+        <source>Most tensors in one file</source>
+        <translation>Tensoren in einer Datei höchstens</translation>
+    </message>
+    <message>
+        <source>A model with more comes in several files, which llama.cpp finds from the first</source>
+        <translation>Ein Modell mit mehr kommt in mehreren Dateien, die llama.cpp von der ersten aus findet</translation>
+    </message>
+    <message>
+        <source>Template…</source>
+        <translation>Vorlage…</translation>
+    </message>
+    <message>
+        <source>A GGUF of the same model that metadata and tokenizer are taken from</source>
+        <translation>Ein GGUF desselben Modells, aus dem Metadaten und Tokenizer kommen</translation>
+    </message>
+    <message>
+        <source>Take metadata and tokenizer from the model again</source>
+        <translation>Metadaten und Tokenizer wieder aus dem Modell nehmen</translation>
+    </message>
+    <message>
+        <source>Largest file</source>
+        <translation>Größte Datei</translation>
+    </message>
+    <message>
+        <source>Tensors a file</source>
+        <translation>Tensoren je Datei</translation>
+    </message>
+    <message>
+        <source>Metadata</source>
+        <translation>Metadaten</translation>
+    </message>
+    <message>
+        <source>A larger model comes in several files, NAME-00001-of-00002.gguf and so on</source>
+        <translation>Ein größeres Modell kommt in mehreren Dateien, NAME-00001-of-00002.gguf und so weiter</translation>
+    </message>
+    <message>
+        <source>A larger model comes in several files with an index, as Hugging Face cuts them</source>
+        <translation>Ein größeres Modell kommt in mehreren Dateien mit Index, wie Hugging Face sie schneidet</translation>
+    </message>
+    <message>
+        <source>from the model</source>
+        <translation>aus dem Modell</translation>
+    </message>
+    <message>
+        <source>“%1” is no size: expected one such as 2 GB or 500 MB</source>
+        <translation>„%1“ ist keine Größe: erwartet ist eine wie 2 GB oder 500 MB</translation>
+    </message>
+    <message>
+        <source>Metadata and tokenizer from</source>
+        <translation>Metadaten und Tokenizer aus</translation>
+    </message>
+    <message>
+        <source>GGUF model (*.gguf)</source>
+        <translation>GGUF-Modell (*.gguf)</translation>
+    </message>
+    <message>
+        <source>Type of the factors</source>
+        <translation>Typ der Faktoren</translation>
+    </message>
+    <message>
+        <source>Factors</source>
+        <translation>Faktoren</translation>
+    </message>
+    <message>
+        <source>A PEFT adapter holds factors of 16 or 32 bits</source>
+        <translation>Ein PEFT-Adapter hat Faktoren mit 16 oder 32 Bit</translation>
+    </message>
+    <message>
+        <source>Where rank and row length are multiples of 32; F16 elsewhere</source>
+        <translation>Wo Rang und Zeilenlänge Vielfache von 32 sind; sonst F16</translation>
     </message>
 </context>
 <context>
@@ -1774,6 +1910,29 @@ darüber</translation>
     <message>
         <source>configuration, tokenizer, index of the parts</source>
         <translation>Konfiguration, Tokenizer, Index der Teile</translation>
+    </message>
+    <message>
+        <source>%1 of %2 layers were quantized before (%3): errors are the loss added to that</source>
+        <translation>%1 von %2 Schichten waren schon quantisiert (%3): Fehler sind der Verlust, der dazukommt</translation>
+    </message>
+    <message>
+        <source>▲ and %1 more</source>
+        <translation>▲ und %1 weitere</translation>
+    </message>
+    <message>
+        <source>Use the nearest plan</source>
+        <translation>Nächsten Plan nehmen</translation>
+    </message>
+    <message>
+        <source>Changes the plan in one step, which Ctrl+Z takes back</source>
+        <translation>Ändert den Plan in einem Schritt, den Strg+Z zurücknimmt</translation>
+    </message>
+    <message>
+        <source>The nearest plan that %1 takes:
+%2</source>
+        <comment>runtime, changes</comment>
+        <translation>Der nächste Plan, den %1 annimmt:
+%2</translation>
     </message>
 </context>
 <context>
@@ -2122,10 +2281,6 @@ darüber</translation>
         <translation>Raster</translation>
     </message>
     <message>
-        <source>To look at: GGUF cannot carry this grid</source>
-        <translation>Zum Ansehen: GGUF kann dieses Raster nicht aufnehmen</translation>
-    </message>
-    <message>
         <source>Type</source>
         <translation>Typ</translation>
     </message>
@@ -2310,6 +2465,18 @@ darüber</translation>
     <message>
         <source>Only GGUF types are searched by importances.</source>
         <translation>Nach Wichtigkeit wird nur bei GGUF-Typen gesucht.</translation>
+    </message>
+    <message>
+        <source>To look at: %1 cannot carry this grid</source>
+        <translation>Zum Ansehen: %1 kann dieses Raster nicht tragen</translation>
+    </message>
+    <message>
+        <source>A PEFT adapter holds factors of 16 or 32 bits</source>
+        <translation>Ein PEFT-Adapter hat Faktoren mit 16 oder 32 Bit</translation>
+    </message>
+    <message>
+        <source>To look at: %1 cannot carry this grid. The Export page has the nearest plan.</source>
+        <translation>Zum Ansehen: %1 kann dieses Raster nicht tragen. Die Seite Export hat den nächsten Plan.</translation>
     </message>
 </context>
 <context>
@@ -3137,6 +3304,10 @@ darüber</translation>
         <source>%1 could not be written</source>
         <translation>%1 konnte nicht geschrieben werden</translation>
     </message>
+    <message>
+        <source>%1 cannot carry this plan; see Export</source>
+        <translation>%1 kann diesen Plan nicht tragen; siehe Export</translation>
+    </message>
 </context>
 <context>
     <name>sigmascope::ui::ModelMap</name>
@@ -3493,10 +3664,6 @@ ist %3</translation>
         <translation>llama.cpp hält diese Schichten getrennt: sie dürfen sich unterscheiden. Angekreuzt bewegen sie sich trotzdem zusammen</translation>
     </message>
     <message>
-        <source>Neither the grid of these layers nor GGUF has %1 bits for their rows</source>
-        <translation>Weder das Raster dieser Schichten noch GGUF hat %1 Bit für ihre Zeilen</translation>
-    </message>
-    <message>
         <source>kept</source>
         <translation>unverändert</translation>
     </message>
@@ -3528,6 +3695,10 @@ ist %3</translation>
     <message>
         <source>%1 pins</source>
         <translation>%1 fixierte</translation>
+    </message>
+    <message>
+        <source>Neither the grid of these layers nor %2 has %1 bits for their rows</source>
+        <translation>Weder das Raster dieser Schichten noch %2 hat %1 Bit für ihre Zeilen</translation>
     </message>
 </context>
 <context>
@@ -3729,10 +3900,6 @@ ist %3</translation>
         <translation>Regeln</translation>
     </message>
     <message>
-        <source>first match wins</source>
-        <translation>erster Treffer gilt</translation>
-    </message>
-    <message>
         <source>Add a rule for layers named like the selected one</source>
         <translation>Eine Regel für Schichten, die wie die gewählte heißen, hinzufügen</translation>
     </message>
@@ -3777,6 +3944,50 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>%1, %2</source>
         <translation>%1, %2</translation>
+    </message>
+    <message>
+        <source>GGUF types</source>
+        <translation>GGUF-Typen</translation>
+    </message>
+    <message>
+        <source>Rules of all targets, or GGUF types by hand</source>
+        <translation>Regeln für alle Ziele oder GGUF-Typen von Hand</translation>
+    </message>
+    <message>
+        <source>Only GGUF has these types. Choose llama.cpp on the Export page</source>
+        <translation>Nur GGUF hat diese Typen. Auf der Seite Export llama.cpp wählen</translation>
+    </message>
+    <message>
+        <source>Add a type for tensors named like the selected one</source>
+        <translation>Typ für Tensoren, die wie der gewählte heißen</translation>
+    </message>
+    <message>
+        <source>No types by hand: rules and preset decide. + begins with the selected layer</source>
+        <translation>Keine Typen von Hand: Regeln und Vorgabe entscheiden. + beginnt mit der gewählten Schicht</translation>
+    </message>
+    <message>
+        <source>Found in no tensor&apos;s name</source>
+        <translation>In keinem Tensornamen gefunden</translation>
+    </message>
+    <message>
+        <source>Found in the name of 1 tensor</source>
+        <translation>Im Namen von 1 Tensor gefunden</translation>
+    </message>
+    <message>
+        <source>Found in the names of %1 tensors</source>
+        <translation>In den Namen von %1 Tensoren gefunden</translation>
+    </message>
+    <message>
+        <source>rank %1</source>
+        <translation>Rang %1</translation>
+    </message>
+    <message>
+        <source>What layers get by their own names, for every target: the first match wins</source>
+        <translation>Was Schichten nach ihrem eigenen Namen bekommen, für jedes Ziel: der erste Treffer gilt</translation>
+    </message>
+    <message>
+        <source>What tensors get by their names in GGUF, before all rules: llama-quantize&apos;s --tensor-type. The first match wins</source>
+        <translation>Was Tensoren nach ihrem Namen in GGUF bekommen, vor allen Regeln: --tensor-type von llama-quantize. Der erste Treffer gilt</translation>
     </message>
 </context>
 <context>
@@ -4662,6 +4873,63 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>Save as %1…</source>
         <translation>Als %1 speichern…</translation>
+    </message>
+</context>
+<context>
+    <name>sigmascope::ui::TypesModel</name>
+    <message>
+        <source>%1
+Searched in the name that the tensor has in GGUF, such as blk.3.ffn_down.weight</source>
+        <translation>%1
+Gesucht im Namen, den der Tensor in GGUF hat, etwa blk.3.ffn_down.weight</translation>
+    </message>
+    <message>
+        <source>A GGUF type such as q6_k</source>
+        <translation>Ein GGUF-Typ wie q6_k</translation>
+    </message>
+    <message>
+        <source>Tensors that this row decides: no row above it matches them</source>
+        <translation>Tensoren, über die diese Zeile entscheidet: keine Zeile darüber trifft sie</translation>
+    </message>
+    <message>
+        <source>GGUF name pattern</source>
+        <translation>Muster (GGUF-Name)</translation>
+    </message>
+    <message>
+        <source>Type</source>
+        <translation>Typ</translation>
+    </message>
+    <message>
+        <source>Tensors</source>
+        <translation>Tensoren</translation>
+    </message>
+    <message>
+        <source>%1. The old pattern stays</source>
+        <translation>%1. Das alte Muster bleibt</translation>
+    </message>
+    <message>
+        <source>“%1” is no type that can be written: expected one such as q4_k, q6_k, iq4_xs or q8_0</source>
+        <translation>„%1“ ist kein Typ, der geschrieben werden kann: erwartet ist einer wie q4_k, q6_k, iq4_xs oder q8_0</translation>
+    </message>
+    <message>
+        <source>Edit type by hand</source>
+        <translation>Typ von Hand ändern</translation>
+    </message>
+    <message>
+        <source>llama-quantize leaves this tensor as it is: no type can be chosen for it</source>
+        <translation>llama-quantize lässt diesen Tensor, wie er ist: für ihn kann kein Typ gewählt werden</translation>
+    </message>
+    <message>
+        <source>Add type by hand</source>
+        <translation>Typ von Hand hinzufügen</translation>
+    </message>
+    <message>
+        <source>Remove type by hand</source>
+        <translation>Typ von Hand entfernen</translation>
+    </message>
+    <message>
+        <source>Move type by hand</source>
+        <translation>Typ von Hand verschieben</translation>
     </message>
 </context>
 </TS>

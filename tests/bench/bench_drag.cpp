@@ -41,7 +41,7 @@ int main(int argc, char** argv)
     for (int i = 0; i < moves; ++i) {
         QElapsedTimer clock;
         clock.start();
-        const auto estimate = session.estimateFor(QStringLiteral("model.gguf"));
+        const auto estimate = estimateGguf(session.exportRequest(QStringLiteral("model.gguf"), false));
         sizes.push_back(millisecondsOf(clock));
         if (!estimate)
             return 1;

@@ -145,6 +145,12 @@ void BudgetStripTest::whereRoomIsShortTheMemoryGoesFirst()
     QVERIFY(has(strip, "Memory") && strip.contextField()->isVisible());
     strip.setCompact(true);
     QVERIFY(!strip.contextField()->isVisible());
+    // One line has room for both at the smallest window, with a target or without.
+    strip.resize(ui::px(1280), ui::px(32));
+    QVERIFY2(has(strip, "Memory at 4.75") && has(strip, "Output error, mean 5.20"), qPrintable(strip.figures().join(QLatin1Char('|'))));
+    strip.resize(ui::px(800), ui::px(32));
+    QVERIFY(!has(strip, "Memory") && has(strip, "Output error, mean 5.20"));
+    strip.resize(ui::px(1440), ui::px(32));
     QVERIFY(strip.fallbackButton()->isVisible());
 }
 

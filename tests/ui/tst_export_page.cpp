@@ -5,18 +5,25 @@
 #include "core/lowrank/CodedMatrices.h"
 #include "core/plan/TargetGrids.h"
 #include "ui/models/ExportMatrixModel.h"
+#include "ui/panels/ExportOptions.h"
 #include "ui/panels/ExportPage.h"
 #include "ui/panels/ExportParts.h"
 #include "ui/session/ExportChoice.h"
+#include "ui/widgets/BudgetStrip.h"
+#include "ui/widgets/SegmentedControl.h"
 
 #include <QAccessible>
 #include <QClipboard>
+#include <QComboBox>
 #include <QDirIterator>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMessageBox>
+#include <QSpinBox>
 #include <QTableView>
+#include <QToolButton>
 
+#include <algorithm>
 #include <filesystem>
 
 using namespace sigmascope;
@@ -42,7 +49,17 @@ private slots:
     void everyTargetWritesTheFilesItAnnounced_data();
     void everyTargetWritesTheFilesItAnnounced();
     void existingFilesAreToldAndAskedAbout();
+    void filesThatGoWithTheOldModelAreAskedAbout();
     void aFolderThatIsNotThereIsTold();
+    void theNearestPlanIsOneClickAndOneStep_data();
+    void theNearestPlanIsOneClickAndOneStep();
+    void thePlanFollowsTheTarget();
+    void sizesAreReadAsTheyAreWritten();
+    void aSplitGgufComesInTheFilesItAnnounces();
+    void foldersHaveALimitOfTheirOwn();
+    void factorsHaveTheTypeThatIsChosen();
+    void metadataComesFromATemplate();
+    void theBudgetIsTheTargets();
     void screenshotsOfBothThemes_data();
     void screenshotsOfBothThemes();
 
@@ -337,6 +354,245 @@ void ExportPageTest::existingFilesAreToldAndAskedAbout()
               ->findChild<QPushButton*>(QStringLiteral("replace")));
     QVERIFY2(finished.wait(60000), qPrintable(page().message()));
     QVERIFY(QFileInfo(path).size() > 1000000);
+}
+
+void ExportPageTest::filesThatGoWithTheOldModelAreAskedAbout()
+{
+    const auto replaced = [this](int count) {
+        return check(QStringLiteral("Existing files"))
+            .startsWith(QStringLiteral("%1 %2 replaced").arg(static_cast<int>(CheckRow::State::Notable)).arg(count));
+    };
+    type(at(QStringLiteral("goes.gguf")));
+    QVERIFY(waitForOffers());
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(exportPage().writeButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    m_window->showPage(MainWindow::Export);
+    QTRY_VERIFY2(replaced(2), qPrintable(check(QStringLiteral("Existing files"))));
+    // Without a correction the adapter of the old model would be taken for the new one's.
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < m_session->plan().layers.size(); ++i)
+        all.push_back(i);
+    m_session->setRank(all, 0);
+    QTRY_COMPARE(exportPage().writeButton()->text(), QStringLiteral("Write 1 file"));
+    QVERIFY2(replaced(2), qPrintable(check(QStringLiteral("Existing files"))));
+    // In two files it is the model in one that goes.
+    exportPage().options()->tensorsField()->setValue(30);
+    QTRY_COMPARE(exportPage().writeButton()->text(), QStringLiteral("Write 2 files"));
+    QVERIFY2(replaced(2), qPrintable(check(QStringLiteral("Existing files"))));
+    click(exportPage().writeButton());
+    click(m_window->findChild<QMessageBox*>(QStringLiteral("confirmReplace"))
+              ->findChild<QPushButton*>(QStringLiteral("replace")));
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    QCOMPARE(QDir(m_folder.path()).entryList({QStringLiteral("goes*")}, QDir::Files, QDir::Name),
+             (QStringList{QStringLiteral("goes-00001-of-00002.gguf"), QStringLiteral("goes-00002-of-00002.gguf")}));
+}
+
+void ExportPageTest::theNearestPlanIsOneClickAndOneStep_data()
+{
+    everyTargetWritesTheFilesItAnnounced_data();
+}
+
+void ExportPageTest::theNearestPlanIsOneClickAndOneStep()
+{
+    QFETCH(QString, target);
+    // Neither GGUF nor AWQ has these, and one of the siblings differs.
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < m_session->plan().layers.size(); ++i) {
+        if (!m_session->layer(i).keep)
+            all.push_back(i);
+    }
+    m_session->edit(all, QStringLiteral("test"), [](LayerPlan& plan) { plan.grid = "int5-g64"; });
+    const std::size_t q = m_session->checkpoint()->find("model.layers.1.self_attn.q_proj.weight").value();
+    m_session->edit({q}, QStringLiteral("test"), [](LayerPlan& plan) { plan.grid = "q6_k"; });
+    click(exportPage().card(target));
+    const bool isRefused = target != QStringLiteral("bf16") && target != QStringLiteral("research");
+    QTRY_COMPARE(exportPage().card(target)->verdict() == QStringLiteral("cannot carry this plan"), isRefused);
+    if (!isRefused) {
+        QVERIFY(exportPage().nearestButton()->isHidden() || !exportPage().nearestButton()->isVisible());
+        return;
+    }
+    QTRY_VERIFY(exportPage().nearestButton()->isVisible());
+    QVERIFY2(exportPage().nearestText().contains(QStringLiteral("int5-g64")), qPrintable(exportPage().nearestText()));
+    QVERIFY(!exportPage().writeButton()->isEnabled());
+    const QuantizationPlan before = m_session->plan();
+    const int steps = m_session->undoStack().count();
+    click(exportPage().nearestButton());
+    QCOMPARE(m_session->undoStack().count(), steps + 1);
+    QTRY_VERIFY2(exportPage().writeButton()->isEnabled(), qPrintable(exportPage().writeButton()->toolTip()));
+    QVERIFY(!exportPage().nearestButton()->isVisible());
+    m_session->undoStack().undo();
+    QVERIFY(m_session->plan() == before);
+}
+
+void ExportPageTest::thePlanFollowsTheTarget()
+{
+    const std::size_t down = m_session->checkpoint()->find("model.layers.0.mlp.down_proj.weight").value();
+    const auto presetsOffered = [this] {
+        return m_window->findChild<QComboBox*>(QStringLiteral("method"))->findData(QStringLiteral("gguf-q4_k_m")) >= 0;
+    };
+    QVERIFY(presetsOffered());
+    QCOMPARE(m_session->widthsOf(down), (std::vector<int>{1, 2, 3, 4, 5, 6, 8}));
+    click(exportPage().card(QStringLiteral("compressed-tensors")));
+    QVERIFY(!presetsOffered());
+    QCOMPARE(m_session->widthsOf(down), (std::vector<int>{4, 8}));
+    m_session->chooseBits({down}, 8);
+    QCOMPARE(m_session->layer(down).grid, std::string("int8-g128"));
+    // A recipe that is saved now is one for this target, whatever the rules were made for.
+    QSignalSpy saved(m_session.get(), &ui::Session::recipeSaved);
+    m_session->saveRecipe(at(QStringLiteral("packed.json")));
+    QVERIFY(!saved.isEmpty() || saved.wait(5000));
+    QFile file(at(QStringLiteral("packed.json")));
+    QVERIFY(file.open(QIODevice::ReadOnly) && file.readAll().contains("\"target\": \"compressed-tensors\""));
+    // Undo is of the plan; the target stays.
+    m_session->undoStack().undo();
+    QCOMPARE(m_session->exportTarget(), std::string("compressed-tensors"));
+    QVERIFY(exportPage().card(QStringLiteral("compressed-tensors"))->isChecked());
+    // Another model begins with llama.cpp, on every page.
+    m_window->openSample();
+    QTRY_COMPARE(m_session->exportTarget(), std::string("gguf"));
+    QTRY_VERIFY(presetsOffered());
+}
+
+void ExportPageTest::sizesAreReadAsTheyAreWritten()
+{
+    using ui::ExportOptions;
+    QCOMPARE(ExportOptions::parsedSize(QStringLiteral("2 GB")), std::optional<Bytes>(2'000'000'000));
+    QCOMPARE(ExportOptions::parsedSize(QStringLiteral(" 500mb")), std::optional<Bytes>(500'000'000));
+    QCOMPARE(ExportOptions::parsedSize(QStringLiteral("1.5")), std::optional<Bytes>(1'500'000'000));
+    QCOMPARE(ExportOptions::parsedSize(QStringLiteral("no limit")), std::optional<Bytes>(0));
+    QCOMPARE(ExportOptions::parsedSize({}), std::optional<Bytes>(0));
+    for (const char* bad : {"two GB", "-1 GB", "0", "1e30 GB", "GB", "nan", "inf GB"})
+        QVERIFY2(!ExportOptions::parsedSize(QString::fromLatin1(bad)), bad);
+}
+
+void ExportPageTest::aSplitGgufComesInTheFilesItAnnounces()
+{
+    type(at(QStringLiteral("parts.gguf")));
+    QLineEdit* field = exportPage().options()->sizeField()->lineEdit();
+    field->setFocus();
+    field->selectAll();
+    QTest::keyClicks(field, QStringLiteral("1.5 MB"));
+    QTest::keyClick(field, Qt::Key_Return);
+    QTRY_VERIFY2(exportPage().writeButton()->text() == QStringLiteral("Write 4 files"),
+                 qPrintable(exportPage().writeButton()->text()));
+    QVERIFY2(exportPage().command().contains(QStringLiteral("parts-00001-of-00003.gguf")),
+             qPrintable(exportPage().command()));
+    keepPicture(QStringLiteral("export-split"));
+    // What is no size is said, and changes nothing.
+    field->selectAll();
+    QTest::keyClicks(field, QStringLiteral("much"));
+    QTest::keyClick(field, Qt::Key_Return);
+    QVERIFY(exportPage().options()->sizeField()->toolTip().contains(QStringLiteral("“much” is no size")));
+    QCOMPARE(exportPage().writeButton()->text(), QStringLiteral("Write 4 files"));
+    const std::vector<OutputFile> announced = m_window->findChild<ui::ExportChoice*>()->offer()->sizes->outputs;
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(exportPage().writeButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    for (const OutputFile& part : announced) {
+        QCOMPARE(std::filesystem::file_size(part.path), part.bytes);
+        QVERIFY(part.bytes <= 1'500'000 || part.kind == "adapter");
+    }
+    const auto written = Checkpoint::open(announced.front().path);
+    QVERIFY(written.has_value());
+    QCOMPARE((*written)->shardCount(), std::size_t(3));
+}
+
+void ExportPageTest::foldersHaveALimitOfTheirOwn()
+{
+    click(exportPage().card(QStringLiteral("research")));
+    type(at(QStringLiteral("parts-research")));
+    QVERIFY(waitForOffers());
+    const auto weights = [this] {
+        const auto& outputs = m_window->findChild<ui::ExportChoice*>()->offer()->sizes->outputs;
+        return std::ranges::count(outputs, "model", &OutputFile::kind);
+    };
+    QCOMPARE(weights(), 1);
+    QVERIFY(!exportPage().options()->tensorsField()->isVisible());
+    QLineEdit* field = exportPage().options()->sizeField()->lineEdit();
+    QCOMPARE(field->text().simplified(), QStringLiteral("5 GB"));
+    field->setFocus();
+    field->selectAll();
+    QTest::keyClicks(field, QStringLiteral("2MB"));
+    QTest::keyClick(field, Qt::Key_Return);
+    QTRY_VERIFY(waitForOffers() && weights() > 1);
+    click(exportPage().card(QStringLiteral("gguf")));
+    QCOMPARE(field->text(), QStringLiteral("no limit"));
+}
+
+void ExportPageTest::factorsHaveTheTypeThatIsChosen()
+{
+    const auto adapter = [this] {
+        const auto& outputs = m_window->findChild<ui::ExportChoice*>()->offer()->sizes->outputs;
+        const auto found = std::ranges::find(outputs, "adapter", &OutputFile::kind);
+        return found == outputs.end() ? Bytes(0) : found->bytes;
+    };
+    ui::SegmentedControl* factors = exportPage().options()->factorChoice();
+    QCOMPARE(factors->value(), std::optional<int>(16));
+    const Bytes half = adapter();
+    const int steps = m_session->undoStack().count();
+    click(factors->button(8));
+    QCOMPARE(m_session->undoStack().count(), steps + 1);
+    QTRY_VERIFY(adapter() < half * 6 / 10);
+    QCOMPARE(factors->value(), std::optional<int>(8));
+    click(factors->button(32));
+    QTRY_VERIFY(adapter() > half * 19 / 10);
+    m_session->undoStack().undo();
+    QTRY_COMPARE(factors->value(), std::optional<int>(8));
+    click(exportPage().card(QStringLiteral("gptq")));
+    QVERIFY(!factors->button(8)->isEnabled());
+    click(exportPage().card(QStringLiteral("bf16")));
+    QVERIFY(!factors->isVisible());
+}
+
+void ExportPageTest::metadataComesFromATemplate()
+{
+    type(at(QStringLiteral("template.gguf")));
+    QVERIFY(waitForOffers());
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(exportPage().writeButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    m_window->showPage(MainWindow::Export);
+    QCOMPARE(exportPage().options()->metadata(), QStringLiteral("from the model"));
+    QVERIFY(!exportPage().options()->dropTemplateButton()->isVisible());
+    // Something else is refused by name, and nothing changes.
+    QSignalSpy refused(m_session.get(), &ui::Session::templateRefused);
+    m_session->importTemplate(sampleFolder() + QStringLiteral("/config.json"));
+    QVERIFY(!refused.isEmpty() || refused.wait(5000));
+    QVERIFY2(exportPage().options()->message().contains(QStringLiteral("config.json")),
+             qPrintable(exportPage().options()->message()));
+    QVERIFY(m_session->templateGguf() == nullptr);
+    QSignalSpy changed(m_session.get(), &ui::Session::templateChanged);
+    m_session->importTemplate(at(QStringLiteral("template.gguf")));
+    QVERIFY(!changed.isEmpty() || changed.wait(5000));
+    QCOMPARE(exportPage().options()->metadata(), QStringLiteral("template.gguf"));
+    QVERIFY(exportPage().options()->message().isEmpty());
+    QVERIFY(m_session->estimate().has_value());
+    type(at(QStringLiteral("templated.gguf")));
+    QVERIFY(waitForOffers());
+    QCOMPARE(m_window->findChild<ui::ExportChoice*>()->request(false).templateGguf, m_session->templateGguf());
+    click(exportPage().writeButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    m_window->showPage(MainWindow::Export);
+    click(exportPage().options()->dropTemplateButton());
+    QVERIFY(m_session->templateGguf() == nullptr);
+    QCOMPARE(exportPage().options()->metadata(), QStringLiteral("from the model"));
+}
+
+void ExportPageTest::theBudgetIsTheTargets()
+{
+    const auto* strip = m_window->findChild<ui::BudgetStrip*>();
+    QCOMPARE(strip->view().fileBytes, m_session->estimate()->total);
+    click(exportPage().card(QStringLiteral("bf16")));
+    const auto* choice = m_window->findChild<ui::ExportChoice*>();
+    QTRY_COMPARE(strip->view().fileBytes, choice->offer()->sizes->total);
+    QVERIFY(strip->view().fileBytes > m_session->estimate()->total);
+    QTRY_VERIFY(!strip->view().isRecomputing);
+    QVERIFY(strip->view().refusal.isEmpty());
+    // Without a size the strip says why.
+    click(exportPage().card(QStringLiteral("awq")));
+    QTRY_COMPARE(strip->view().refusal, QStringLiteral("vLLM (AWQ) cannot carry this plan; see Export"));
+    QCOMPARE(strip->view().fileBytes, quint64(0));
 }
 
 void ExportPageTest::aFolderThatIsNotThereIsTold()

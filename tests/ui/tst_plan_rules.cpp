@@ -3,6 +3,7 @@
 #include "PlanFixture.h"
 
 #include "ui/models/PlanDiffModel.h"
+#include "ui/models/TypesModel.h"
 #include "ui/panels/InspectPage.h"
 #include "ui/panels/LayerPanel.h"
 #include "ui/panels/ModelMapPanel.h"
@@ -45,12 +46,31 @@ private slots:
     void aRuleThatTheTargetCannotCarryIsRefused();
     void rulesMoveAndGo();
     void aRuleUnderTheCursorLightsItsLayers();
+    void typesByHandStandBeforeTheRules();
+    void patternsAreCountedWhileTheyAreTyped();
+    void typesAreGgufsAlone();
     void aSavedRecipeGivesThePlanBack();
     void aBrokenRecipeFileChangesNothing();
     void theDiffSaysWhatChangedAndPutsItBack();
     void fallbacksAreListedWithTheirCost();
     void screenshotsOfBothThemes_data();
     void screenshotsOfBothThemes();
+
+private:
+    /// Into the first row of the types by hand.
+    void typeInto(int typeColumn, const QString& text) const
+    {
+        QTableView* table = page().rules()->typeTable();
+        table->setFocus();
+        table->setCurrentIndex(table->model()->index(0, typeColumn));
+        QTest::keyClick(table, Qt::Key_Return);
+        auto* field = table->findChild<QLineEdit*>();
+        QVERIFY(field != nullptr);
+        field->selectAll();
+        QTest::keyClicks(field, text);
+        QTest::keyClick(field, Qt::Key_Return);
+        QTest::qWait(1);  // the editor goes
+    }
 };
 
 void PlanRulesTest::aPresetAppliesAsOneStepAndSparesPins()
@@ -153,6 +173,81 @@ void PlanRulesTest::aRuleUnderTheCursorLightsItsLayers()
     QTest::mouseMove(table->viewport(), QPoint(2, 2));
     QTest::mouseMove(table->viewport(), table->visualRect(table->model()->index(0, 0)).center());
     QTRY_COMPARE(plot().lit(), (std::vector<int>{7, 14, 21, 28}));
+}
+
+void PlanRulesTest::typesByHandStandBeforeTheRules()
+{
+    ui::RulesPanel& rules = *page().rules();
+    addRule(kDown1, QStringLiteral("down_proj"));
+    QVERIFY(afterRecipe([this] { typeRule(0, ui::RulesModel::Bits, QStringLiteral("8")); }));
+    QTest::mouseClick(rules.kindChoice()->button(ui::RulesPanel::Types), Qt::LeftButton);
+    QTableView* types = rules.typeTable();
+    QVERIFY(!types->isVisible() && !rules.table()->isVisible());
+    clickColumn(column(kDown1));
+    QVERIFY(afterRecipe([&rules] { QTest::mouseClick(rules.addButton(), Qt::LeftButton); }));
+    QVERIFY(types->isVisible());
+    QCOMPARE(types->model()->index(0, ui::TypesModel::Pattern).data().toString(), QStringLiteral("ffn_down\\.weight"));
+    QCOMPARE(types->model()->index(0, ui::TypesModel::Tensors).data().toString(), QStringLiteral("4"));
+    QVERIFY(afterRecipe([this] { typeInto(ui::TypesModel::Type, QStringLiteral("Q6_K")); }));
+    QCOMPARE(plan(kDown1).grid, std::string("q6_k"));
+    QCOMPARE(plan(kDown2).grid, std::string("q6_k"));
+    QVERIFY(afterRecipe([this] { typeInto(ui::TypesModel::Pattern, QStringLiteral("blk\\.1\\..*down")); }));
+    QCOMPARE(types->model()->index(0, ui::TypesModel::Tensors).data().toString(), QStringLiteral("1"));
+    QCOMPARE(plan(kDown1).grid, std::string("q6_k"));
+    QCOMPARE(plan(kDown2).grid, std::string("q8_0"));  // the rule again
+    // What is none keeps the old, and is said.
+    const auto before = m_session->recipe().recipe.types;
+    typeInto(ui::TypesModel::Type, QStringLiteral("q9_k"));
+    QVERIFY2(rules.message().contains(QStringLiteral("“q9_k” is no type")), qPrintable(rules.message()));
+    typeInto(ui::TypesModel::Pattern, QStringLiteral("down("));
+    QVERIFY2(rules.message().contains(QStringLiteral("breaks at character")), qPrintable(rules.message()));
+    QVERIFY(m_session->recipe().recipe.types == before);
+    // A row under the cursor lights its layers, Del takes it away, undo brings it back.
+    types->setFocus();
+    types->setCurrentIndex(types->model()->index(0, 0));
+    QCOMPARE(plot().lit(), (std::vector<int>{column(kDown1)}));
+    QVERIFY(afterRecipe([types] { QTest::keyClick(types, Qt::Key_Delete); }));
+    QCOMPARE(plan(kDown1).grid, std::string("q8_0"));
+    m_session->undoStack().undo();
+    QCOMPARE(plan(kDown1).grid, std::string("q6_k"));
+}
+
+void PlanRulesTest::patternsAreCountedWhileTheyAreTyped()
+{
+    ui::RulesPanel& rules = *page().rules();
+    addRule(kDown1, QStringLiteral("down_proj"));
+    QTableView* table = rules.table();
+    table->setFocus();
+    table->setCurrentIndex(table->model()->index(0, ui::RulesModel::Pattern));
+    QTest::keyClick(table, Qt::Key_Return);
+    auto* field = table->findChild<QLineEdit*>();
+    QVERIFY(field != nullptr);
+    field->selectAll();
+    QTest::keyClicks(field, QStringLiteral("mlp"));
+    QTRY_COMPARE(rules.message(), QStringLiteral("Found in the names of 12 tensors"));
+    QTest::keyClicks(field, QStringLiteral("x"));
+    QTRY_COMPARE(rules.message(), QStringLiteral("Found in no tensor's name"));
+    QTest::keyClicks(field, QStringLiteral("("));
+    QVERIFY2(rules.message().contains(QStringLiteral("breaks at character 5")), qPrintable(rules.message()));
+    QTest::keyClick(field, Qt::Key_Backspace);
+    QTest::keyClick(field, Qt::Key_Escape);
+    QTRY_VERIFY(rules.message().isEmpty());
+}
+
+void PlanRulesTest::typesAreGgufsAlone()
+{
+    ui::RulesPanel& rules = *page().rules();
+    QTest::mouseClick(rules.kindChoice()->button(ui::RulesPanel::Types), Qt::LeftButton);
+    QCOMPARE(rules.kindChoice()->value(), std::optional<int>(ui::RulesPanel::Types));
+    m_session->setExportTarget("gptq");
+    QCOMPARE(rules.kindChoice()->value(), std::optional<int>(ui::RulesPanel::Rules));
+    QVERIFY(!rules.kindChoice()->button(ui::RulesPanel::Types)->isEnabled());
+    QVERIFY(rules.kindChoice()->button(ui::RulesPanel::Types)->toolTip().contains(QStringLiteral("llama.cpp")));
+    // Presets are the target's own.
+    QAbstractItemModel* offered = rules.presetList()->model();
+    QCOMPARE(offered->rowCount(), static_cast<int>(presets("gptq").size()));
+    m_session->setExportTarget("gguf");
+    QCOMPARE(offered->rowCount(), static_cast<int>(presets("gguf").size()));
 }
 
 void PlanRulesTest::aSavedRecipeGivesThePlanBack()

@@ -4,12 +4,14 @@
 #include "QueueFixture.h"
 
 #include "ui/panels/ExportPage.h"
+#include "ui/panels/InspectorPanel.h"
 #include "ui/session/LatestJob.h"
 #include "ui/session/Workers.h"
 #include "ui/widgets/ElidedLabel.h"
 
 #include <QAction>
 #include <QCheckBox>
+#include <QClipboard>
 #include <QMenuBar>
 #include <QMessageBox>
 
@@ -41,6 +43,8 @@ private slots:
     void thereIsOnePrimaryButton();
     void theErrorStandsBesideItsEstimate();
     void aModelQuantizedBeforeIsSaidToBe();
+    void theWiderSearchShowsItsGain();
+    void theCommandThatLoadsTheFilesIsCopied();
     void screenshotsOfBothThemes_data();
     void screenshotsOfBothThemes();
 
@@ -427,6 +431,66 @@ void QueueTest::aModelQuantizedBeforeIsSaidToBe()
     QVERIFY2(finished.wait(60000), qPrintable(page().message()));
     const QString expected = QStringLiteral("28 of 28 layers were quantized before (Q4_0): errors are the loss added to that");
     QVERIFY2(page().message().contains(expected), qPrintable(page().message()));
+    // It is said before the run too.
+    m_window->showPage(MainWindow::Export);
+    QTRY_VERIFY2(m_window->exportPage()->notes().contains(expected), qPrintable(m_window->exportPage()->notes()));
+}
+
+void QueueTest::theWiderSearchShowsItsGain()
+{
+    const std::size_t down = m_session->checkpoint()->find("model.layers.0.mlp.down_proj.weight").value();
+    const std::size_t gate = m_session->checkpoint()->find("model.layers.0.mlp.gate_proj.weight").value();
+    std::vector<std::size_t> others;
+    for (std::size_t i = 0; i < m_session->plan().layers.size(); ++i) {
+        if (i != down && i != gate)
+            others.push_back(i);
+    }
+    m_session->setKeep(others, true);
+    m_session->setRank({down, gate}, 0);
+    m_session->setSolver({down}, QStringLiteral("wide"));
+    QCOMPARE(m_session->layer(down).solver, std::string("wide"));
+    const auto* inspector = m_window->findChild<ui::InspectorPanel*>();
+    m_session->select({down}, down);
+    const auto badge = [inspector] {
+        const auto labels = inspector->findChildren<ui::ElidedLabel*>();
+        const auto found
+            = std::ranges::find(labels, QStringLiteral("Search gain"), [](const ui::ElidedLabel* l) { return l->text(); });
+        return found != labels.end() && (*found)->isVisible();
+    };
+    QVERIFY(inspector->isVisible() && !badge());  // not known before the run
+    m_window->showPage(MainWindow::Run);
+    page().setOutput(at(QStringLiteral("wide.gguf")));
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(page().startButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    m_window->showPage(MainWindow::Inspect);
+    m_session->select({gate}, gate);
+    QVERIFY(!badge());
+    m_session->select({down}, down);
+    QVERIFY(badge());
+    const TensorResult* result = m_session->measured(down);
+    QVERIFY(result != nullptr && result->searchGain && *result->searchGain > 0);
+    QCOMPARE(inspector->resultText(QStringLiteral("search-gain")), ui::percent(*result->searchGain));
+    // Another plan, and it is not its gain any more.
+    m_session->setSolver({down}, QStringLiteral("nearest"));
+    QVERIFY(!badge());
+}
+
+void QueueTest::theCommandThatLoadsTheFilesIsCopied()
+{
+    auto* copy = page().findChild<QPushButton*>(QStringLiteral("copyLoad"));
+    QVERIFY(copy != nullptr && !copy->isVisible());
+    m_window->showPage(MainWindow::Run);
+    page().setOutput(at(QStringLiteral("load.gguf")));
+    QSignalSpy finished(&run(), &ui::RunController::finished);
+    click(page().startButton());
+    QVERIFY2(finished.wait(60000), qPrintable(page().message()));
+    QVERIFY2(page().message().contains(QStringLiteral("read back and compared")), qPrintable(page().message()));
+    QVERIFY(copy->isVisible());
+    click(copy);
+    QVERIFY2(QGuiApplication::clipboard()->text().startsWith(QStringLiteral("llama-cli -m ")),
+             qPrintable(QGuiApplication::clipboard()->text()));
+    QCOMPARE(QGuiApplication::clipboard()->text(), page().loadCommand());
 }
 
 void QueueTest::screenshotsOfBothThemes_data()

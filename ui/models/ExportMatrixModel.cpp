@@ -27,7 +27,7 @@ QString titleOf(PlanPart part)
     case PlanPart::Codes:
         return tr("Quantized layers");
     case PlanPart::Correction:
-        return tr("Low-rank correction");
+        return tr("Correction");
     case PlanPart::Factors:
         return tr("Factors");
     case PlanPart::Kept:
@@ -141,7 +141,7 @@ QString containerTitle(const ExportOffer& offer)
         return tr("Safetensors container");
     if (!offer.exporter->holdsCodes)
         return tr("BF16 safetensors, dequantized");
-    return hasAdapter ? tr("Quantized safetensors + PEFT adapter") : tr("Quantized safetensors");
+    return hasAdapter ? tr("Safetensors + PEFT adapter") : tr("Safetensors, quantized");
 }
 
 ExportFit verdictFit(const ExportOffer& offer)
@@ -222,7 +222,7 @@ QString ExportMatrixModel::detailOf(PlanPart part) const
     case PlanPart::Factors:
         return factors.empty() ? tr("none") : listed(factors);
     case PlanPart::Kept:
-        return counted(kept, tr("1 tensor"), tr("%1 tensors: embeddings, norms"));
+        return counted(kept, tr("1 tensor"), tr("%1 tensors"));
     case PlanPart::Tokenizer:
         return tr("from the model");
     case PlanPart::Recipe:

@@ -3,6 +3,7 @@
 
 #include "ui/Theme.h"
 #include "ui/models/ExportMatrixModel.h"
+#include "ui/panels/ExportOptions.h"
 #include "ui/panels/ExportParts.h"
 #include "ui/session/ExportChoice.h"
 #include "ui/session/RunController.h"
@@ -10,24 +11,19 @@
 #include "ui/session/Text.h"
 #include "ui/text/Counted.h"
 #include "ui/widgets/ElidedLabel.h"
-#include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
 
 #include <QButtonGroup>
-#include <QClipboard>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QGridLayout>
-#include <QGuiApplication>
-#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
 #include <QScrollArea>
-#include <QTableView>
 #include <QVBoxLayout>
 
-#include <array>
+#include <algorithm>
 
 namespace sigmascope::ui {
 
@@ -69,11 +65,12 @@ ExportPage::ExportPage(Session& session, RunController& run, ExportChoice& choic
     head->addWidget(m_facts, 1);
     page->addLayout(head);
     buildCards(page);
+    page->addWidget(buildNearest());
     auto* body = new QHBoxLayout;
     body->setSpacing(px(32));
     body->addWidget(buildCarries(), 1);
     body->addWidget(buildFiles());
-    page->addSpacing(px(8));
+    page->addSpacing(px(4));
     page->addLayout(body, 1);
     auto* scroll = new QScrollArea;
     scroll->setWidgetResizable(true);
@@ -86,7 +83,15 @@ ExportPage::ExportPage(Session& session, RunController& run, ExportChoice& choic
     }
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
-    layout->addWidget(scroll);
+    layout->setSpacing(0);
+    layout->addWidget(scroll, 1);
+    layout->addWidget(buildFooter());
+    connectSources();
+}
+
+void ExportPage::connectSources()
+{
+    connect(&m_choice, &ExportChoice::nearestChanged, this, &ExportPage::showNearest);
     connect(&m_choice, &ExportChoice::changed, this, &ExportPage::refresh);
     connect(&m_choice, &ExportChoice::offersChanged, this, &ExportPage::showOffers);
     for (const auto signal : {&Session::opened, &Session::closed, &Session::calibrationChanged})
@@ -97,156 +102,9 @@ ExportPage::ExportPage(Session& session, RunController& run, ExportChoice& choic
     connect(&m_run, &RunController::failed, this, &ExportPage::refresh);
 }
 
-void ExportPage::buildCards(QVBoxLayout* page)
-{
-    m_cards = new QButtonGroup(this);
-    constexpr int kColumns = 3;
-    auto* grid = new QGridLayout;
-    grid->setSpacing(px(12));
-    int number = 0;
-    for (const ExporterRow& exporter : exporters()) {
-        auto* card = new ExportCard(runtimeTitle(exporter));
-        card->setObjectName(QStringLiteral("target-") + idOf(exporter));
-        m_cards->addButton(card, number);
-        grid->addWidget(card, number / kColumns, number % kColumns);
-        ++number;
-    }
-    for (int column = 0; column < kColumns; ++column)
-        grid->setColumnStretch(column, 1);
-    page->addLayout(grid);
-    connect(m_cards, &QButtonGroup::idToggled, this, [this](int id, bool isChecked) {
-        if (isChecked)
-            m_choice.setTarget(idOf(exporters()[static_cast<std::size_t>(id)]));
-    });
-}
-
 ExportCard* ExportPage::card(const QString& target) const
 {
     return findChild<ExportCard*>(QStringLiteral("target-") + target);
-}
-
-QWidget* ExportPage::buildCarries()
-{
-    auto* made = new QWidget;
-    auto* column = new QVBoxLayout(made);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(px(8));
-    auto* legend = caption(tr("✓ as planned   ▲ changed   ✕ lost"));
-    auto* head = new QHBoxLayout;
-    head->addWidget(sectionTitle(tr("What each runtime can carry")), 1);
-    head->addWidget(legend);
-    column->addLayout(head);
-    m_matrix = new QTableView;
-    m_matrix->setModel(m_model);
-    m_matrix->setItemDelegate(new ExportMatrixDelegate(m_matrix));
-    m_matrix->setSelectionBehavior(QAbstractItemView::SelectRows);
-    m_matrix->setSelectionMode(QAbstractItemView::SingleSelection);
-    m_matrix->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    m_matrix->setShowGrid(false);
-    m_matrix->setTabKeyNavigation(false);
-    m_matrix->setFrameShape(QFrame::NoFrame);
-    m_matrix->verticalHeader()->hide();
-    m_matrix->verticalHeader()->setDefaultSectionSize(px(38));
-    m_matrix->horizontalHeader()->setHighlightSections(false);
-    m_matrix->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
-    m_matrix->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    m_matrix->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    m_matrix->setFixedHeight(px(24) + 6 * px(38) + 2);
-    m_matrix->setAccessibleName(tr("Parts of the plan and what each runtime makes of them"));
-    new TableExport(
-        m_matrix, [this] { return m_session.name() + QStringLiteral("-export"); }, [this] { return m_model->asCsv(); });
-    column->addWidget(m_matrix);
-    m_reasons = new QLabel;
-    m_reasons->setWordWrap(true);
-    m_reasons->setFont(ui::font(FontRole::Caption));
-    m_reasons->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    setTextLevel(m_reasons, TextLevel::Label);
-    column->addWidget(m_reasons);
-    column->addSpacing(px(8));
-    m_copy = new QPushButton(tr("Copy"));
-    m_copy->setObjectName(QStringLiteral("copyCommand"));
-    m_copy->setAccessibleName(tr("Copy the command"));
-    auto* load = new QHBoxLayout;
-    load->addWidget(sectionTitle(tr("Load it")), 1);
-    load->addWidget(m_copy);
-    column->addLayout(load);
-    m_command = new QLabel;
-    m_command->setFont(ui::font(FontRole::Mono));
-    m_command->setTextFormat(Qt::PlainText);
-    m_command->setWordWrap(true);
-    m_command->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
-    m_command->setMargin(px(12));
-    m_command->setBackgroundRole(QPalette::Window);
-    m_command->setAutoFillBackground(true);
-    m_command->setAccessibleName(tr("Command that loads the files"));
-    column->addWidget(m_command);
-    column->addStretch(1);
-    connect(m_copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(command()); });
-    return made;
-}
-
-QWidget* ExportPage::buildFiles()
-{
-    auto* made = new QWidget;
-    made->setFixedWidth(px(348));
-    auto* column = new QVBoxLayout(made);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(px(6));
-    column->addWidget(sectionTitle(tr("Files")));
-    m_output = new QLineEdit;
-    m_output->setObjectName(QStringLiteral("output"));
-    m_output->setFont(ui::font(FontRole::Mono));
-    m_output->setAccessibleName(tr("Output"));
-    auto* browse = new QPushButton(tr("Browse…"));
-    browse->setObjectName(QStringLiteral("chooseOutput"));
-    auto* row = new QHBoxLayout;
-    row->setSpacing(px(6));
-    row->addWidget(m_output, 1);
-    row->addWidget(browse);
-    column->addLayout(row);
-    auto* files = new QWidget;
-    m_files = new QGridLayout(files);
-    m_files->setContentsMargins(0, px(2), 0, px(2));
-    m_files->setHorizontalSpacing(px(8));
-    m_files->setVerticalSpacing(px(4));
-    column->addWidget(files);
-    column->addWidget(hairline(made));
-    addChecks(column);
-    column->addWidget(hairline(made));
-    m_write = new QPushButton;
-    m_write->setObjectName(QStringLiteral("write"));
-    makePrimary(m_write);
-    auto* action = new QHBoxLayout;
-    action->addStretch(1);
-    action->addWidget(m_write);
-    column->addSpacing(px(4));
-    column->addLayout(action);
-    column->addStretch(1);
-    connect(m_output, &QLineEdit::textEdited, &m_choice, &ExportChoice::setOutput);
-    connect(browse, &QPushButton::clicked, this, &ExportPage::chooseOutput);
-    connect(m_write, &QPushButton::clicked, this, &ExportPage::writeRequested);
-    return made;
-}
-
-void ExportPage::addChecks(QVBoxLayout* column)
-{
-    const auto add = [column](const QString& title) {
-        auto* row = new CheckRow(title);
-        column->addWidget(row);
-        return row;
-    };
-    column->addWidget(sectionTitle(tr("Checks before writing")));
-    m_plan = add(tr("Plan"));
-    m_folder = add(tr("Folder"));
-    m_space = add(tr("Free space"));
-    m_existing = add(tr("Existing files"));
-    m_earlier = add(tr("Unfinished run"));
-    column->addSpacing(px(6));
-    column->addWidget(sectionTitle(tr("After writing")));
-    m_compared = add(tr("Re-read and compare"));
-    m_sizes = add(tr("Sizes as announced"));
-    m_renamed = add(tr("Rename into place"));
-    column->addSpacing(px(4));
 }
 
 void ExportPage::showEvent(QShowEvent* event)
@@ -284,25 +142,61 @@ void ExportPage::showOffers()
         facts << tr("%1 bits per weight, all files")
                      .arg(decimals(offer->sizes->bitsPerWeight(m_session.checkpoint()->totalElements()), 2));
     m_facts->setText(m_session.isOpen() ? facts.join(QStringLiteral(" · ")) : tr("Open a model first"));
+    const bool hasCommand = offer != nullptr && !offer->command.isEmpty();
+    m_command->setText(hasCommand ? offer->command : tr("No command: nothing can be written"));
+    setTextLevel(m_command, hasCommand ? TextLevel::Text : TextLevel::Hint);
+    m_copy->setEnabled(hasCommand);
+    showReasons();
+    showNearest();
+    showFiles();
+    showChecks();
+}
+
+void ExportPage::showReasons()
+{
+    const ExportOffer* offer = m_choice.offer();
     const QStringList reasons = offer == nullptr ? QStringList() : reasonsOf(*offer, 2);
     m_reasons->setText(
         reasons.isEmpty()
             ? QString()
             : tr("%1: %2", "runtime, reasons").arg(runtimeTitle(*offer->exporter), reasons.join(QStringLiteral(". "))));
     m_reasons->setVisible(!reasons.isEmpty());
-    const bool hasCommand = offer != nullptr && !offer->command.isEmpty();
-    m_command->setText(hasCommand ? offer->command : tr("No command: nothing can be written"));
-    setTextLevel(m_command, hasCommand ? TextLevel::Text : TextLevel::Hint);
-    m_copy->setEnabled(hasCommand);
-    showFiles();
-    showChecks();
+    constexpr std::size_t kMostNotes = 3;
+    QStringList notes;
+    if (offer != nullptr && offer->again)
+        notes << QStringLiteral("▲ ")
+                + tr("%1 of %2 layers were quantized before (%3): errors are the loss added to that")
+                      .arg(wholeNumber(offer->again->quantized), wholeNumber(offer->again->layers),
+                           QString::fromStdString(offer->again->formats));
+    if (offer != nullptr && offer->sizes) {
+        const std::vector<std::string>& all = offer->sizes->notes;
+        for (std::size_t i = 0; i < std::min(all.size(), kMostNotes); ++i)
+            notes << QStringLiteral("▲ ") + QString::fromStdString(all[i]);
+        if (all.size() > kMostNotes)
+            notes << tr("▲ and %1 more").arg(all.size() - kMostNotes);
+    }
+    m_notes->setText(notes.join(QLatin1Char('\n')));
+    m_notes->setVisible(!notes.isEmpty());
+}
+
+void ExportPage::showNearest()
+{
+    const NearestOffer* nearest = m_choice.nearest();
+    m_nearest->setVisible(nearest != nullptr && isVisible());
+    if (nearest == nullptr)
+        return;
+    m_nearestText->setText(tr("The nearest plan that %1 takes:\n%2", "runtime, changes")
+                               .arg(runtimeTitle(m_choice.exporter()), nearest->changes.join(QLatin1Char('\n'))));
+    m_useNearest->setEnabled(!m_run.isRunning());
 }
 
 void ExportPage::showFiles()
 {
     clearLayout(m_files);
     const ExportOffer* offer = m_choice.offer();
-    if (offer == nullptr || !offer->sizes)
+    const bool isKnown = offer != nullptr && offer->sizes;
+    m_files->parentWidget()->setVisible(isKnown);
+    if (!isKnown)
         return;
     constexpr std::size_t kMost = 4;
     std::vector<OutputFile> shown;
@@ -357,6 +251,7 @@ void ExportPage::showChecks()
         m_earlier->hide();
         m_write->setText(tr("Write files"));
         m_write->setEnabled(false);
+        m_obstacle->setText({});
         return;
     }
     m_plan->show(isTaken ? State::Passed : State::Failed,
@@ -394,7 +289,10 @@ void ExportPage::showChecks()
     m_write->setText(offer->sizes ? counted(offer->sizes->outputs.size(), tr("Write 1 file"), tr("Write %1 files"))
                                   : tr("Write files"));
     m_write->setEnabled(wrong.isEmpty() && !m_run.isRunning());
-    m_write->setToolTip(m_run.isRunning() ? tr("A run is under way; see Quantize") : wrong);  // reasons, not refusals
+    const QString reason = m_run.isRunning() ? tr("A run is under way; see Quantize") : wrong;  // reasons, not refusals
+    m_write->setToolTip(reason);
+    m_obstacle->setText(reason);
+    m_obstacle->setToolTip(reason);
 }
 
 void ExportPage::chooseOutput()
@@ -415,6 +313,16 @@ QString ExportPage::command() const
 {
     const ExportOffer* offer = m_choice.offer();
     return offer == nullptr ? QString() : offer->command;
+}
+
+QString ExportPage::nearestText() const
+{
+    return m_nearest->isHidden() ? QString() : m_nearestText->text();
+}
+
+QString ExportPage::notes() const
+{
+    return m_notes->text();
 }
 
 QString ExportPage::reasons() const

@@ -18,6 +18,7 @@ class ElidedLabel;
 class ExportCard;
 class ExportChoice;
 class ExportMatrixModel;
+class ExportOptions;
 class RunController;
 class Session;
 
@@ -34,6 +35,11 @@ public:
     [[nodiscard]] QLineEdit* outputField() const { return m_output; }
     [[nodiscard]] QPushButton* writeButton() const { return m_write; }
     [[nodiscard]] QPushButton* copyButton() const { return m_copy; }
+    [[nodiscard]] ExportOptions* options() const { return m_options; }
+    /// Shown where the target refuses the plan and another would do.
+    [[nodiscard]] QPushButton* nearestButton() const { return m_useNearest; }
+    [[nodiscard]] QString nearestText() const;
+    [[nodiscard]] QString notes() const;
     [[nodiscard]] QString command() const;
     [[nodiscard]] QString reasons() const;
     void focusOutput();
@@ -46,11 +52,17 @@ protected:
 
 private:
     void buildCards(QVBoxLayout* page);
+    QWidget* buildNearest();
+    QWidget* buildFooter();
+    void buildMatrix(QVBoxLayout* column);
+    void connectSources();
     QWidget* buildCarries();
     QWidget* buildFiles();
     void addChecks(QVBoxLayout* column);
     void refresh();
     void showOffers();
+    void showNearest();
+    void showReasons();
     void showFiles();
     void showChecks();
     void chooseOutput();
@@ -62,7 +74,13 @@ private:
     QLabel* m_facts = nullptr;
     QButtonGroup* m_cards = nullptr;
     QTableView* m_matrix = nullptr;
+    QWidget* m_nearest = nullptr;
+    QLabel* m_nearestText = nullptr;
+    QPushButton* m_useNearest = nullptr;
     QLabel* m_reasons = nullptr;
+    QLabel* m_notes = nullptr;
+    ElidedLabel* m_obstacle = nullptr;
+    ExportOptions* m_options = nullptr;
     QLabel* m_command = nullptr;
     QPushButton* m_copy = nullptr;
     QLineEdit* m_output = nullptr;

@@ -24,6 +24,35 @@ QString elided(const QFont& font, const QString& text, int width)
     return QFontMetrics(font).elidedText(text, Qt::ElideRight, width);
 }
 
+/// On one line where they fit, else smaller on two.
+void paintWords(QPainter& painter, const QRect& rect, const QString& text)
+{
+    const QFont body = ui::font(FontRole::Body);
+    if (QFontMetrics(body).horizontalAdvance(text) <= rect.width()) {
+        painter.setFont(body);
+        painter.drawText(rect, Qt::AlignLeft | Qt::AlignVCenter, text);
+        return;
+    }
+    const QFont small = ui::font(FontRole::Caption);
+    const QFontMetrics metrics(small);
+    qsizetype cut = text.size();
+    while (cut > 0 && metrics.horizontalAdvance(text.left(cut)) > rect.width())
+        cut = text.lastIndexOf(QLatin1Char(' '), cut - 1);
+    constexpr qsizetype kAlone = 2;  // "1" does not stand on a line of its own
+    if (cut > 0 && cut < text.size() && text.size() - cut - 1 <= kAlone && text.lastIndexOf(QLatin1Char(' '), cut - 1) > 0)
+        cut = text.lastIndexOf(QLatin1Char(' '), cut - 1);
+    painter.setFont(small);
+    if (cut <= 0 || cut == text.size()) {  // one long word, or small enough
+        painter.drawText(rect, Qt::AlignLeft | Qt::AlignVCenter, elided(small, text, rect.width()));
+        return;
+    }
+    const int half = rect.height() / 2;
+    painter.drawText(QRect(rect.left(), rect.top(), rect.width(), half), Qt::AlignLeft | Qt::AlignBottom,
+                     text.left(cut));
+    painter.drawText(QRect(rect.left(), rect.top() + half, rect.width(), rect.height() - half),
+                     Qt::AlignLeft | Qt::AlignTop, elided(small, text.mid(cut + 1), rect.width()));
+}
+
 }  // namespace
 
 void paintFit(QPainter& painter, const QRect& rect, ExportFit fit)
@@ -64,12 +93,12 @@ void ExportCard::show(const QString& container, const QString& size, ExportFit f
 
 QSize ExportCard::sizeHint() const
 {
-    return {px(300), px(88)};
+    return {px(300), px(80)};
 }
 
 QSize ExportCard::minimumSizeHint() const
 {
-    return {px(200), px(88)};
+    return {px(200), px(80)};
 }
 
 void ExportCard::paintEvent(QPaintEvent* /*event*/)
@@ -88,7 +117,7 @@ void ExportCard::paintEvent(QPaintEvent* /*event*/)
     painter.drawRoundedRect(QRectF(rect()).adjusted(pen / 2, pen / 2, -pen / 2, -pen / 2), 4, 4);
 
     const int left = px(16);
-    const QRectF ring(left, px(13), px(14), px(14));
+    const QRectF ring(left, px(12), px(14), px(14));
     painter.setPen(QPen(isChecked() ? theme.accbg : theme.edge, isChecked() ? ring.width() * 0.32 : 1.3));
     painter.setBrush(theme.base);
     const double inset = isChecked() ? ring.width() * 0.16 : 0.6;
@@ -100,25 +129,25 @@ void ExportCard::paintEvent(QPaintEvent* /*event*/)
     const int sizeWidth = QFontMetrics(mono).horizontalAdvance(m_size);
     painter.setPen(theme.tx);
     painter.setFont(mono);
-    painter.drawText(QRect(right - sizeWidth, px(10), sizeWidth + 1, px(20)), Qt::AlignRight | Qt::AlignVCenter,
+    painter.drawText(QRect(right - sizeWidth, px(9), sizeWidth + 1, px(20)), Qt::AlignRight | Qt::AlignVCenter,
                      m_size);
     const QFont strong = ui::font(FontRole::KeyFigure);
     painter.setFont(strong);
-    painter.drawText(QRect(text, px(10), right - sizeWidth - text - px(8), px(20)), Qt::AlignLeft | Qt::AlignVCenter,
+    painter.drawText(QRect(text, px(9), right - sizeWidth - text - px(8), px(20)), Qt::AlignLeft | Qt::AlignVCenter,
                      elided(strong, this->text(), right - sizeWidth - text - px(8)));
     const QFont caption = ui::font(FontRole::Caption);
     painter.setFont(caption);
     painter.setPen(theme.tx2);
-    painter.drawText(QRect(text, px(33), right - text, px(18)), Qt::AlignLeft | Qt::AlignVCenter,
+    painter.drawText(QRect(text, px(30), right - text, px(18)), Qt::AlignLeft | Qt::AlignVCenter,
                      elided(caption, m_container, right - text));
     if (m_verdict.isEmpty())
         return;
-    paintFit(painter, QRect(text, px(60), px(kGlyph), px(kGlyph)), m_fit);
+    paintFit(painter, QRect(text, px(55), px(kGlyph), px(kGlyph)), m_fit);
     const QFont body = ui::font(FontRole::Body);
     painter.setFont(body);
     painter.setPen(theme.tx);
     const int words = text + px(20);
-    painter.drawText(QRect(words, px(56), right - words, px(20)), Qt::AlignLeft | Qt::AlignVCenter,
+    painter.drawText(QRect(words, px(51), right - words, px(20)), Qt::AlignLeft | Qt::AlignVCenter,
                      elided(body, m_verdict, right - words));
 }
 
@@ -204,11 +233,8 @@ void ExportMatrixDelegate::paint(QPainter* painter, const QStyleOptionViewItem& 
     } else {
         const auto fit = static_cast<ExportFit>(index.data(ExportFitRole).toInt());
         paintFit(*painter, QRect(rect.left(), rect.center().y() - px(kGlyph) / 2, px(kGlyph), px(kGlyph)), fit);
-        const QFont body = ui::font(FontRole::Body);
-        const QRect words = rect.adjusted(px(kGlyph + 7), 0, 0, 0);
-        painter->setFont(body);
         painter->setPen(fit == ExportFit::Nothing ? theme.tx2 : theme.tx);
-        painter->drawText(words, Qt::AlignLeft | Qt::AlignVCenter, elided(body, text, words.width()));
+        paintWords(*painter, rect.adjusted(px(kGlyph + 7), 0, 0, 0), text);
     }
     painter->restore();
 }

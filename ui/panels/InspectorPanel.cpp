@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/panels/InspectorPanel.h"
 
+#include "core/plan/TargetGrids.h"
 #include "core/solve/Solver.h"
 #include "ui/Theme.h"
 #include "ui/session/Session.h"
@@ -99,10 +100,10 @@ FactorType eightBitFactors(const Session& session)
     return session.plan().target == "gguf" ? FactorType::Q8_0 : FactorType::I8;
 }
 
-bool targetCarries(const GridFamily& family)
+bool targetCarries(const GridFamily& family, int bits, std::string_view target)
 {
-    const auto grid = gridOf(family.id, family.bits.front());
-    return grid && (*grid)->ggufType().has_value();
+    const auto grid = gridOf(family.id, bits);
+    return grid && checkRepresentable(target, **grid);
 }
 
 }  // namespace
@@ -124,8 +125,6 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     auto* form = formLayout();
     m_method = combo("method");
     m_method->setAccessibleName(tr("Method"));
-    for (const Preset& preset : presets())
-        m_method->addItem(text(preset.title), text(preset.id));
     form->addRow(label(tr("Method")), m_method);
     sections->addLayout(form);
     sections->addWidget(hairline(this));
@@ -167,11 +166,31 @@ InspectorPanel::InspectorPanel(Session& session, QWidget* parent)
     connect(&session, &Session::closed, this, &InspectorPanel::refresh);
     connect(&session, &Session::calibrationChanged, this, &InspectorPanel::refresh);
     connect(&session, &Session::planChanged, this, &InspectorPanel::refreshAfterEdit);
+    connect(&session, &Session::exportTargetChanged, this, [this] {
+        fillForTarget();
+        refresh();
+    });
     connect(&session, &Session::analysisChanged, this, [this](std::size_t tensor) {
         if (m_session.current() == tensor)
             refreshResult();
     });
+    fillForTarget();
     refresh();
+}
+
+void InspectorPanel::fillForTarget()
+{
+    const std::string& target = m_session.exportTarget();
+    m_method->clear();
+    for (const Preset& preset : presets(target))
+        m_method->addItem(titleOf(preset), text(preset.id));
+    const QString reason = tr("To look at: %1 cannot carry this grid").arg(runtimeOf(target));
+    const auto families = gridFamilies();
+    for (int row = 0; row < m_grid->count(); ++row) {
+        const GridFamily& family = families[static_cast<std::size_t>(row)];
+        const bool isCarried = std::ranges::any_of(family.bits, [&](int bits) { return targetCarries(family, bits, target); });
+        m_grid->setItemData(row, isCarried ? QVariant() : reason, Qt::ToolTipRole);
+    }
 }
 
 void InspectorPanel::buildGrid(QVBoxLayout* layout)
@@ -180,11 +199,8 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
     auto* form = formLayout();
     m_grid = combo("grid");
     m_grid->setAccessibleName(tr("Type"));
-    for (const GridFamily& family : gridFamilies()) {
+    for (const GridFamily& family : gridFamilies())
         m_grid->addItem(text(family.title), text(family.id));
-        if (!targetCarries(family))
-            m_grid->setItemData(m_grid->count() - 1, tr("To look at: GGUF cannot carry this grid"), Qt::ToolTipRole);
-    }
     m_bits = new SegmentedControl;
     m_bits->setObjectName(QStringLiteral("bits"));
     m_bits->setAccessibleName(tr("Bits"));
@@ -193,7 +209,7 @@ void InspectorPanel::buildGrid(QVBoxLayout* layout)
     m_solver = combo("solver");
     m_solver->setAccessibleName(tr("Solver"));
     for (const Solver& solver : solvers())
-        m_solver->addItem(text(solver.title), text(solver.id));
+        m_solver->addItem(titleOf(solver), text(solver.id));
     m_gridReason = caption({}, this);
     m_gridReason->setWordWrap(true);
     form->addRow(label(tr("Type")), m_grid);
@@ -387,12 +403,15 @@ void InspectorPanel::refreshFactors()
 {
     const std::vector<std::size_t> chosen = layers();
     const FactorType eight = eightBitFactors(m_session);
-    const bool fits = std::ranges::all_of(chosen, [this, eight](std::size_t i) {
+    const bool isPeft = needsFusedAlike(m_session.exportTarget());
+    const bool fits = !isPeft && std::ranges::all_of(chosen, [this, eight](std::size_t i) {
         return canStore(eight, m_session.tensor(i).shape.back(), m_session.layer(i).rank);
     });
     m_factors->setSegments(
         {{8, QStringLiteral("8"), fits,
-          fits ? QString() : tr("8 bit in GGUF needs a rank and a row length that are multiples of 32")},
+          fits         ? QString()
+              : isPeft ? tr("A PEFT adapter holds factors of 16 or 32 bits")
+                       : tr("8 bit in GGUF needs a rank and a row length that are multiples of 32")},
          {16, QStringLiteral("16"), true, {}},
          {32, QStringLiteral("32"), true, {}}});
     m_factors->setValue(common<int>(chosen, [this](std::size_t i) { return factorBits(m_session.layer(i).factors); }));
@@ -443,7 +462,7 @@ void InspectorPanel::refreshBits()
         const bool inFamily = family != nullptr && std::ranges::find(family->bits, bits) != family->bits.end();
         bool inTarget = false;
         for (const GridFamily& other : gridFamilies())
-            inTarget = inTarget || (targetCarries(other) && std::ranges::find(other.bits, bits) != other.bits.end());
+            inTarget = inTarget || targetCarries(other, bits, m_session.exportTarget());
         segments.push_back({bits, QString::number(bits), inFamily || inTarget,
                             inFamily || inTarget ? QString() : tr("No grid of this type has %1 bits. INT grids do.").arg(bits)});
     }
@@ -468,9 +487,12 @@ void InspectorPanel::refreshBits()
     m_group->setText(!isGrid                      ? tr("–")
                          : (*grid)->groupSize() == 0 ? tr("whole row")
                                                      : tr("%1 · set by the grid").arg((*grid)->groupSize()));
-    const bool cannotExport = isGrid && !(*grid)->ggufType();
+    const bool cannotExport = isGrid && !checkRepresentable(m_session.exportTarget(), **grid);
     m_gridReason->setVisible(cannotExport);
-    m_gridReason->setText(tr("To look at: GGUF cannot carry this grid. For llama.cpp take a GGUF type."));
+    m_gridReason->setText(m_session.exportTarget() == "gguf"
+                              ? tr("To look at: GGUF cannot carry this grid. For llama.cpp take a GGUF type.")
+                              : tr("To look at: %1 cannot carry this grid. The Export page has the nearest plan.")
+                                    .arg(runtimeOf(m_session.exportTarget())));
 }
 
 }  // namespace sigmascope::ui

@@ -53,6 +53,8 @@ private:
     };
 
     void buildGrid(QVBoxLayout* layout);
+    /// Methods and grids that the target has.
+    void fillForTarget();
     void buildLowRank(QVBoxLayout* layout);
     void buildResult(QVBoxLayout* layout);
     ResultRow& addResult(QGridLayout* grid, const QString& key, const QString& name, const QString& explanation);

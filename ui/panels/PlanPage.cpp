@@ -284,7 +284,7 @@ void PlanPage::focusEqualizer()
 QList<QWidget*> PlanPage::regions() const
 {
     return {m_equalizer, m_map->map(), m_diff->table(),
-            m_rules->table()->isVisible() ? static_cast<QWidget*>(m_rules->table()) : m_rules->presetList()};
+            m_rules->shownTable()->isVisible() ? static_cast<QWidget*>(m_rules->shownTable()) : m_rules->presetList()};
 }
 
 void PlanPage::resizeEvent(QResizeEvent* event)

@@ -96,6 +96,7 @@ PlanSettings::PlanSettings(Session& session, QWidget* parent)
     build();
     connect(&session, &Session::selectionChanged, this, &PlanSettings::refresh);
     connect(&session, &Session::planChanged, this, &PlanSettings::refresh);
+    connect(&session, &Session::exportTargetChanged, this, &PlanSettings::refresh);
     connect(&session, &Session::opened, this, [this] {
         refresh();
         refreshTarget();
@@ -265,7 +266,8 @@ void PlanSettings::refreshBits(const std::vector<std::size_t>& layers)
         segments << Segment{
             width, QString::number(width), isThere,
             isThere ? QString()
-                    : tr("Neither the grid of these layers nor GGUF has %1 bits for their rows").arg(width)};
+                    : tr("Neither the grid of these layers nor %2 has %1 bits for their rows")
+                          .arg(QString::number(width), runtimeOf(m_session.exportTarget()))};
     }
     segments << Segment{kKept, tr("kept"), true, tr("Stays as it is stored")};
     m_bits->setSegments(segments);

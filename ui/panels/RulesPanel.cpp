@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/panels/RulesPanel.h"
 
+#include "core/plan/TypeOverrides.h"
 #include "ui/Theme.h"
 #include "ui/models/RulesModel.h"
+#include "ui/models/TypesModel.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
+#include "ui/text/Counted.h"
 #include "ui/widgets/Exportable.h"
 #include "ui/widgets/Look.h"
+#include "ui/widgets/SegmentedControl.h"
 
 #include <QHBoxLayout>
 #include <QHeaderView>
@@ -21,6 +25,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include <algorithm>
 #include <functional>
 
 namespace sigmascope::ui {
@@ -29,12 +34,13 @@ namespace {
 
 enum PresetRole { IdRole = Qt::UserRole + 1, FactsRole, InUseRole };
 
-/// Says while a pattern is typed where it breaks.
+/// Tells every letter of a pattern that is being typed.
 class RuleDelegate : public QStyledItemDelegate {
 public:
-    RuleDelegate(std::function<void(const QString&)> say, QObject* parent)
+    RuleDelegate(int pattern, std::function<void(const QString&)> tell, QObject* parent)
         : QStyledItemDelegate(parent)
-        , m_say(std::move(say))
+        , m_pattern(pattern)
+        , m_tell(std::move(tell))
     {
     }
     QWidget* createEditor(QWidget* parent, const QStyleOptionViewItem&, const QModelIndex& index) const override
@@ -43,11 +49,10 @@ public:
         field->setFont(ui::font(FontRole::Mono));
         field->setFrame(false);
         field->setAutoFillBackground(true);
-        if (index.column() == RulesModel::Pattern) {
+        if (index.column() == m_pattern) {
             connect(field, &QLineEdit::textEdited, field, [this, field](const QString& text) {
-                const QString fault = RulesModel::faultText(text);
-                setBadEdge(field, !fault.isEmpty());
-                m_say(fault);
+                setBadEdge(field, !RulesModel::faultText(text).isEmpty());
+                m_tell(text);
             });
         }
         return field;
@@ -60,7 +65,8 @@ public:
     }
 
 private:
-    std::function<void(const QString&)> m_say;
+    int m_pattern;
+    std::function<void(const QString&)> m_tell;
 };
 
 /// Title, what it fixes, and "in use" on `seln`.
@@ -81,12 +87,13 @@ public:
         painter->setFont(ui::font(FontRole::Body));
         painter->setPen(theme.tx);
         painter->drawText(row, Qt::AlignLeft | Qt::AlignVCenter, index.data().toString());
+        const int title = painter->fontMetrics().horizontalAdvance(index.data().toString()) + px(12);
         painter->setFont(ui::font(FontRole::Caption));
         painter->setPen(theme.tx2);
         const QString right = isInUse ? RulesPanel::tr("in use") : QString();
         painter->drawText(row, Qt::AlignRight | Qt::AlignVCenter, right);
         const int used = right.isEmpty() ? 0 : painter->fontMetrics().horizontalAdvance(right) + px(8);
-        const QRect facts = row.adjusted(px(104), 0, -used, 0);
+        const QRect facts = row.adjusted(std::max(px(104), title), 0, -used, 0);
         painter->drawText(
             facts, Qt::AlignLeft | Qt::AlignVCenter,
             painter->fontMetrics().elidedText(index.data(FactsRole).toString(), Qt::ElideRight, facts.width()));
@@ -120,6 +127,7 @@ RulesPanel::RulesPanel(Session& session, QWidget* parent)
     : QWidget(parent)
     , m_session(session)
     , m_model(new RulesModel(session, this))
+    , m_typesModel(new TypesModel(session, this))
 {
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
@@ -127,78 +135,98 @@ RulesPanel::RulesPanel(Session& session, QWidget* parent)
     buildRules();
     column->addWidget(hairline(this));
     buildPresets();
-    connect(m_model, &RulesModel::refused, this, &RulesPanel::showMessage);
+    connectRules();
     connect(&session, &Session::recipeRefused, this, &RulesPanel::showMessage);
     connect(&session, &Session::recipeChanged, this, [this] {
         showMessage({});
         refreshPresets();
-        fitTable();
-        refreshButtons();
+        showKind();
     });
     connect(&session, &Session::closed, this, [this] {
+        m_countJob.cancel();
         refreshPresets();
-        fitTable();
-        refreshButtons();
+        showKind();
+    });
+    connect(&session, &Session::exportTargetChanged, this, [this] {
+        fillPresets();
+        showKind();
     });
     connect(&session, &Session::selectionChanged, this, &RulesPanel::refreshButtons);
     refreshPresets();
-    fitTable();
-    refreshButtons();
+    showKind();
 }
 
-void RulesPanel::buildTable()
+void RulesPanel::styleTable(QTableView* table, int pattern, const QString& name)
+{
+    table->setSelectionBehavior(QAbstractItemView::SelectRows);
+    table->setSelectionMode(QAbstractItemView::SingleSelection);
+    table->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed);
+    table->setShowGrid(false);
+    table->setWordWrap(false);
+    table->setFrameShape(QFrame::NoFrame);
+    table->setTabKeyNavigation(false);
+    table->setMouseTracking(true);
+    table->verticalHeader()->hide();
+    table->verticalHeader()->setDefaultSectionSize(px(22));
+    table->horizontalHeader()->setHighlightSections(false);
+    table->horizontalHeader()->setMinimumSectionSize(px(30));
+    table->horizontalHeader()->setSectionResizeMode(QHeaderView::Fixed);
+    table->horizontalHeader()->setSectionResizeMode(pattern, QHeaderView::Stretch);
+    table->setAccessibleName(name);
+    table->installEventFilter(this);
+    table->viewport()->installEventFilter(this);
+}
+
+void RulesPanel::buildTables()
 {
     m_table = new QTableView;
     m_table->setModel(m_model);
-    m_table->setItemDelegate(new RuleDelegate([this](const QString& text) { showMessage(text); }, m_table));
-    m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
-    m_table->setSelectionMode(QAbstractItemView::SingleSelection);
-    m_table->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed);
-    m_table->setShowGrid(false);
-    m_table->setWordWrap(false);
-    m_table->setFrameShape(QFrame::NoFrame);
-    m_table->setTabKeyNavigation(false);
-    m_table->setMouseTracking(true);
-    m_table->verticalHeader()->hide();
-    m_table->verticalHeader()->setDefaultSectionSize(px(22));
-    m_table->horizontalHeader()->setHighlightSections(false);
-    m_table->horizontalHeader()->setMinimumSectionSize(px(30));
-    m_table->horizontalHeader()->setSectionResizeMode(RulesModel::Pattern, QHeaderView::Stretch);
+    m_table->setItemDelegate(new RuleDelegate(
+        RulesModel::Pattern, [this](const QString& text) { patternTyped(text, false); }, m_table));
+    styleTable(m_table, RulesModel::Pattern, tr("Rules"));
     const std::pair<int, int> widths[] = {{RulesModel::Bits, 58}, {RulesModel::Rank, 46}, {RulesModel::Layers, 54}};
-    for (const auto& [section, width] : widths) {
-        m_table->horizontalHeader()->setSectionResizeMode(section, QHeaderView::Fixed);
+    for (const auto& [section, width] : widths)
         m_table->setColumnWidth(section, px(width));
-    }
-    m_table->setAccessibleName(tr("Rules"));
     new TableExport(
         m_table, [this] { return m_session.name() + QStringLiteral("-rules"); }, [this] { return m_model->asCsv(); });
-    m_table->installEventFilter(this);
-    m_table->viewport()->installEventFilter(this);
+    m_types = new QTableView;
+    m_types->setModel(m_typesModel);
+    m_types->setItemDelegate(new RuleDelegate(
+        TypesModel::Pattern, [this](const QString& text) { patternTyped(text, true); }, m_types));
+    styleTable(m_types, TypesModel::Pattern, tr("GGUF types"));
+    m_types->setColumnWidth(TypesModel::Type, px(66));
+    m_types->setColumnWidth(TypesModel::Tensors, px(64));
+    new TableExport(
+        m_types, [this] { return m_session.name() + QStringLiteral("-types"); },
+        [this] { return m_typesModel->asCsv(); });
 }
 
 void RulesPanel::buildRules()
 {
     auto* column = static_cast<QVBoxLayout*>(layout());
-    auto* head = new QHBoxLayout;
-    head->setContentsMargins(px(12), px(6), px(6), px(4));
-    head->setSpacing(0);
-    head->addWidget(sectionTitle(tr("Rules")));
-    head->addSpacing(px(8));
-    head->addWidget(caption(tr("first match wins")), 1);
-    m_add = button(QStringLiteral("+"), tr("Add a rule for layers named like the selected one"));
+    m_kind = new SegmentedControl;
+    m_kind->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Fixed);
+    m_kind->setAccessibleName(tr("Rules of all targets, or GGUF types by hand"));
+    m_add = button(QStringLiteral("+"), {});
     m_remove = button(QStringLiteral("−"), tr("Remove the rule. Del"));
     m_up = button(QStringLiteral("↑"), tr("Move the rule up. Alt+↑"));
     m_down = button(QStringLiteral("↓"), tr("Move the rule down. Alt+↓"));
+    auto* head = new QHBoxLayout;
+    head->setContentsMargins(px(12), px(8), px(6), px(6));
+    head->setSpacing(0);
+    head->addWidget(m_kind);
+    head->addStretch(1);
     for (QToolButton* one : {m_add, m_remove, m_up, m_down})
         head->addWidget(one);
     column->addLayout(head);
 
-    buildTable();
+    buildTables();
     auto* inset = new QHBoxLayout;
     inset->setContentsMargins(px(8), 0, px(8), 0);
     inset->addWidget(m_table);
+    inset->addWidget(m_types);
     column->addLayout(inset);
-    m_empty = caption(tr("No rules: every layer follows the preset"));
+    m_empty = caption({});
     m_empty->setWordWrap(true);
     m_empty->setContentsMargins(px(12), px(4), px(12), px(8));
     column->addWidget(m_empty);
@@ -209,19 +237,107 @@ void RulesPanel::buildRules()
     m_message->setContentsMargins(px(12), px(4), px(12), px(6));
     m_message->hide();
     column->addWidget(m_message);
+}
 
-    connect(m_add, &QToolButton::clicked, this, [this] {
-        if (m_session.current())
-            m_model->addFor(*m_session.current());
+void RulesPanel::connectRules()
+{
+    connect(m_model, &RulesModel::refused, this, &RulesPanel::showMessage);
+    connect(m_typesModel, &TypesModel::refused, this, &RulesPanel::showMessage);
+    connect(m_kind, &SegmentedControl::valueChosen, this, [this](int kind) {
+        m_kind->setValue(kind);
+        showMessage({});
+        showKind();
     });
-    connect(m_remove, &QToolButton::clicked, this, [this] { m_model->removeRule(m_table->currentIndex().row()); });
-    connect(m_up, &QToolButton::clicked, this, [this] { m_model->moveRule(m_table->currentIndex().row(), -1); });
-    connect(m_down, &QToolButton::clicked, this, [this] { m_model->moveRule(m_table->currentIndex().row(), 1); });
-    connect(m_table, &QTableView::entered, this, [this](const QModelIndex& index) { pointAt(index.row()); });
-    connect(m_table->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex& index) {
-        pointAt(index.row());
-        refreshButtons();
-    });
+    connect(m_add, &QToolButton::clicked, this, &RulesPanel::addRow);
+    connect(m_remove, &QToolButton::clicked, this, [this] { removeRow(shownTable()->currentIndex().row()); });
+    connect(m_up, &QToolButton::clicked, this, [this] { moveRow(shownTable()->currentIndex().row(), -1); });
+    connect(m_down, &QToolButton::clicked, this, [this] { moveRow(shownTable()->currentIndex().row(), 1); });
+    for (QTableView* table : {m_table, m_types}) {
+        connect(table->itemDelegate(), &QAbstractItemDelegate::closeEditor, this, [this] {
+            m_countJob.cancel();
+            if (!message().startsWith(QChar(0x2715)))  // what was refused stays
+                showMessage({});
+        });
+        connect(table, &QTableView::entered, this, [this](const QModelIndex& index) { pointAt(index.row()); });
+        connect(table->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex& index) {
+            pointAt(index.row());
+            refreshButtons();
+        });
+    }
+}
+
+QTableView* RulesPanel::shownTable() const
+{
+    return m_kind->value() == Types ? m_types : m_table;
+}
+
+void RulesPanel::showKind()
+{
+    const bool isGguf = m_session.exportTarget() == "gguf";
+    m_kind->setSegments(
+        {{Rules, tr("Rules"), true, tr("What layers get by their own names, for every target: the first match wins")},
+         {Types, tr("GGUF types"), isGguf,
+          isGguf ? tr("What tensors get by their names in GGUF, before all rules: llama-quantize's --tensor-type. The "
+                      "first match wins")
+                 : tr("Only GGUF has these types. Choose llama.cpp on the Export page")}});
+    m_kind->setValue(m_kind->value() == Types && isGguf ? Types : Rules);
+    const bool isTypes = m_kind->value() == Types;
+    const QString add = isTypes ? tr("Add a type for tensors named like the selected one")
+                                : tr("Add a rule for layers named like the selected one");
+    m_add->setToolTip(add);
+    m_add->setAccessibleName(add);
+    m_empty->setText(isTypes ? tr("No types by hand: rules and preset decide. + begins with the selected layer")
+                             : tr("No rules: every layer follows the preset"));
+    fitTables();
+    refreshButtons();
+}
+
+void RulesPanel::addRow()
+{
+    if (!m_session.current())
+        return;
+    m_kind->value() == Types ? m_typesModel->addFor(*m_session.current()) : m_model->addFor(*m_session.current());
+}
+
+void RulesPanel::removeRow(int row)
+{
+    m_kind->value() == Types ? m_typesModel->removeRow(row) : m_model->removeRule(row);
+}
+
+void RulesPanel::moveRow(int row, int by)
+{
+    m_kind->value() == Types ? m_typesModel->moveRow(row, by) : m_model->moveRule(row, by);
+}
+
+void RulesPanel::patternTyped(const QString& pattern, bool isType)
+{
+    m_countJob.cancel();
+    const QString fault = RulesModel::faultText(pattern);
+    showMessage(fault);
+    if (!fault.isEmpty() || !m_session.isOpen())
+        return;
+    // Names of large models are many: they are searched elsewhere.
+    m_countJob.start(
+        [pattern = (isType ? pattern.toLower() : pattern).toStdString(), isType,
+         checkpoint = m_session.checkpoint()](const JobContext&) -> Result<std::size_t> {
+            Recipe alone;
+            if (isType)
+                alone.types = {{pattern, "q8_0"}};
+            else
+                alone.rules = {RecipeRule{.match = pattern}};
+            const auto found = isType ? decidingTypes(alone, *checkpoint) : decidingRules(alone, *checkpoint);
+            if (!found)
+                return passOn(found);
+            return static_cast<std::size_t>(std::ranges::count(*found, std::size_t{0}));
+        },
+        [this](Result<std::size_t> count) {
+            if (!count)
+                return;
+            m_message->setText(*count == 0 ? tr("Found in no tensor's name")
+                                           : counted(*count, tr("Found in the name of 1 tensor"),
+                                                     tr("Found in the names of %1 tensors")));
+            m_message->show();
+        });
 }
 
 void RulesPanel::buildPresets()
@@ -234,21 +350,7 @@ void RulesPanel::buildPresets()
     head->addWidget(caption(tr("Enter or double-click applies")), 1);
     column->addLayout(head);
     m_presetModel = new QStandardItemModel(this);
-    for (const Preset& preset : presets()) {
-        auto* item = new QStandardItem(words(preset.title));
-        item->setData(words(preset.id), IdRole);
-        const QString facts = preset.rank == 0
-            ? tr("no correction")
-            : tr("rank %1, %2").arg(QString::number(preset.rank), titleOf(preset.metric));
-        item->setData(facts, FactsRole);
-        item->setToolTip(preset.needs.empty()
-                             ? words(preset.source)
-                             : tr("%1\nNeeds calibration; without it the correction follows the weights alone")
-                                   .arg(words(preset.source)));
-        item->setData(tr("%1, %2").arg(words(preset.title), facts), Qt::AccessibleTextRole);
-        item->setEditable(false);
-        m_presetModel->appendRow(item);
-    }
+    fillPresets();
     m_presets = new QListView;
     m_presets->setModel(m_presetModel);
     m_presets->setItemDelegate(new PresetDelegate(m_presets));
@@ -260,6 +362,32 @@ void RulesPanel::buildPresets()
     m_presets->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     column->addWidget(m_presets, 1);
     connect(m_presets, &QListView::activated, this, &RulesPanel::applyPreset);
+}
+
+void RulesPanel::fillPresets()
+{
+    m_presetModel->clear();
+    for (const Preset& preset : presets(m_session.exportTarget())) {
+        auto* item = new QStandardItem(titleOf(preset));
+        item->setData(words(preset.id), IdRole);
+        const QString rank = QString::number(preset.rank);
+        // Types and mixtures are told by their names alone.
+        const QString facts = preset.mix         ? QString()
+            : preset.rank == 0                   ? tr("no correction")
+            : preset.metric == MetricKind::Plain ? tr("rank %1").arg(rank)
+                                                 : tr("rank %1, %2").arg(rank, titleOf(preset.metric));
+        item->setData(facts, FactsRole);
+        item->setToolTip(preset.needs.empty()
+                             ? words(preset.source)
+                             : tr("%1\nNeeds calibration; without it the correction follows the weights alone")
+                                   .arg(words(preset.source)));
+        item->setData(facts.isEmpty() ? titleOf(preset) : tr("%1, %2").arg(titleOf(preset), facts),
+                      Qt::AccessibleTextRole);
+        item->setEditable(false);
+        m_presetModel->appendRow(item);
+    }
+    if (m_presets != nullptr)
+        refreshPresets();
 }
 
 void RulesPanel::applyPreset(const QModelIndex& index)
@@ -277,22 +405,25 @@ void RulesPanel::refreshPresets()
     m_presets->setEnabled(m_session.isOpen());
 }
 
-void RulesPanel::fitTable()
+void RulesPanel::fitTables()
 {
-    // As high as its rules, to a limit; then it scrolls.
-    const int rows = m_model->rowCount();
-    m_table->setVisible(rows > 0);
-    m_empty->setVisible(rows == 0);
-    m_table->setFixedHeight(px(22) * std::min(rows, 7) + m_table->horizontalHeader()->sizeHint().height() + px(2));
+    // As high as its rows, to a limit; then it scrolls.
+    for (QTableView* table : {m_table, m_types}) {
+        const int rows = table->model()->rowCount();
+        table->setVisible(table == shownTable() && rows > 0);
+        table->setFixedHeight(px(22) * std::min(rows, 7) + table->horizontalHeader()->sizeHint().height() + px(2));
+    }
+    m_empty->setVisible(shownTable()->model()->rowCount() == 0);
 }
 
 void RulesPanel::refreshButtons()
 {
-    const int row = m_table->currentIndex().isValid() ? m_table->currentIndex().row() : -1;
+    const QModelIndex current = shownTable()->currentIndex();
+    const int row = current.isValid() ? current.row() : -1;
     m_add->setEnabled(m_session.current().has_value() && m_session.isPlannable(*m_session.current()));
     m_remove->setEnabled(row >= 0);
     m_up->setEnabled(row > 0);
-    m_down->setEnabled(row >= 0 && row + 1 < m_model->rowCount());
+    m_down->setEnabled(row >= 0 && row + 1 < shownTable()->model()->rowCount());
 }
 
 QString RulesPanel::message() const
@@ -308,26 +439,27 @@ void RulesPanel::showMessage(const QString& text)
 
 void RulesPanel::pointAt(int row)
 {
-    emit layersPointedAt(m_model->layersOf(row));
+    emit layersPointedAt(m_kind->value() == Types ? m_typesModel->tensorsOf(row) : m_model->layersOf(row));
 }
 
 bool RulesPanel::eventFilter(QObject* watched, QEvent* event)
 {
-    if (watched == m_table->viewport() && event->type() == QEvent::Leave)
-        pointAt(m_table->hasFocus() ? m_table->currentIndex().row() : -1);
-    if (watched == m_table && event->type() == QEvent::FocusOut && !m_table->isAncestorOf(focusWidget()))
+    QTableView* table = shownTable();
+    if (watched == table->viewport() && event->type() == QEvent::Leave)
+        pointAt(table->hasFocus() ? table->currentIndex().row() : -1);
+    if (watched == table && event->type() == QEvent::FocusOut && !table->isAncestorOf(focusWidget()))
         pointAt(-1);
-    if (watched != m_table || event->type() != QEvent::KeyPress)
+    if (watched != table || event->type() != QEvent::KeyPress)
         return QWidget::eventFilter(watched, event);
     const auto* key = static_cast<QKeyEvent*>(event);
-    const int row = m_table->currentIndex().row();
+    const int row = table->currentIndex().row();
     const bool isAlt = key->modifiers() == Qt::AltModifier;
     if (key->key() == Qt::Key_Delete)
-        m_model->removeRule(row);
+        removeRow(row);
     else if (isAlt && (key->key() == Qt::Key_Up || key->key() == Qt::Key_Down))
-        m_model->moveRule(row, key->key() == Qt::Key_Up ? -1 : 1);
+        moveRow(row, key->key() == Qt::Key_Up ? -1 : 1);
     else if (key->key() == Qt::Key_Return || key->key() == Qt::Key_Enter)
-        m_table->edit(m_table->currentIndex());
+        table->edit(table->currentIndex());
     else
         return QWidget::eventFilter(watched, event);
     return true;

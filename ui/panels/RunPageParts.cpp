@@ -93,6 +93,7 @@ void RunPage::buildCommand(QVBoxLayout* head)
     auto* label = new QLabel(tr("Load with"));
     setTextLevel(label, TextLevel::Label);
     auto* copy = new QPushButton(tr("Copy"));
+    copy->setObjectName(QStringLiteral("copyLoad"));
     copy->setAccessibleName(tr("Copy the command"));
     auto* row = new QHBoxLayout(m_commandRow);
     row->setContentsMargins(0, 0, 0, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/session/ExportChoice.h"
 
-#include "core/export/GgufSplit.h"
+#include "core/export/ReplacedFiles.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
 
@@ -9,8 +9,6 @@
 #include <QFileInfo>
 #include <QStandardPaths>
 
-#include <algorithm>
-#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -28,32 +26,6 @@ QString idOf(const ExporterRow& row)
     return QString::fromUtf8(row.id.data(), static_cast<qsizetype>(row.id.size()));
 }
 
-/// What the run would ask to replace: its outputs, and in a model's folder the other form of the weights.
-std::vector<fs::path> existingOf(const SizeEstimate& sizes)
-{
-    std::vector<fs::path> wanted;
-    for (const OutputFile& output : sizes.outputs)
-        wanted.push_back(output.path);
-    const bool isFolder
-        = std::ranges::any_of(sizes.outputs, [](const OutputFile& output) { return output.kind == "config"; });
-    if (isFolder && !sizes.outputs.empty()) {
-        const fs::path folder = sizes.outputs.front().path.parent_path();
-        for (const char* name : {"model.safetensors", "model.safetensors.index.json", "quantize_config.json"}) {
-            if (std::ranges::find(wanted, folder / name) == wanted.end())
-                wanted.push_back(folder / name);
-        }
-    }
-    std::erase_if(wanted, [](const fs::path& path) {
-        std::error_code error;
-        return !fs::exists(fs::symlink_status(path, error));
-    });
-    return wanted;
-}
-
-}  // namespace
-
-namespace {
-
 ExportOffer completed(ExportOffer offer, const ExportRequest& request)
 {
     const fs::path folder = fs::absolute(request.output).parent_path();
@@ -65,14 +37,9 @@ ExportOffer completed(ExportOffer offer, const ExportRequest& request)
         offer.folder = ExportOffer::Folder::ReadOnly;
     if (const fs::space_info space = fs::space(folder, error); !error)
         offer.freeBytes = space.available;
+    offer.again = requantizing(*request.checkpoint, request.plan);
     if (offer.sizes) {
-        offer.existing = existingOf(*offer.sizes);
-        if (offer.exporter->id == "gguf") {  // an earlier export of the name in another number of files goes too
-            std::vector<fs::path> written;
-            for (const OutputFile& output : offer.sizes->outputs)
-                written.push_back(output.path);
-            std::ranges::move(staleModels(request.output, written, false), std::back_inserter(offer.existing));
-        }
+        offer.existing = filesThatGo(request, *offer.exporter, *offer.sizes);
         offer.command = QString::fromStdString(offer.exporter->loadCommand(*offer.sizes));
     }
     if (const auto unfinished = unfinishedRunAt(request.output);
@@ -83,8 +50,11 @@ ExportOffer completed(ExportOffer offer, const ExportRequest& request)
 
 }  // namespace
 
-ExportOffer offerOf(const ExportRequest& request, const ExporterRow& exporter)
+ExportOffer offerOf(const ExportRequest& asked, const ExporterRow& exporter)
 {
+    ExportRequest request = asked;
+    if (exporter.prepare != nullptr)
+        exporter.prepare(request);
     return completed({.exporter = &exporter, .verdict = exporter.accepts(request), .sizes = exporter.estimate(request)},
                      request);
 }
@@ -92,11 +62,15 @@ ExportOffer offerOf(const ExportRequest& request, const ExporterRow& exporter)
 ExportChoice::ExportChoice(Session& session, QObject* parent)
     : QObject(parent)
     , m_session(session)
-    , m_target(idOf(exporters().front()))
     , m_offers(std::make_shared<const std::vector<ExportOffer>>())
 {
+    constexpr int kSoon = 200;  // ms
+    m_soon.setSingleShot(true);
+    m_soon.setInterval(kSoon);
+    connect(&m_soon, &QTimer::timeout, this, &ExportChoice::refresh);
     connect(&session, &Session::opened, this, [this] {
         m_outputs.clear();
+        m_split = {};
         m_offers = std::make_shared<const std::vector<ExportOffer>>();
         invalidate();
         emit changed();
@@ -108,19 +82,39 @@ ExportChoice::ExportChoice(Session& session, QObject* parent)
     });
     connect(&session, &Session::planChanged, this, &ExportChoice::invalidate);
     connect(&session, &Session::calibrationChanged, this, &ExportChoice::invalidate);
+    connect(&session, &Session::templateChanged, this, [this] {
+        invalidate();
+        emit changed();
+    });
+    connect(&session, &Session::exportTargetChanged, this, [this] {
+        forgetNearest();
+        lookForNearest();
+        emit changed();
+    });
+}
+
+QString ExportChoice::target() const
+{
+    return QString::fromStdString(m_session.exportTarget());
 }
 
 void ExportChoice::setTarget(const QString& id)
 {
-    if (id == m_target)
+    m_session.setExportTarget(id.toStdString());
+}
+
+void ExportChoice::setSplit(const ExportSplit& split)
+{
+    if (split == m_split)
         return;
-    m_target = id;
+    m_split = split;
+    invalidate();
     emit changed();
 }
 
 const ExporterRow& ExportChoice::exporter() const
 {
-    return *findExporter(m_target.toStdString());
+    return *findExporter(m_session.exportTarget());
 }
 
 QString ExportChoice::outputOf(const QString& target) const
@@ -141,7 +135,7 @@ void ExportChoice::setOutput(const QString& path)
 {
     if (output() == path)
         return;
-    m_outputs[m_target] = path;
+    m_outputs[target()] = path;
     invalidate();
     emit changed();
 }
@@ -161,15 +155,23 @@ QString ExportChoice::freeName() const
         ExportRequest wanted = request(false);
         wanted.output = toPath(path);
         const auto sizes = exporter().estimate(wanted);
-        if (!sizes || existingOf(*sizes).empty())
+        if (!sizes || filesThatGo(wanted, exporter(), *sizes).empty())
             return path;
     }
 }
 
 ExportRequest ExportChoice::request(bool overwrite) const
 {
-    ExportRequest request = m_session.exportRequest(output(), overwrite);
-    request.plan.target = m_target.toStdString();
+    return requestFor(exporter(), overwrite);
+}
+
+ExportRequest ExportChoice::requestFor(const ExporterRow& exporter, bool overwrite) const
+{
+    ExportRequest request = m_session.exportRequest(outputOf(idOf(exporter)), overwrite);
+    request.plan.target = exporter.id;
+    request.ggufMaxBytes = m_split.ggufBytes;
+    request.ggufMaxTensors = m_split.ggufTensors;
+    request.splitMaxBytes = m_split.folderBytes;
     return request;
 }
 
@@ -185,19 +187,24 @@ const ExportOffer* ExportChoice::offer() const
 void ExportChoice::invalidate()
 {
     m_isCurrent = false;
+    forgetNearest();
+}
+
+void ExportChoice::refreshSoon()
+{
+    if (!m_isCurrent)
+        m_soon.start();
 }
 
 void ExportChoice::refresh()
 {
+    m_soon.stop();
     if (m_isCurrent || !m_session.isOpen())
         return;
     m_isCurrent = true;
     std::vector<ExportRequest> requests;
-    for (const ExporterRow& row : exporters()) {
-        ExportRequest request = m_session.exportRequest(outputOf(idOf(row)), false);
-        request.plan.target = row.id;
-        requests.push_back(std::move(request));
-    }
+    for (const ExporterRow& row : exporters())
+        requests.push_back(requestFor(row, false));
     using Offers = std::shared_ptr<const std::vector<ExportOffer>>;
     m_job.start(
         [requests = std::move(requests),
@@ -214,18 +221,60 @@ void ExportChoice::refresh()
             if (!found)
                 return;
             m_offers = std::move(*found);
+            lookForNearest();
             emit offersChanged();
         });
+}
+
+void ExportChoice::lookForNearest()
+{
+    const ExportOffer* refused = isCurrent() && m_session.isOpen() ? offer() : nullptr;
+    if (refused == nullptr || refused->verdict.refusals.empty())
+        return;
+    using Nearest = std::shared_ptr<const NearestOffer>;
+    m_nearestJob.start(
+        [request = request(false), &row = exporter(),
+         calibration = m_session.calibration()](const JobContext&) -> Result<Nearest> {
+            auto found = nearestPlan(row, request);
+            if (!found)
+                return passOn(found);
+            QStringList changes;
+            constexpr std::size_t kMost = 3;
+            for (const std::string& line : summaryOf(*found, *request.checkpoint, kMost))
+                changes << QString::fromStdString(line);
+            return std::make_shared<const NearestOffer>(NearestOffer{std::move(found->plan), changes});
+        },
+        [this](Result<Nearest> found) {
+            // Where no plan of this model will do, the refusal has said so.
+            m_nearest = found ? std::move(*found) : nullptr;
+            emit nearestChanged();
+        });
+}
+
+void ExportChoice::forgetNearest()
+{
+    m_nearestJob.cancel();
+    m_nearest.reset();
+}
+
+void ExportChoice::useNearest()
+{
+    if (!m_nearest || !m_session.isOpen())
+        return;
+    const std::string_view runtime = exporter().runtime;
+    const std::shared_ptr<const NearestOffer> wanted = m_nearest;  // the plan's change forgets it
+    m_session.adoptPlan(
+        wanted->plan,
+        tr("Fit the plan to %1").arg(QString::fromUtf8(runtime.data(), static_cast<qsizetype>(runtime.size()))));
 }
 
 ExportOffer ExportChoice::offerNow() const
 {
     const ExportRequest wanted = request(false);
-    // The session has read a GGUF's keys and tokenizer already.
-    const bool isPrepared = exporter().estimate == estimateGguf;
-    ExportOffer offer{.exporter = &exporter(),
-                      .verdict = {},
-                      .sizes = isPrepared ? m_session.estimateFor(output()) : exporter().estimate(wanted)};
+    // What is known of the plan still holds; only files can have come or gone.
+    if (const ExportOffer* known = isCurrent() ? offer() : nullptr)
+        return completed({.exporter = known->exporter, .verdict = known->verdict, .sizes = known->sizes}, wanted);
+    ExportOffer offer{.exporter = &exporter(), .verdict = {}, .sizes = exporter().estimate(wanted)};
     if (!offer.sizes)
         offer.verdict.refusals.push_back(withAllReasons(offer.sizes.error(), exporter(), wanted));
     return completed(std::move(offer), wanted);

@@ -2,12 +2,16 @@
 #pragma once
 
 #include "core/export/Exporter.h"
+#include "core/export/NearestPlan.h"
 #include "core/project/Pipeline.h"
+#include "core/project/SourceLoss.h"
 #include "ui/session/LatestJob.h"
 
 #include <QMap>
 #include <QObject>
 #include <QString>
+#include <QStringList>
+#include <QTimer>
 
 #include <filesystem>
 #include <memory>
@@ -25,12 +29,28 @@ struct ExportOffer {
     const ExporterRow* exporter = nullptr;
     PlanVerdict verdict;
     Result<SizeEstimate> sizes;  ///< with the names of the files
-    std::vector<std::filesystem::path> existing;  ///< files that would be replaced
+    std::vector<std::filesystem::path> existing;  ///< files that would be replaced, or go with the old model
     Folder folder = Folder::Fine;  ///< that the output lies in
     QString folderName;
     std::optional<Bytes> freeBytes;
     std::optional<UnfinishedRun> unfinished;  ///< of an earlier run to the same output
-    QString command;  ///< that loads the files
+    std::optional<Requantizing> again{};  ///< layers that were quantized before
+    QString command{};  ///< that loads the files
+};
+
+/// How a model is cut into files.
+struct ExportSplit {
+    Bytes ggufBytes = 0;  ///< of one GGUF file; 0: all in one
+    std::uint32_t ggufTensors = 0;  ///< likewise
+    Bytes folderBytes = 5'000'000'000;  ///< of one safetensors file
+
+    friend bool operator==(const ExportSplit&, const ExportSplit&) = default;
+};
+
+/// The plan nearest to the present one that a target takes, and what would change, in words.
+struct NearestOffer {
+    QuantizationPlan plan;
+    QStringList changes;
 };
 
 /// @p request  its output names the model to be written; nothing is written. Any thread.
@@ -44,12 +64,15 @@ class ExportChoice : public QObject {
 public:
     explicit ExportChoice(Session& session, QObject* parent = nullptr);
 
-    [[nodiscard]] QString target() const { return m_target; }
+    /// The session's, so that its plan is made for it.
+    [[nodiscard]] QString target() const;
     /// @pre one of exporters().
     void setTarget(const QString& id);
+    [[nodiscard]] const ExportSplit& split() const { return m_split; }
+    void setSplit(const ExportSplit& split);
     [[nodiscard]] const ExporterRow& exporter() const;
     /// Of the target: proposed until the user chooses one. Empty without a model.
-    [[nodiscard]] QString output() const { return outputOf(m_target); }
+    [[nodiscard]] QString output() const { return outputOf(target()); }
     [[nodiscard]] QString outputOf(const QString& target) const;
     void setOutput(const QString& path);
     /// A name beside the output that nothing has yet.
@@ -64,12 +87,21 @@ public:
     [[nodiscard]] const ExportOffer* offer() const;
     /// Looks anew in the background, unless what is known still holds. offersChanged() follows.
     void refresh();
+    /// The same a little later: for what changes frame by frame.
+    void refreshSoon();
+    /// The offers are those of the plan as it is.
+    [[nodiscard]] bool isCurrent() const { return m_isCurrent && !isLooking(); }
     [[nodiscard]] bool isLooking() const { return m_job.isRunning(); }
     /// Files may have changed: what is known no longer holds.
     void invalidate();
     /// Of the target as everything is now, looked at in this call; its verdict names refusals only. @pre a model is
     /// open.
     [[nodiscard]] ExportOffer offerNow() const;
+
+    /// Found in the background where the target refuses the plan; null: not known, or there is none.
+    [[nodiscard]] const NearestOffer* nearest() const { return m_nearest.get(); }
+    /// Puts it on the session, one undo step.
+    void useNearest();
 
     /// What an earlier run to the output has done.
     [[nodiscard]] std::optional<UnfinishedRun> unfinishedNow() const;
@@ -81,13 +113,22 @@ signals:
     /// Target or output.
     void changed();
     void offersChanged();
+    void nearestChanged();
 
 private:
+    /// Of what is asked for now, for one target.
+    [[nodiscard]] ExportRequest requestFor(const ExporterRow& exporter, bool overwrite) const;
+    void lookForNearest();
+    void forgetNearest();
+
     Session& m_session;
-    QString m_target;
+    ExportSplit m_split;
     QMap<QString, QString> m_outputs;  // chosen by the user
     LatestJob<std::shared_ptr<const std::vector<ExportOffer>>> m_job;
     std::shared_ptr<const std::vector<ExportOffer>> m_offers;
+    LatestJob<std::shared_ptr<const NearestOffer>> m_nearestJob;
+    std::shared_ptr<const NearestOffer> m_nearest;
+    QTimer m_soon;
     bool m_isCurrent = false;  // found, or being looked for
 };
 

@@ -13,6 +13,7 @@ struct RecipeState {
     Recipe recipe;
     ResolvedPlan resolved;
     std::vector<std::size_t> rule;  ///< that decides each tensor; SIZE_MAX: the default
+    std::vector<std::size_t> type{};  ///< by hand, that decides each tensor; SIZE_MAX: none. Empty where there are none
 };
 
 /// @param isCalibrated  some mixtures choose otherwise with an importance matrix. Fails as resolve() does. Regular expressions over all names: not for the GUI thread.

@@ -125,8 +125,10 @@ void Session::adopt(Opened found)
     m_checkpoint = std::move(found.checkpoint);
     m_topology = std::move(found.topology);
     m_calibration = std::move(found.calibration);
-    m_planner = std::move(found.planner);
-    m_plannerError = std::move(found.plannerError);
+    m_ownPlanner = std::move(found.planner);
+    m_ownPlannerError = std::move(found.plannerError);
+    m_planner = m_ownPlanner;
+    m_plannerError = m_ownPlannerError;
     m_plan = found.recipe->resolved.plan;
     m_planAtOpening = m_plan;
     m_kv = found.kv;
@@ -158,6 +160,7 @@ void Session::close()
     m_scope = {};
     m_calibrationJob.cancel();
     m_recipeJob.cancel();
+    m_templateJob.cancel();
     m_unsurveyable.clear();
     m_undo.clear();
     m_selection.clear();
@@ -172,6 +175,9 @@ void Session::close()
     m_topology.reset();
     m_calibration.reset();
     m_planner.reset();
+    m_ownPlanner.reset();
+    m_template.reset();
+    const bool wasForOther = m_plan.target != QuantizationPlan().target;
     m_plan = {};
     m_fallbacks.clear();
     m_recipe = std::make_shared<const RecipeState>();
@@ -180,6 +186,8 @@ void Session::close()
     m_target.reset();
     m_kv.reset();
     emit closed();
+    if (wasForOther)
+        emit exportTargetChanged();
 }
 
 QString Session::name() const
@@ -245,27 +253,6 @@ void Session::select(std::vector<std::size_t> tensors, std::optional<std::size_t
     emit selectionChanged();
     if (!sameCurrent)
         analyseCurrent();
-}
-
-ExportRequest Session::exportRequest(const QString& output, bool overwrite) const
-{
-    return {.checkpoint = m_checkpoint,
-            .plan = m_plan,
-            .output = toPath(output),
-            .calibration = m_calibration.get(),
-            .overwrite = overwrite};
-}
-
-Result<SizeEstimate> Session::estimateFor(const QString& output) const
-{
-    if (!m_planner)
-        return tl::unexpected<Error>(m_plannerError.value_or(Error{ErrorCode::NotFound, "no model is open"}));
-    return m_planner->estimate(m_plan, m_calibration.get(), toPath(output));
-}
-
-void Session::refreshEstimate()
-{
-    m_estimate = estimateFor(QStringLiteral("model.gguf"));
 }
 
 }  // namespace sigmascope::ui

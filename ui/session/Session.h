@@ -114,15 +114,30 @@ public:
     void applyPreset(const QString& id);
     /// Layers whose answer the new rules change, but for the pinned ones.
     void setRules(std::vector<RecipeRule> rules, const QString& text);
-    /// Everything as the file says, pins included.
+    /// Types by hand (llama-quantize's --tensor-type): layers whose answer they change, but for the pinned ones.
+    void setTypes(std::vector<TypeOverride> types, const QString& text);
+    /// Everything as the file says, pins and target included.
     void openRecipe(const QString& path);
     /// A recipe that gives this plan back: recipeSaved or messageRaised.
     void saveRecipe(const QString& path);
+    /// A whole plan in one undo step, found elsewhere: pinned layers too.
+    void adoptPlan(const QuantizationPlan& plan, const QString& text);
     enum class Since { Opening, Recipe, Run };
     /// The plan as it was then; null if there has been none.
     [[nodiscard]] const QuantizationPlan* planSince(Since since) const;
     /// A run begins with this plan.
     void markRun(const QuantizationPlan& plan);
+
+    // What the plan is made for. No undo step, like the output's name.
+    /// Id of an exporter. Which grids, widths, presets and factors are offered follows it; the layers stay as they are.
+    [[nodiscard]] const std::string& exportTarget() const { return m_plan.target; }
+    /// Unknown ids are left alone.
+    void setExportTarget(const std::string& id);
+    /// A GGUF of the same model whose metadata and tokenizer a GGUF is to have: templateChanged or templateRefused.
+    void importTemplate(const QString& path);
+    void dropTemplate();
+    /// Null: metadata and tokenizer come from the model itself.
+    [[nodiscard]] const std::shared_ptr<const Checkpoint>& templateGguf() const { return m_template; }
 
     // Gestures on many layers. @p before: plans as the gesture found them, the layer in the hand first.
     using LayerPlans = std::vector<std::pair<std::size_t, LayerPlan>>;
@@ -137,7 +152,7 @@ public:
     void stepRank(const std::vector<std::size_t>& tensors, int by, quint64 gesture);
     /// As they were then, pins included.
     void putBack(const std::vector<std::size_t>& tensors, Since since);
-    /// Widths this layer can have: of its own grid family or of GGUF, where its rows fit. Ascending.
+    /// Widths this layer can have: of its own grid family or of the target's grids, where its rows fit. Ascending.
     [[nodiscard]] std::vector<int> widthsOf(std::size_t tensor) const;
     /// A correction of this tensor can be stored.
     [[nodiscard]] bool canCorrect(std::size_t tensor) const;
@@ -151,6 +166,8 @@ public:
     /// Weights as planned and F16 keys and values of context(); without a runtime's working buffers. Nothing if the
     /// model does not say how many heads it has.
     [[nodiscard]] std::optional<Bytes> memoryNeeded() const;
+    /// The same of other sizes than those of a GGUF.
+    [[nodiscard]] std::optional<Bytes> memoryNeeded(const SizeEstimate& sizes) const;
 
     // Selection: shared by tree, plots and inspector
     void select(std::vector<std::size_t> tensors, std::optional<std::size_t> current);
@@ -182,9 +199,8 @@ public:
     void setBusy(bool busy);
 
     // Sizes, exact
+    /// Of a GGUF in one file, whatever the target.
     [[nodiscard]] const Result<SizeEstimate>& estimate() const { return m_estimate; }
-    /// The same with the files' names; touches no file.
-    [[nodiscard]] Result<SizeEstimate> estimateFor(const QString& output) const;
     /// Bytes of one tensor as planned: codes, scales and factors, or its kept form.
     [[nodiscard]] Bytes plannedBytes(std::size_t tensor) const;
     /// The same under another plan.
@@ -214,6 +230,10 @@ signals:
     /// The recipe stays as it was, and why.
     void recipeRefused(const QString& why);
     void recipeSaved(const QString& path);
+    void exportTargetChanged();
+    /// Also when it is dropped.
+    void templateChanged();
+    void templateRefused(const QString& why);
     /// A plan that later ones are compared with was set.
     void baselineChanged();
     /// Target size or context length.
@@ -225,6 +245,7 @@ signals:
 
 private:
     struct Opened;
+    struct Template;
     struct MeasuredLayer {
         TensorResult result;
         LayerPlan plan;
@@ -259,8 +280,9 @@ private:
     std::shared_ptr<const Checkpoint> m_checkpoint;
     std::shared_ptr<const ModelTopology> m_topology;
     std::shared_ptr<const Imatrix> m_calibration;
-    std::shared_ptr<const GgufPlanner> m_planner;
-    std::optional<Error> m_plannerError;
+    std::shared_ptr<const GgufPlanner> m_planner, m_ownPlanner;  // with the template, and without
+    std::optional<Error> m_plannerError, m_ownPlannerError;
+    std::shared_ptr<const Checkpoint> m_template;
     QuantizationPlan m_plan;
     std::vector<Fallback> m_fallbacks;
     std::shared_ptr<const RecipeState> m_recipe = std::make_shared<const RecipeState>();
@@ -284,6 +306,7 @@ private:
     LatestJob<std::shared_ptr<const Imatrix>> m_calibrationJob;
     LatestJob<std::shared_ptr<const RecipeState>> m_recipeJob;
     LatestJob<QString> m_saveJob;
+    LatestJob<std::shared_ptr<Template>> m_templateJob;
     LatestJob<ValueAnalysis> m_valuesJob;
     LatestJob<LayerPreview> m_previewJob;
     LatestJob<LayerPreview> m_surveyJob;

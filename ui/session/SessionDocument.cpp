@@ -37,7 +37,7 @@ std::size_t Session::restore(const ProjectFile& project, std::shared_ptr<const I
         emit calibrationChanged();
     }
     m_undo.clear();
-    m_plan.target = project.plan.target;
+    setExportTarget(project.plan.target);
     m_plan.seed = project.plan.seed;
     std::vector<std::pair<std::size_t, LayerPlan>> plans;
     std::size_t lost = 0;
@@ -87,6 +87,7 @@ void Session::restoreRecipe(Recipe recipe)
             }
             // The plan has come back by itself; of the rules only what they say of it is new.
             m_recipe = *state;
+            setExportTarget(m_recipe->recipe.target);
             refreshFallbacks();
             emit recipeChanged();  // not planChanged: nothing is to be saved
         });

@@ -2,6 +2,7 @@
 // The editing half of Session: every change of the plan goes through the undo stack.
 
 #include "core/export/GgufPlanner.h"
+#include "core/plan/TargetGrids.h"
 #include "core/solve/Solver.h"
 #include "ui/session/PlanCommands.h"
 #include "ui/session/Session.h"
@@ -27,24 +28,30 @@ const GridFamily* familyById(std::string_view id)
 }
 
 /// A kept tensor that is given a width, grid or rank joins the plan with the target's own 4-bit grid.
-void wake(LayerPlan& plan)
+void wake(LayerPlan& plan, const std::string& target)
 {
     if (!plan.keep)
         return;
     plan.keep = false;
-    if (plan.grid.empty())
-        plan.grid = "q4_0";
+    if (plan.grid.empty()) {
+        const auto own = ownGrid(target, 4, {});
+        plan.grid = own ? (*own)->id() : "q4_0";
+    }
     plan.preset.clear();
 }
 
-/// Width for width, the grid that the GGUF target carries; nothing where it has none.
-const Grid* gridForBits(const LayerPlan& plan, int bits)
+/// Width for width, the grid that the target carries; nothing where it has none.
+const Grid* gridForBits(const LayerPlan& plan, int bits, const std::string& target)
 {
+    const bool isPacked = needsFusedAlike(target);
     const auto current = findGrid(plan.grid);
     if (current) {
-        if (const auto same = gridOf(familyOf(**current).id, bits))
+        const auto same = gridOf(familyOf(**current).id, bits);
+        if (same && (!isPacked || checkRepresentable(target, **same)))
             return *same;
     }
+    if (isPacked)
+        return ownGrid(target, bits, {}).value_or(nullptr);
     for (const GridFamily& family : gridFamilies()) {
         const auto grid = gridOf(family.id, bits);
         if (grid && (*grid)->ggufType())
@@ -140,7 +147,7 @@ void Session::editRank(const std::vector<std::size_t>& tensors, const QString& t
              [this, &wanted](std::size_t index, LayerPlan& plan) {
                  const int rank = std::clamp(wanted(static_cast<int>(plan.rank)), 0, maxRank(index));
                  if (rank > 0)
-                     wake(plan);
+                     wake(plan, m_plan.target);
                  plan.rank = static_cast<std::uint32_t>(rank);
              },
              gesture);
@@ -152,10 +159,10 @@ void Session::setFamily(const std::vector<std::size_t>& tensors, const QString& 
     if (family == nullptr)
         return;
     edit(tensors, tr("Set grid to %1").arg(QString::fromUtf8(family->title.data(), static_cast<int>(family->title.size()))),
-         [family](LayerPlan& plan) {
+         [family, this](LayerPlan& plan) {
              const auto current = findGrid(plan.grid);
              const int width = nearestWidth(*family, current ? (*current)->bits() : 4);
-             wake(plan);
+             wake(plan, m_plan.target);
              plan.grid = (*gridOf(family->id, width))->id();
              plan.preset.clear();
              settleSolver(plan);
@@ -164,11 +171,11 @@ void Session::setFamily(const std::vector<std::size_t>& tensors, const QString& 
 
 void Session::setBits(const std::vector<std::size_t>& tensors, int bits)
 {
-    edit(tensors, tr("Set bits to %1").arg(bits), [bits](LayerPlan& plan) {
-        const Grid* grid = gridForBits(plan, bits);
+    edit(tensors, tr("Set bits to %1").arg(bits), [bits, this](LayerPlan& plan) {
+        const Grid* grid = gridForBits(plan, bits, m_plan.target);
         if (grid == nullptr)
             return;
-        wake(plan);
+        wake(plan, m_plan.target);
         plan.grid = grid->id();
         plan.preset.clear();
         settleSolver(plan);
@@ -180,11 +187,11 @@ void Session::setPreset(const std::vector<std::size_t>& tensors, const QString& 
     const Preset* preset = findPreset(presetId.toStdString());
     if (preset == nullptr || !isOpen())
         return;
-    const Grid* own = preset->mix ? nullptr : gridForBits(LayerPlan{}, preset->bits);
+    const Grid* own = preset->mix ? nullptr : gridForBits(LayerPlan{}, preset->bits, m_plan.target);
     const auto mixed = preset->mix ? mixedGrids(*preset->mix, *m_checkpoint, *m_topology) : std::vector<const Grid*>();
     if (!preset->mix && own == nullptr)
         return;
-    editEach(tensors, tr("Apply %1").arg(QString::fromUtf8(preset->title.data(), static_cast<int>(preset->title.size()))),
+    editEach(tensors, tr("Apply %1").arg(titleOf(*preset)),
              [this, preset, own, &mixed](std::size_t index, LayerPlan& plan) {
                  const Grid* grid = preset->mix ? mixed[index] : own;
                  if (grid == nullptr)
@@ -205,9 +212,9 @@ void Session::setPinned(const std::vector<std::size_t>& tensors, bool pinned)
 
 void Session::setKeep(const std::vector<std::size_t>& tensors, bool keep)
 {
-    edit(tensors, keep ? tr("Keep as it is") : tr("Quantize"), [keep](LayerPlan& plan) {
+    edit(tensors, keep ? tr("Keep as it is") : tr("Quantize"), [keep, this](LayerPlan& plan) {
         if (!keep) {
-            wake(plan);
+            wake(plan, m_plan.target);
             return;
         }
         plan.keep = true;
@@ -238,7 +245,7 @@ void Session::setSolver(const std::vector<std::size_t>& tensors, const QString& 
     const Solver* solver = findSolver(id.toStdString());
     if (solver == nullptr)
         return;
-    const QString title = QString::fromUtf8(solver->title.data(), static_cast<int>(solver->title.size()));
+    const QString title = titleOf(*solver);
     edit(tensors, tr("Set solver to %1").arg(title), [solver](LayerPlan& plan) {
         const auto grid = findGrid(plan.grid);
         if (plan.keep || !grid || !solver->accepts(**grid) || plan.solver == solver->id)

@@ -4,6 +4,7 @@
 #include "core/base/AtomicFile.h"
 #include "core/base/MappedFile.h"
 #include "core/plan/TargetGrids.h"
+#include "core/plan/TypeOverrides.h"
 #include "ui/session/PlanCommands.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
@@ -15,6 +16,8 @@
 namespace sigmascope::ui {
 
 namespace {
+
+constexpr int kFewestBits = 2, kMostBits = 8;
 
 Result<Recipe> readRecipe(const std::filesystem::path& path)
 {
@@ -39,21 +42,31 @@ Status writeRecipe(const std::filesystem::path& path, const Recipe& recipe)
     return (*file)->commit();
 }
 
-/// Grids a layer can be given, by width: of its own family first, then of the types that GGUF carries.
-std::map<int, const Grid*> gridsFor(const LayerPlan& plan, std::uint64_t cols)
+/// Grids a layer can be given, by width: of its own family first, then the target's own, or the types that GGUF carries.
+std::map<int, const Grid*> gridsFor(const LayerPlan& plan, std::uint64_t cols, const std::string& target)
 {
     std::map<int, const Grid*> grids;
+    const bool isPacked = needsFusedAlike(target);
     const auto offer = [&](const GridFamily& family, bool isOwn) {
         for (const int bits : family.bits) {
             const auto grid = gridOf(family.id, bits);
-            if (grid && (*grid)->accepts(cols) && (isOwn || (*grid)->ggufType()))
+            const bool isCarried = grid
+                && (isPacked ? checkRepresentable(target, **grid).has_value() : isOwn || (*grid)->ggufType().has_value());
+            if (isCarried && (*grid)->accepts(cols))
                 grids.emplace(bits, *grid);
         }
     };
     if (const auto current = findGrid(plan.grid))
         offer(familyOf(**current), true);
-    for (const GridFamily& family : gridFamilies())
-        offer(family, false);
+    for (int bits = kFewestBits; isPacked && bits <= kMostBits; ++bits) {
+        if (const auto own = ownGrid(target, bits, {}))
+            if (const Grid* fitting = gridForRows(target, **own, cols))
+                grids.emplace(bits, fitting);
+    }
+    for (const GridFamily& family : gridFamilies()) {
+        if (!isPacked)
+            offer(family, false);
+    }
     return grids;
 }
 
@@ -65,16 +78,21 @@ std::uint64_t colsOf(const TensorInfo& tensor)
 /// The same answer for layers of one grid and row length, looked up once.
 class GridTable {
 public:
+    explicit GridTable(std::string target)
+        : m_target(std::move(target))
+    {
+    }
     const std::map<int, const Grid*>& of(const LayerPlan& plan, std::uint64_t cols)
     {
         const auto key = std::pair(plan.grid, cols);
         auto found = m_grids.find(key);
         if (found == m_grids.end())
-            found = m_grids.emplace(key, gridsFor(plan, cols)).first;
+            found = m_grids.emplace(key, gridsFor(plan, cols, m_target)).first;
         return found->second;
     }
 
 private:
+    std::string m_target;
     std::map<std::pair<std::string, std::uint64_t>, std::map<int, const Grid*>> m_grids;
 };
 
@@ -120,14 +138,22 @@ Result<std::shared_ptr<const RecipeState>> resolveRecipe(Recipe recipe, const Ch
         return passOn(rules);
     state->recipe = std::move(recipe);
     state->resolved = std::move(*resolved);
+    auto types = decidingTypes(state->recipe, checkpoint);
+    if (!types)
+        return passOn(types);
     state->rule = std::move(*rules);
+    state->type = std::move(*types);
     return state;
 }
 
 void Session::useRecipe(const std::shared_ptr<const RecipeState>& state)
 {
     m_recipe = state;
-    m_plan.target = state->recipe.target;
+    if (state->recipe.target != m_plan.target) {  // made for another one: that is no undo step
+        auto kept = std::make_shared<RecipeState>(*state);
+        kept->recipe.target = m_plan.target;
+        m_recipe = std::move(kept);
+    }
     m_plan.seed = state->recipe.seed;
     emit recipeChanged();
 }
@@ -192,7 +218,7 @@ void Session::pushRecipe(const std::shared_ptr<const RecipeState>& state, const 
 
 void Session::applyPreset(const QString& id)
 {
-    const auto preset = recipeFromPreset(id.toStdString());
+    const auto preset = recipeFromPreset(id.toStdString(), m_plan.target);
     if (!isOpen() || !preset) {
         if (!preset)
             emit recipeRefused(textOf(preset.error()));
@@ -202,7 +228,7 @@ void Session::applyPreset(const QString& id)
     recipe.defaults = preset->defaults;
     const Preset* known = findPreset(id.toStdString());
     const QString title
-        = known == nullptr ? id : QString::fromUtf8(known->title.data(), static_cast<int>(known->title.size()));
+        = known == nullptr ? id : titleOf(*known);
     startRecipe(std::move(recipe), tr("Apply %1").arg(title), RecipeReach::Unpinned);
 }
 
@@ -213,6 +239,28 @@ void Session::setRules(std::vector<RecipeRule> rules, const QString& text)
     Recipe recipe = m_recipe->recipe;
     recipe.rules = std::move(rules);
     startRecipe(std::move(recipe), text, RecipeReach::Changed);
+}
+
+void Session::setTypes(std::vector<TypeOverride> types, const QString& text)
+{
+    if (!isOpen())
+        return;
+    Recipe recipe = m_recipe->recipe;
+    recipe.types = std::move(types);
+    startRecipe(std::move(recipe), text, RecipeReach::Changed);
+}
+
+void Session::adoptPlan(const QuantizationPlan& plan, const QString& text)
+{
+    if (!isOpen() || plan.layers.size() != m_plan.layers.size())
+        return;
+    std::vector<EditLayersCommand::Change> changes;
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+        if (plan.layers[i] != layer(i))
+            changes.push_back({i, layer(i), plan.layers[i]});
+    }
+    if (!changes.empty())
+        m_undo.push(new EditLayersCommand(std::move(changes), 0, text, [this](const auto& plans) { applyPlans(plans); }));
 }
 
 void Session::openRecipe(const QString& path)
@@ -228,10 +276,12 @@ void Session::openRecipe(const QString& path)
             return resolveRecipe(std::move(*recipe), *checkpoint, *topology, isCalibrated);
         },
         [this](Result<std::shared_ptr<const RecipeState>> state) {
-            if (state)
-                pushRecipe(*state, tr("Open recipe"), RecipeReach::All);
-            else
+            if (!state) {
                 emit messageRaised(textOf(state.error()));
+                return;
+            }
+            setExportTarget((*state)->recipe.target);
+            pushRecipe(*state, tr("Open recipe"), RecipeReach::All);
         });
 }
 
@@ -242,10 +292,11 @@ void Session::saveRecipe(const QString& path)
     m_saveJob.start(
         [path, plan = m_plan, base = m_recipe, checkpoint = m_checkpoint,
          topology = m_topology](const JobContext&) -> Result<QString> {
+            // Rules that another target was asked for may have no answer for this one: the plan itself has.
             const auto recipe = recipeOf(plan, *checkpoint, *topology, base->recipe);
-            if (!recipe)
-                return passOn(recipe);
-            if (const Status written = writeRecipe(toPath(path), *recipe); !written)
+            if (const Status written
+                = writeRecipe(toPath(path), recipe ? *recipe : recipeOf(plan, *checkpoint, *topology));
+                !written)
                 return passOn(written);
             return path;
         },
@@ -291,12 +342,17 @@ void Session::setContext(std::uint64_t tokens)
 
 std::optional<Bytes> Session::memoryNeeded() const
 {
-    if (!isOpen() || !m_estimate || !m_kv)
+    return m_estimate ? memoryNeeded(*m_estimate) : std::nullopt;
+}
+
+std::optional<Bytes> Session::memoryNeeded(const SizeEstimate& sizes) const
+{
+    if (!isOpen() || !m_kv)
         return std::nullopt;
     const auto cache = kvCacheBytes(*m_kv, m_context);
     if (!cache)
         return std::nullopt;
-    return *cache + m_estimate->codes + m_estimate->kept + m_estimate->factors;
+    return *cache + sizes.codes + sizes.kept + sizes.factors;
 }
 
 std::vector<int> Session::widthsOf(std::size_t index) const
@@ -304,7 +360,7 @@ std::vector<int> Session::widthsOf(std::size_t index) const
     std::vector<int> widths;
     if (!isPlannable(index))
         return widths;
-    for (const auto& [bits, grid] : gridsFor(layer(index), colsOf(tensor(index))))
+    for (const auto& [bits, grid] : gridsFor(layer(index), colsOf(tensor(index)), m_plan.target))
         widths.push_back(bits);
     return widths;
 }
@@ -336,7 +392,7 @@ void Session::pushMove(const LayerPlans& before, const QString& text, quint64 ge
 
 void Session::moveBits(const LayerPlans& before, int by, quint64 gesture)
 {
-    GridTable table;
+    GridTable table(m_plan.target);
     const QString text = by == 0 ? tr("Change bits")
         : by > 0                 ? tr("Raise bits by %1").arg(by)
                                  : tr("Lower bits by %1").arg(-by);
@@ -363,7 +419,7 @@ void Session::moveRank(const LayerPlans& before, double octaves, int multiple, q
 
 void Session::stepBits(const std::vector<std::size_t>& tensors, int direction, quint64 gesture)
 {
-    GridTable table;
+    GridTable table(m_plan.target);
     pushMove(plansOf(tensors), direction > 0 ? tr("Raise bits") : tr("Lower bits"), gesture,
              [&, this](std::size_t index, LayerPlan& plan) {
                  if (!isPlannable(index) || (plan.keep && (direction > 0 || index != tensors.front())))
@@ -378,7 +434,7 @@ void Session::stepBits(const std::vector<std::size_t>& tensors, int direction, q
 
 void Session::chooseBits(const std::vector<std::size_t>& tensors, int bits)
 {
-    GridTable table;
+    GridTable table(m_plan.target);
     pushMove(plansOf(tensors), tr("Set bits to %1").arg(bits), 0, [&, this](std::size_t index, LayerPlan& plan) {
         const auto& grids = table.of(plan, colsOf(tensor(index)));
         if (const auto found = grids.find(bits); found != grids.end() && isPlannable(index))

@@ -49,6 +49,10 @@ SessionStore::SessionStore(Session& session, QObject* parent) : QObject(parent),
     };
     connect(&session, &Session::planChanged, this, changed);
     connect(&session, &Session::calibrationChanged, this, changed);
+    connect(&session, &Session::exportTargetChanged, this, [this, changed] {
+        if (m_session.isOpen())  // not where a closed model takes its target with it
+            changed();
+    });
     connect(&session, &Session::selectionChanged, this, [this] { m_isCopied = false; });
     connect(&session, &Session::opened, this, &SessionStore::modelOpened);
     connect(&session, &Session::openFailed, this, &SessionStore::modelFailed);

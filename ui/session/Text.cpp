@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/session/Text.h"
 
+#include "core/export/Exporter.h"
+#include "core/solve/Solver.h"
+
 #include <QCoreApplication>
 #include <QFile>
 
@@ -89,6 +92,41 @@ QString titleOf(Role role)
     default: break;
     }
     return role == Role::Other ? tr("other", "role") : QString::fromUtf8(id(role).data(), static_cast<int>(id(role).size()));
+}
+
+QString titleOf(const Preset& preset)
+{
+    const QString title = QString::fromUtf8(preset.title.data(), static_cast<qsizetype>(preset.title.size()));
+    const auto stem = [&title](const char* end) { return title.left(title.size() - static_cast<qsizetype>(qstrlen(end))); };
+    // Names stay, the words between them are ours.
+    if (title.endsWith(QLatin1String(" mixture")))
+        return tr("%1 mixture", "preset").arg(stem(" mixture"));
+    if (title.endsWith(QLatin1String(" everywhere")))
+        return tr("%1 everywhere", "preset").arg(stem(" everywhere"));
+    if (title.endsWith(QLatin1String(" bit")))
+        return tr("%1 bit", "preset: L²QER, 4").arg(stem(" bit"));
+    return title;
+}
+
+QString titleOf(const Solver& solver)
+{
+    if (solver.id == "nearest")
+        return tr("Nearest code (RTN)");
+    if (solver.id == "clip-search")
+        return tr("Clip search under the metric");
+    if (solver.id == "imatrix")
+        return tr("Search weighted by importances");
+    if (solver.id == "wide")
+        return tr("Wider search than ggml's, never worse");
+    return QString::fromUtf8(solver.title.data(), static_cast<qsizetype>(solver.title.size()));
+}
+
+QString runtimeOf(std::string_view target)
+{
+    const ExporterRow* exporter = findExporter(target);
+    return exporter == nullptr
+        ? QString()
+        : QString::fromUtf8(exporter->runtime.data(), static_cast<qsizetype>(exporter->runtime.size()));
 }
 
 QString titleOf(MetricKind metric)

@@ -9,6 +9,12 @@
 #include <QString>
 
 #include <filesystem>
+#include <string_view>
+
+namespace sigmascope {
+struct Preset;
+struct Solver;
+}
 
 namespace sigmascope::ui {
 
@@ -19,6 +25,11 @@ namespace sigmascope::ui {
 [[nodiscard]] QString textOf(const Error& error);
 [[nodiscard]] QString titleOf(Role role);
 [[nodiscard]] QString titleOf(MetricKind metric);
+/// "L²QER, 4 bit", "GGUF Q4_K_M mixture".
+[[nodiscard]] QString titleOf(const Preset& preset);
+[[nodiscard]] QString titleOf(const Solver& solver);
+/// Who loads what is written for a target: "llama.cpp". Empty for a word that is none.
+[[nodiscard]] QString runtimeOf(std::string_view target);
 /// "Block 3 · down_proj", or the tensor's own name outside the blocks.
 [[nodiscard]] QString layerTitle(const TensorPlace& place, const QString& name);
 /// The last part of a layer's name: "down_proj", "down_proj (bias)", or the whole name.

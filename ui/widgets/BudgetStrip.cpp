@@ -214,6 +214,18 @@ void BudgetStrip::paintBar(QPainter& painter, const QRect& bar) const
     painter.fillRect(QRect(flag - px(3), bar.top() - px(6), px(6) + 2, px(4)), theme.ink);
 }
 
+/// Where the bar would be.
+void BudgetStrip::paintRefusal(QPainter& painter) const
+{
+    const QRect row(m_bar.left(), m_bar.center().y() - px(10), m_bar.width(), px(20));
+    paintVerdict(painter, QRectF(row.left(), row.center().y() - px(6), px(12), px(12)), Verdict::Worse);
+    painter.setFont(ui::font(FontRole::Caption));
+    painter.setPen(Theme::current().tx);
+    const QRect words = row.adjusted(px(18), 0, 0, 0);
+    painter.drawText(words, Qt::AlignLeft | Qt::AlignVCenter,
+                     painter.fontMetrics().elidedText(m_view.refusal, Qt::ElideRight, words.width()));
+}
+
 void BudgetStrip::paintLegend(QPainter& painter, QRect area) const
 {
     const Theme& theme = Theme::current();
@@ -246,7 +258,7 @@ std::vector<BudgetStrip::Column> BudgetStrip::columns() const
     columns.push_back({Kind::Bits, tr("Bits per weight"), bitsText(m_view), tr("bpw, all overhead"), m_view.sizeSource,
                        Verdict::Same, {}});
     if (m_view.outputError)
-        columns.push_back({Kind::Error, tr("Output error, mean"), number3(100 * *m_view.outputError), QStringLiteral("%"),
+        columns.push_back({Kind::Error, errorTitle(), number3(100 * *m_view.outputError), QStringLiteral("%"),
                            m_view.errorSource, Verdict::Same, {}});
     if (m_view.memoryBytes)
         columns.push_back({Kind::Memory, tr("Memory at", "so many tokens"), tensorSize(*m_view.memoryBytes), {}, Source::Estimated,
@@ -365,6 +377,10 @@ void BudgetStrip::paintFull(QPainter& painter)
         size.gap(4).text(tr("of %1 target").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2);
     for (const Column& column : m_columns)
         paintColumn(painter, column);
+    if (!m_view.refusal.isEmpty()) {
+        paintRefusal(painter);
+        return;
+    }
     paintBar(painter, m_bar);
     paintLegend(painter, QRect(m_bar.left(), px(32), m_bar.width(), px(20)));
 }
@@ -381,7 +397,9 @@ void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
         line.text(tr("of %1").arg(fileSize(*m_view.targetBytes)), FontRole::Caption, theme.tx2).gap(4);
     line.source(m_view.sizeSource).gap(14);
     m_bar = QRect(line.x(), height() / 2 - px(4), std::clamp(width() / 5, px(100), px(260)), px(8));
-    if (isDrawn)
+    if (isDrawn && !m_view.refusal.isEmpty())
+        paintRefusal(painter);
+    else if (isDrawn)
         paintBar(painter, m_bar);
     Line rest(painter, m_bar.right() + px(24), baseline);
     if (m_view.targetBytes) {
@@ -397,8 +415,13 @@ void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
         .text(tr("bpw"), FontRole::Caption, theme.tx2).gap(4).source(m_view.sizeSource).gap(14);
     if (m_view.outputError)
         rest.text(number3(100 * *m_view.outputError), FontRole::KeyFigure, value).gap(4)
-            .text(tr("% output error"), FontRole::Caption, theme.tx2).gap(6).source(m_view.errorSource)
-            .text(sourceWord(m_view.errorSource), FontRole::Caption, theme.tx2).gap(20);
+            .text(m_view.isWeightError ? tr("% weight error") : tr("% output error"), FontRole::Caption, theme.tx2).gap(4)
+            .source(m_view.errorSource).gap(14);
+    const QString memory = memoryText();
+    const int needed = QFontMetrics(ui::font(FontRole::Caption)).horizontalAdvance(memory) + px(30) + fallbackWidth();
+    m_hasCompactMemory = !memory.isEmpty() && rest.x() + needed <= width() - px(12);
+    if (m_hasCompactMemory)
+        rest.text(memory, FontRole::Caption, theme.tx2).gap(4).source(Source::Estimated).gap(14);
     const int from = rest.x();
     if (m_view.fallbacks > 0) {
         paintVerdict(painter, QRectF(from, baseline - px(11), px(12), px(12)), Verdict::Changed);
@@ -410,10 +433,34 @@ void BudgetStrip::compactLine(QPainter& painter, bool isDrawn)
     m_fallbackButton->setGeometry(QRect(from - px(6), px(3), rest.x() - from + px(12), height() - px(6)));
 }
 
+QString BudgetStrip::errorTitle() const
+{
+    return m_view.isWeightError ? tr("Weight error, mean") : tr("Output error, mean");
+}
+
+QString BudgetStrip::memoryText() const
+{
+    return m_view.memoryBytes ? tr("%1 of memory at %2 tokens", "compact strip")
+                                    .arg(tensorSize(*m_view.memoryBytes), QLocale().toString(m_view.memoryContext))
+                              : QString();
+}
+
+int BudgetStrip::fallbackWidth() const
+{
+    const QString cost = signedSize(m_view.fallbackBytes);
+    return QFontMetrics(ui::font(FontRole::Caption)).horizontalAdvance(countText(m_view.fallbacks) + cost)
+        + (m_view.fallbacks > 0 ? px(17) : 0) + (cost.isEmpty() ? 0 : px(20));
+}
+
 QStringList BudgetStrip::figures() const
 {
     QStringList words{tr("File size") + QLatin1Char(' ') + sizeText(m_view)};
-    for (const Column& column : m_isCompact ? std::vector<Column>() : m_columns)
+    if (!m_view.refusal.isEmpty())
+        words << m_view.refusal;
+    std::vector<Column> shown = m_isCompact ? columns() : m_columns;
+    if (m_isCompact && !m_hasCompactMemory)
+        std::erase_if(shown, [](const Column& column) { return column.kind == Column::Kind::Memory; });
+    for (const Column& column : shown)
         words << QStringList{column.title, column.value, column.unit}.join(QLatin1Char(' ')).trimmed();
     return words;
 }
@@ -447,6 +494,8 @@ void BudgetStrip::changeEvent(QEvent* event)
 
 QString BudgetStrip::toolTipText() const
 {
+    if (!m_view.refusal.isEmpty())
+        return m_view.refusal;
     QStringList lines{tr("Codes and scales %1").arg(fileSize(m_view.codeBytes)), tr("Low-rank factors %1").arg(fileSize(m_view.factorBytes)),
                       tr("Kept as they are %1").arg(fileSize(m_view.keptBytes))};
     if (m_view.targetBytes)
@@ -454,6 +503,9 @@ QString BudgetStrip::toolTipText() const
     if (m_view.memoryBytes)
         lines += tr("%1 of memory at %2 tokens: weights and F16 keys and values")
                      .arg(tensorSize(*m_view.memoryBytes), QLocale().toString(m_view.memoryContext));
+    if (m_view.outputError)
+        lines += tr("%1: %2 over the planned layers, %3", "error, mean: 6.5 %, measured")
+                     .arg(errorTitle(), percent(*m_view.outputError), sourceWord(m_view.errorSource));
     lines += tr("%1 bits per weight, all overhead").arg(decimals(m_view.bitsPerWeight, 3));
     return lines.join(QLatin1Char('\n'));
 }

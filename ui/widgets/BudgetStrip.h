@@ -26,19 +26,21 @@ struct BudgetView {
     quint64 keptBytes = 0;                     ///< embeddings, norms, metadata: all that is kept as it is
     double bitsPerWeight = 0;
     Source sizeSource = Source::Exact;
-    std::optional<double> outputError;         ///< mean relative output error of the plan; absent while unknown
+    std::optional<double> outputError;         ///< mean relative error of the plan's layers; absent while unknown
+    bool isWeightError = false;                ///< of the weights: nothing is known of activations
     Source errorSource = Source::Estimated;
     std::optional<quint64> memoryBytes;        ///< weights and keys and values of memoryContext tokens; estimated
     quint64 memoryContext = 0;
     int fallbacks = 0;
     double fallbackBytes = 0;                  ///< what they add to the files, or save
     QString fallbackText;                      ///< why, in a few words; tooltip
+    QString refusal;                           ///< where there is no size: why, in a few words
     bool isRecomputing = false;                ///< figures keep their old value in tx3
 };
 
 /// File size as one painted bar and the figures beside it, each with its source. 60 high; one line of 32 when compact.
 /// Where room is short the memory goes first, then the error, then the words of the bar's parts; what went is in the
-/// tooltip.
+/// tooltip, as are the captions that the one line has no room for.
 class BudgetStrip : public QWidget {
     Q_OBJECT
 
@@ -91,7 +93,12 @@ private:
     void paintColumn(QPainter& painter, const Column& column) const;
     /// One line; drawn, or measured for the places of its parts.
     void compactLine(QPainter& painter, bool isDrawn);
+    [[nodiscard]] QString errorTitle() const;
+    [[nodiscard]] QString memoryText() const;
+    /// Of the compact line's last figure.
+    [[nodiscard]] int fallbackWidth() const;
     void paintBar(QPainter& painter, const QRect& bar) const;
+    void paintRefusal(QPainter& painter) const;
     void paintLegend(QPainter& painter, QRect area) const;
     [[nodiscard]] QString toolTipText() const;
     /// As the field can hold it.
@@ -99,6 +106,7 @@ private:
 
     BudgetView m_view;
     bool m_isCompact = false;
+    bool m_hasCompactMemory = false;  ///< the one line has room for it
     std::vector<Column> m_columns;
     QRect m_bar;
     QSpinBox* m_context = nullptr;
