@@ -118,6 +118,10 @@ Status SafetensorsExporter::open()
         return made;
     if (Status made = m_design.hasAdapter ? m_adapterFolder.make() : Status{}; !made)
         return made;
+    const auto isTemplate = [](const SideFile& side) { return side.name.starts_with(kTemplatesFolder); };
+    if (std::ranges::any_of(m_design.sides, isTemplate))
+        if (Status made = m_templatesFolder.make(); !made)
+            return made;
     FileSystem& system = m_request.system == nullptr ? FileSystem::real() : *m_request.system;
     if (Status opened = openSides(system); !opened)
         return opened;

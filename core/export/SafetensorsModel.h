@@ -92,6 +92,7 @@ public:
 protected:
     SafetensorsExporter(ExportRequest request, SafetensorsDesign design)
         : m_request(std::move(request)), m_design(std::move(design)), m_folder(m_design.folder), m_adapterFolder(m_design.folder / kAdapterFolder)
+        , m_templatesFolder(m_design.folder / kTemplatesFolder)
     {
     }
     /// Opens every file: space is reserved before hours of work. OutputIsInput, WouldOverwrite, NoSpace, PermissionDenied.
@@ -147,6 +148,7 @@ private:
     SafetensorsDesign m_design;
     MadeFolder m_folder;  // before the files: they are closed first
     MadeFolder m_adapterFolder;
+    MadeFolder m_templatesFolder;
     std::vector<std::unique_ptr<AtomicFile>> m_sides;  // parallel to the design's; the index, if any, behind them
     std::vector<SafetensorsWriter> m_writers;
     std::vector<Position> m_positions;  // parallel to the design's items

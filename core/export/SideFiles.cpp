@@ -28,6 +28,40 @@ bool isSideFile(std::string_view name)
         || std::ranges::any_of(kEnds, [name](std::string_view end) { return name.size() > end.size() && name.ends_with(end); });
 }
 
+/// The file @p name of the model's folder, unless it is a link out of there, or no file.
+void addSide(const fs::path& folder, const std::string& name, std::vector<SideFile>& files, std::vector<std::string>& notes)
+{
+    if (const Status inside = refuseLinkOutOf(folder, name); !inside) {
+        notes.push_back(inside.error().detail + ": not copied");
+        return;
+    }
+    std::error_code unreadable;
+    if (!fs::is_regular_file(folder / name, unreadable))
+        return;
+    const auto bytes = fs::file_size(folder / name, unreadable);
+    if (!unreadable)
+        files.push_back({.name = name, .source = folder / name, .bytes = bytes});
+}
+
+/// Templates of chats that have names of their own.
+void addTemplates(const fs::path& folder, std::vector<SideFile>& files, std::vector<std::string>& notes)
+{
+    const std::string inner(kTemplatesFolder);
+    if (const Status inside = refuseLinkOutOf(folder, inner); !inside) {
+        notes.push_back(inside.error().detail + ": not copied");
+        return;
+    }
+    constexpr std::size_t kMost = 64;  // as many as are read
+    std::size_t count = 0;
+    std::error_code error;
+    for (fs::directory_iterator it(folder / inner, error), last; !error && it != last && count < kMost; it.increment(error)) {
+        if (it->path().extension() != ".jinja")
+            continue;
+        addSide(folder, inner + "/" + it->path().filename().native(), files, notes);
+        ++count;
+    }
+}
+
 }  // namespace
 
 std::vector<SideFile> sideFilesOf(const Checkpoint& checkpoint, std::vector<std::string>& notes)
@@ -39,19 +73,10 @@ std::vector<SideFile> sideFilesOf(const Checkpoint& checkpoint, std::vector<std:
     std::error_code error;
     for (fs::directory_iterator it(folder, error), last; !error && it != last; it.increment(error)) {
         const std::string name = it->path().filename().native();
-        if (!isSideFile(name))
-            continue;
-        if (const Status inside = refuseLinkOutOf(folder, name); !inside) {
-            notes.push_back(inside.error().detail + ": not copied");
-            continue;
-        }
-        std::error_code unreadable;
-        if (!fs::is_regular_file(it->path(), unreadable))
-            continue;
-        const auto bytes = fs::file_size(it->path(), unreadable);
-        if (!unreadable)
-            files.push_back({.name = name, .source = it->path(), .bytes = bytes});
+        if (isSideFile(name))
+            addSide(folder, name, files, notes);
     }
+    addTemplates(folder, files, notes);
     std::ranges::sort(files, {}, &SideFile::name);  // not as the file system lists them
     return files;
 }

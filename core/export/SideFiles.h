@@ -11,9 +11,12 @@
 
 namespace sigmascope {
 
+/// Where newer folders have the templates of chats that are not the usual one.
+inline constexpr std::string_view kTemplatesFolder = "additional_chat_templates";
+
 /// A file that a model folder has beside its weights: tokenizer, configuration, licence.
 struct SideFile {
-    std::string name;               ///< bare, in the new folder
+    std::string name;               ///< in the new folder: bare, or behind the name of one folder and a slash
     std::filesystem::path source{}; ///< copied from here; empty: `text` is the content
     std::string text{};
     Bytes bytes = 0;

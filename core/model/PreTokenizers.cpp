@@ -41,6 +41,9 @@ constexpr std::string_view kTekken =
 // o200k of tiktoken; microsoft/Phi-4-mini-instruct.
 constexpr std::string_view kGpt4o =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// deepseek-ai/deepseek-llm-7b-base, its second step.
+constexpr std::string_view kDeepSeekLlm =
+    R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+)";
 // deepseek-ai/DeepSeek-V3, its third step.
 constexpr std::string_view kDeepSeek3 =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -86,6 +89,12 @@ const std::vector<Known>& knownDefinitions()
         {{cut(R"([\r\n])"), cut(R"(\s?\p{L}+)"), cut(R"(\s?\p{P}+)"), cut("[一-龥ࠀ-一가-퟿]+"), "digit by digit", "bytes"},
          false,
          "deepseek-coder",
+         {},
+         {}},
+        {{cut(R"([\r\n])"), cut(kDeepSeekLlm), cut(R"(\s?[!-/:-~！-／：-～‘-‟　-。]+)"), cut(R"(\s+$)"), cut("[一-龥ࠀ-一가-퟿]+"),
+          "digit by digit", "bytes"},
+         false,
+         "deepseek-llm",
          {},
          {}},
         {{cut(R"(\p{N}{1,3})"), cut("[一-龥぀-ゟ゠-ヿ]+"), cut(kDeepSeek3), "bytes"}, false, "deepseek-v3", {}, {}},

@@ -29,6 +29,34 @@ std::string keyName(std::string_view name)
     return key;
 }
 
+constexpr std::size_t kMostTemplates = 64;
+
+/// NAME.jinja of a folder, in order of name.
+Result<std::vector<std::pair<std::string, std::string>>> namedTemplatesIn(const fs::path& folder)
+{
+    std::vector<fs::path> files;
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), last; !error && it != last; it.increment(error)) {
+        std::error_code unreadable;
+        if (it->path().extension() == ".jinja" && fs::is_regular_file(it->path(), unreadable))
+            files.push_back(it->path());
+    }
+    std::ranges::sort(files);  // not as the file system lists them
+    std::vector<std::pair<std::string, std::string>> named;
+    for (const fs::path& file : files) {
+        const std::string name = keyName(file.stem().native());
+        const bool known = std::ranges::any_of(named, [&](const auto& one) { return one.first == name; });
+        if (name.empty() || known || named.size() >= kMostTemplates)
+            continue;
+        auto text = tokenizerText(file);
+        if (!text)
+            return passOn(std::move(text));
+        if (*text)
+            named.emplace_back(name, std::move(**text));
+    }
+    return named;
+}
+
 ChatTemplates templatesIn(const Json& entry)
 {
     ChatTemplates templates;
@@ -36,7 +64,6 @@ ChatTemplates templatesIn(const Json& entry)
         templates.main = entry.get<std::string>();
     if (!entry.is_array())
         return templates;
-    constexpr std::size_t kMostTemplates = 64;
     for (const Json& item : entry) {
         if (!item.is_object() || templates.named.size() >= kMostTemplates)
             continue;
@@ -94,8 +121,14 @@ Result<ChatTemplates> chatTemplatesOf(const fs::path& folder, const Json& tokeni
     auto jinja = tokenizerText(folder / "chat_template.jinja");
     if (!jinja)
         return passOn(std::move(jinja));
-    if (*jinja)
-        return ChatTemplates{std::move(*jinja), {}};
+    if (*jinja) {
+        auto named = namedTemplatesIn(folder / "additional_chat_templates");
+        if (!named)
+            return passOn(std::move(named));
+        // "default" would be the one that counts under another name; transformers never writes it there.
+        std::erase_if(*named, [](const auto& one) { return one.first == "default"; });
+        return ChatTemplates{std::move(*jinja), std::move(*named)};
+    }
     const auto json = tokenizerJson(folder / "chat_template.json");
     if (!json)
         return passOn(json);

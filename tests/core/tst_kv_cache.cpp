@@ -72,6 +72,11 @@ void KvCacheTest::slidingBlocksKeepTheirWindow()
     // Blocks 5, 11, 17 and 23 of 26 see everything; the others 512 tokens and a batch of 512. 2 · 256 values of 2 bytes.
     QCOMPARE(*kvCacheBytes(*shape, 32768), Bytes((4 * 32768 + 22 * 1024) * 512 * 2));
     QCOMPARE(*kvCacheBytes(*shape, 100), Bytes(26 * 100 * 512 * 2));
+    // OLMo 3 is an olmo2 with a window: the fourth of five blocks sees everything.
+    GgufBytes olmo;
+    olmo.text("general.architecture", "olmo2").u32("olmo2.block_count", 5).u32("olmo2.embedding_length", 64);
+    olmo.u32("olmo2.attention.head_count", 2).u32("olmo2.attention.sliding_window", 512);
+    QCOMPARE(*kvCacheBytes(*shapeOf(olmo), 4096), Bytes((4096 + 4 * 1024) * 2 * 64 * 2));
     // llama.cpp keeps no window in other families, whatever a file says.
     GgufBytes other;
     other.text("general.architecture", "llama").u32("llama.block_count", 2).u32("llama.embedding_length", 64);

@@ -2,6 +2,7 @@
 // Models written as safetensors: what the dequantized copy and the research container hold, and in which files.
 // (What stands at their place before, and what fails on the way: tst_safetensors_replace.cpp.)
 #include "core/export/SafetensorsWriter.h"
+#include "core/export/SideFiles.h"
 #include "core/lowrank/CodedMatrices.h"
 #include "core/project/Pipeline.h"
 #include "support/SafetensorsFixture.h"
@@ -166,6 +167,30 @@ private slots:
         QCOMPARE(notes["format"], std::string("pt"));
         QCOMPARE(notes["sigmascope.container"], std::string("dequantized"));
         QVERIFY(notes["sigmascope.note"].find("not the original") != std::string::npos);
+    }
+
+    /// Templates beyond the usual one lie in a folder of their own; an export that is given up leaves none behind.
+    void namedChatTemplatesAreCopiedToo()
+    {
+        const fs::path from = m_folder / kTemplatesFolder;
+        fs::create_directory(from);
+        writeFile(from / "rag.jinja", "{{ rag }}");
+        writeFile(from / "note.txt", "no template");
+        fs::create_symlink(fs::temp_directory_path(), from / "link.jinja");
+        const ExportRequest r = folderRequest(quantizeBlock(*m_model, "int4-g128", 0));
+        {
+            const auto given = makeBf16Exporter(r);
+            QVERIFY2(given, given ? "" : given.error().detail.c_str());
+            QVERIFY(fs::exists(r.output / kTemplatesFolder));
+            QVERIFY(std::ranges::any_of((*given)->estimate().notes, [](const std::string& note) {
+                return note.find("link.jinja") != std::string::npos && note.ends_with("not copied");
+            }));
+        }
+        QVERIFY(!fs::exists(r.output));
+        QVERIFY(exported(makeBf16Exporter, r));
+        fs::remove_all(from);
+        QCOMPARE(namesIn(r.output / kTemplatesFolder), (std::set<std::string>{"rag.jinja"}));
+        QCOMPARE(readFile(r.output / kTemplatesFolder / "rag.jinja"), std::string("{{ rag }}"));
     }
 
     void shardsKeepTheirLimitAndTheIndexNamesEveryTensor_data() { eachTarget(); }

@@ -175,7 +175,17 @@ private slots:
         QCOMPARE(read()->chatTemplates.main.value_or(""), std::string("D"));
         fs::remove(m_folder / "tokenizer_config.json");
         QCOMPARE(read()->chatTemplates.main.value_or(""), std::string("J"));
+        QVERIFY(read()->chatTemplates.named.empty());
+        fs::create_directory(m_folder / "additional_chat_templates");
+        for (const char* name : {"tool use.jinja", "rag.jinja", "default.jinja", "note.txt"})
+            writeText(m_folder / "additional_chat_templates" / name, std::string("of ") + name);
+        templates = read()->chatTemplates;
+        QCOMPARE(templates.main.value_or(""), std::string("J"));
+        QCOMPARE(templates.named.size(), std::size_t{2});
+        QVERIFY((templates.named[0] == std::pair<std::string, std::string>("rag", "of rag.jinja")));
+        QVERIFY((templates.named[1] == std::pair<std::string, std::string>("tool_use", "of tool use.jinja")));
         fs::remove(m_folder / "chat_template.jinja");
+        QVERIFY(!read()->chatTemplates.main && read()->chatTemplates.named.empty());
         writeText(m_folder / "chat_template.json", R"({"chat_template":"from JSON"})");
         QCOMPARE(read()->chatTemplates.main.value_or(""), std::string("from JSON"));
     }

@@ -98,7 +98,7 @@ private slots:
     {
         QTest::addColumn<QString>("kind");
         for (const char* kind : {"llama-bpe", "smaug-bpe", "qwen2", "gpt-2", "smollm", "seed-coder", "falcon", "tekken", "gpt-4o",
-                                 "deepseek-coder", "deepseek-v3"})
+                                 "deepseek-coder", "deepseek-llm", "deepseek-v3"})
             QTest::newRow(kind) << kind;
     }
 
