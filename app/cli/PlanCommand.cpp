@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/Composition.h"
+#include "app/cli/Notes.h"
 #include "app/cli/OrNull.h"
 #include "app/cli/Planning.h"
 #include "app/cli/Table.h"
@@ -72,6 +73,11 @@ public:
         : m_app(root.add_subcommand("plan", "Resolve a preset or recipe for a model, with exact sizes"))
     {
         m_inputs.declare(*m_app);
+        std::vector<std::string> targets;
+        for (const ExporterRow& row : exporters())
+            targets.emplace_back(row.id);
+        m_app->add_option("--to", m_target, "Runtime's format (default gguf, or the recipe's)")
+            ->check(CLI::IsMember(targets));
         m_app->add_option("-o,--output", m_output, "Recipe to write: one rule per tensor that differs from the default")
             ->required();
         m_app->add_flag("--json", m_json, "One JSON object instead of a table");
@@ -83,19 +89,21 @@ public:
     {
         Progress progress(stop);
         const JobContext job = progress.job();
+        m_inputs.target = m_target.empty() ? m_inputs.target : m_target;
         auto model = planModel(m_inputs, job);
         if (!model)
             return passOn(model);
+        if (!m_target.empty() && model->recipe.target != m_target)
+            return fail(ErrorCode::InvalidOption, fmt::format("--to {} contradicts the recipe's target {}", m_target,
+                                                              escaped(model->recipe.target)));
+        ExportRequest request = placeholderFor(*model);
+        const Status fits = fitToTarget(*model, request, m_inputs.nearest);
         const Status looked = look(*model, job);
         progress.clear();
         if (!looked)
             return passOn(looked);
-        ExportRequest request = model->request("model.gguf");
-        request.overwrite = true; // the name is only a placeholder: nothing is written there
-        const ExporterRow* exporter = findExporter(model->resolved.plan.target);
-        auto size = exporter == nullptr
-            ? Result<SizeEstimate>(fail(ErrorCode::InvalidRecipe, "unknown target " + model->resolved.plan.target))
-            : exporter->estimate(request);
+        request.plan = model->resolved.plan;
+        const auto size = fits ? findExporter(request.plan.target)->estimate(request) : Result<SizeEstimate>(passOn(fits));
         if (!size)
             printWarning("file sizes are not known: " + size.error().detail);
         if (const Status written = writeRecipe(*model); !written)
@@ -107,6 +115,16 @@ public:
     }
 
 private:
+    /// What would be written if the output had a name: nothing is.
+    [[nodiscard]] static ExportRequest placeholderFor(const PlannedModel& model)
+    {
+        const bool isGguf = model.resolved.plan.target == "gguf";
+        const bool isFile = !isGguf && model.checkpoint->format() == CheckpointFormat::Gguf;
+        ExportRequest request = model.request(isGguf ? "model.gguf" : isFile ? "model.safetensors" : "model");
+        request.overwrite = true;
+        return request;
+    }
+
     /// The same look at the values as before a run, so that a plan and its run agree.
     [[nodiscard]] static Status look(PlannedModel& model, const JobContext& job)
     {
@@ -199,16 +217,16 @@ private:
     {
         Table table(
             {{"tensor", Align::Left}, {"method", Align::Left}, {"grid", Align::Left}, {"bits/w"}, {"rank"}, {"bytes"}});
-        std::string notes;
+        std::vector<TensorNote> notes;
         for (const PlannedTensor& row : rows) {
             table.add({escaped(row.name), row.method, row.grid, fmt::format("{:.3f}", row.bitsPerWeight),
                        fmt::format("{}", row.rank), grouped(row.bytes)});
             if (!row.fallback.empty())
-                notes += fmt::format("  {}: {}\n", escaped(row.name), row.fallback);
+                notes.emplace_back(row.name, row.fallback);
         }
         std::string text = table.toString();
         if (!notes.empty())
-            text += "\nNot as asked for:\n" + notes;
+            text += "\nNot as asked for:\n" + linesOf(notes);
         if (size != nullptr) {
             text += fmt::format("\nFiles (exact): {} bytes = {}, {:.4f} bits per weight with everything\n",
                                 grouped(size->total), formatBytes(size->total), size->bitsPerWeight(elements));
@@ -223,6 +241,7 @@ private:
 
     CLI::App* m_app;
     PlanInputs m_inputs;
+    std::string m_target;
     std::string m_output;
     bool m_json = false;
 };

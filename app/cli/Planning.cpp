@@ -3,6 +3,7 @@
 
 #include "app/cli/Terminal.h"
 #include "core/base/MappedFile.h"
+#include "core/export/NearestPlan.h"
 #include "core/lowrank/CodedMatrices.h"
 #include "core/plan/TypeOverrides.h"
 
@@ -34,9 +35,38 @@ Result<Recipe> fileRecipe(const std::string& path)
     return text ? parseRecipe(*text, path) : passOn(text);
 }
 
+/// The preset; of one that the target lacks the nearest, where that was asked for.
+Result<Recipe> presetRecipe(const PlanInputs& inputs)
+{
+    auto recipe = recipeFromPreset(inputs.preset, inputs.target);
+    if (recipe || !inputs.nearest)
+        return recipe;
+    const std::string nearest = nearestPreset(inputs.preset, inputs.target);
+    if (nearest.empty())
+        return recipe;
+    printWarning(fmt::format("preset {} instead of {}: {}", nearest, escaped(inputs.preset), recipe.error().detail));
+    return recipeFromPreset(nearest, inputs.target);
+}
+
+/// Formats that would take the plan as it is: "gguf, research"; empty for none.
+std::string takersOf(const ExportRequest& request)
+{
+    std::string takers;
+    for (const ExporterRow& exporter : exporters()) {
+        ExportRequest other = request;
+        other.plan.target = exporter.id;
+        other.output = "model" + std::string(exporter.suffix);
+        if (exporter.accepts(other).refusals.empty())
+            takers += (takers.empty() ? "" : ", ") + std::string(exporter.id);
+    }
+    return takers;
+}
+
 /// What was typed, before what the recipe has: the first match wins.
 Status addTensorTypes(const std::vector<PlanInputs::TensorTypes>& typed, Recipe& recipe)
 {
+    if (!typed.empty() && recipe.target != "gguf")
+        return fail(ErrorCode::InvalidOption, fmt::format("--tensor-type chooses types of GGUF, {} has none", escaped(recipe.target)));
     std::vector<TypeOverride> types;
     for (const PlanInputs::TensorTypes& source : typed) {
         if (!source.isFile) {
@@ -79,6 +109,9 @@ void PlanInputs::declare(CLI::App& command)
     addTypes("--tensor-type-file", true, "File of REGEX=TYPE, separated by white space");
     command.add_option("--calibration", calibration, "Importance matrix of activations (imatrix, GGUF or .dat)");
     command.add_option("--template", templateGguf, "GGUF of the same model to take metadata and tokenizer from");
+    command.add_flag("--nearest", nearest,
+                     "Take the nearest preset or plan that the format can carry where it lacks the one asked for, and tell\n"
+                     "what changed");
 }
 
 ExportRequest PlannedModel::request(std::string output) const
@@ -93,7 +126,7 @@ ExportRequest PlannedModel::request(std::string output) const
 Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
 {
     // What was typed first: a wrong word must not wait for a large model to open.
-    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : recipeFromPreset(inputs.preset, inputs.target);
+    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : presetRecipe(inputs);
     if (!recipe)
         return passOn(recipe);
     if (const Status types = addTensorTypes(inputs.tensorTypes, *recipe); !types)
@@ -122,6 +155,40 @@ Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
     model.resolved = std::move(*resolved);
     printWarnings(*model.checkpoint);
     return model;
+}
+
+Status fitToTarget(PlannedModel& model, ExportRequest& request, bool takesNearest)
+{
+    const ExporterRow* exporter = findExporter(request.plan.target);
+    if (exporter == nullptr)
+        return fail(ErrorCode::InvalidRecipe, "unknown target " + escaped(request.plan.target));
+    if (exporter->prepare != nullptr)
+        exporter->prepare(request);
+    const auto refusal = refusalOf(exporter->accepts(request));
+    if (!refusal || refusal->code != ErrorCode::NotRepresentable)
+        return refusal ? Status(tl::unexpected<Error>(*refusal)) : Status();
+    Error error = *refusal;
+    if (const std::string takers = takersOf(request); !takers.empty())
+        error.detail += "\n  formats that carry this plan: " + takers;
+    auto nearest = nearestPlan(*exporter, request);
+    if (!nearest)
+        return tl::unexpected<Error>(std::move(error));
+    if (!takesNearest) {
+        error.detail += fmt::format("\n  nearest plan that {} carries, taken with --nearest:", exporter->id);
+        for (const std::string& line : summaryOf(*nearest, *model.checkpoint))
+            error.detail += "\n    " + line;
+        return tl::unexpected<Error>(std::move(error));
+    }
+    for (const PlanChange& change : nearest->changes) {
+        const LayerPlan& asked = request.plan.layers[change.tensor];
+        model.resolved.fallbacks.push_back(
+            {change.tensor,
+             fmt::format("{}: {}", wordsOf(change), change.reason.empty() ? "as its siblings" : change.reason),
+             asked.keep ? std::string() : asked.grid});
+    }
+    model.resolved.plan = nearest->plan;
+    request.plan = std::move(nearest->plan);
+    return {};
 }
 
 } // namespace sigmascope::cli

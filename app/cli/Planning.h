@@ -34,8 +34,9 @@ struct PlanInputs {
         bool isFile = false;
     };
     std::vector<TensorTypes> tensorTypes;
+    bool nearest = false;  ///< what the target lacks becomes what comes closest
 
-    /// MODEL, --preset | --recipe (exactly one), --tensor-type, --tensor-type-file, --calibration, --template.
+    /// MODEL, --preset | --recipe (exactly one), --tensor-type, --tensor-type-file, --calibration, --template, --nearest.
     void declare(CLI::App& command);
 };
 
@@ -54,5 +55,10 @@ struct PlannedModel {
 
 /// InvalidOption for an unknown preset (exit 2); errors of files name the file.
 [[nodiscard]] Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job);
+
+/// What the target makes of the plan, before anything is computed or written. A plan that it cannot carry becomes the nearest
+/// that it can where that was asked for, in the model and in @p request, and every change is among the fallbacks; else
+/// NotRepresentable with all that stands against it and what the nearest plan would change.
+[[nodiscard]] Status fitToTarget(PlannedModel& model, ExportRequest& request, bool takesNearest);
 
 } // namespace sigmascope::cli

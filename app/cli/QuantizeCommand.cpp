@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/Composition.h"
+#include "app/cli/Notes.h"
 #include "app/cli/OrNull.h"
 #include "app/cli/Planning.h"
 #include "app/cli/Table.h"
@@ -119,13 +120,13 @@ std::string tables(const RunResult& run, const ExporterRow& exporter)
         text += fmt::format("Resumed: {} of {} tensors were finished by the run that was cut short; their seconds are of "
                             "that run.\n",
                             resumed, run.tensors.size());
-    std::string notes;
+    std::vector<TensorNote> notes;
     for (const TensorResult& result : run.tensors) {
         if (!result.fallback.empty())
-            notes += fmt::format("  {}: {}\n", escaped(result.name), result.fallback);
+            notes.emplace_back(result.name, result.fallback);
     }
     if (!notes.empty())
-        text += "\nNot as asked for:\n" + notes;
+        text += "\nNot as asked for:\n" + linesOf(notes);
     text += fmt::format(
         "\nWritten {} bytes = {} (estimated {}), {:.4f} bits per weight with everything, in {:.1f} s\n",
         grouped(run.writtenBytes), formatBytes(run.writtenBytes), grouped(run.estimate.total),
@@ -190,7 +191,7 @@ public:
         m_inputs.target = m_target;
         while (m_output.size() > 1 && m_output.ends_with('/'))  // of a folder
             m_output.pop_back();
-        const auto model = planModel(m_inputs, progress.job());
+        auto model = planModel(m_inputs, progress.job());
         if (!model)
             return passOn(model);
         if (model->recipe.target != m_target)
@@ -206,6 +207,8 @@ public:
         } else if (m_splitMaxBytes) {
             request.splitMaxBytes = *m_splitMaxBytes;
         }
+        if (const Status fits = fitToTarget(*model, request, m_inputs.nearest); !fits)
+            return passOn(fits);
         RunOptions options{.known = model->resolved.fallbacks,
                            .refuseFallback = m_refuseFallback,
                            .unfinished = m_resume ? Unfinished::Resume : Unfinished::Refuse};
@@ -225,6 +228,8 @@ private:
     /// What can be done about a run that is not finished, in the command line's own words.
     [[nodiscard]] Error withWayOn(Error error) const
     {
+        if (error.code == ErrorCode::WouldOverwrite)
+            error.detail += " (add --overwrite to replace it)";
         const auto unfinished = unfinishedRunAt(m_output);
         if (!unfinished || !*unfinished)
             return error;

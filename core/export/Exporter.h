@@ -18,6 +18,8 @@
 
 namespace sigmascope {
 
+class GgufPlanner;
+
 /// One file an export will write.
 struct OutputFile {
     std::filesystem::path path;
@@ -135,6 +137,8 @@ struct ExportRequest {
     QuantizationPlan plan;
     std::filesystem::path output;                 ///< the model; the adapter lies beside it as NAME-lora.gguf
     std::shared_ptr<const Checkpoint> templateGguf{};  ///< keys and tokenizer from here; else from the HF folder
+    /// What ExporterRow::prepare read of this checkpoint and this template; null: each call reads it again.
+    std::shared_ptr<const GgufPlanner> prepared{};
     const Imatrix* calibration = nullptr;         ///< for provenance keys
     bool overwrite = false;
     Bytes splitMaxBytes = 5'000'000'000;          ///< of one file, where the target comes in several
@@ -168,6 +172,7 @@ struct ExportRequest {
 [[nodiscard]] Result<SizeEstimate> estimateGguf(const ExportRequest& request);
 /// Part by part, and every tensor that stands against it. Takes a plan exactly where the estimate finds its sizes.
 [[nodiscard]] PlanVerdict acceptsGguf(const ExportRequest& request);
+void prepareGguf(ExportRequest& request);
 /// Refuses (OutputIsInput, WouldOverwrite, NotRepresentable, NoSpace, PermissionDenied) before any work.
 [[nodiscard]] Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request);
 
@@ -194,6 +199,9 @@ struct ExporterRow {
     bool holdsCodes = true;
     std::string_view runtime{};    ///< who loads it: "llama.cpp"; a name, not translated
     std::string_view suffix{};     ///< of a proposed output's name: "-bf16", ".gguf" with the model's stem before it
+    /// Reads once, into the request, what estimate, accepts and make would each read again; they tell what is wrong with
+    /// it. Null where nothing is.
+    void (*prepare)(ExportRequest&) = nullptr;
 };
 [[nodiscard]] std::span<const ExporterRow> exporters();
 [[nodiscard]] const ExporterRow* findExporter(std::string_view id);

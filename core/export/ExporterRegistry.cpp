@@ -94,13 +94,14 @@ std::string vllmCommand(const SizeEstimate& estimate)
                                                    shellQuoted("correction=" + adapter));
 }
 
+/// By GPTQModel also below an adapter: transformers does not read `dynamic`.
 std::string gptqCommand(const SizeEstimate& estimate)
 {
     const std::string adapter = adapterPath(estimate);
     if (adapter.empty())
         return "python3 -c \"import sys, gptqmodel; gptqmodel.GPTQModel.load(sys.argv[1])\" " + shellQuoted(modelPath(estimate));
-    return "python3 -c \"import sys, peft, transformers; "
-           "peft.PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1]), sys.argv[2])\" "
+    return "python3 -c \"import sys, gptqmodel, peft; "
+           "peft.PeftModel.from_pretrained(gptqmodel.GPTQModel.load(sys.argv[1]).model, sys.argv[2])\" "
         + shellQuoted(modelPath(estimate)) + ' ' + shellQuoted(adapter);
 }
 
@@ -110,7 +111,8 @@ std::string inspectCommand(const SizeEstimate& estimate)
 }
 
 constexpr std::array<ExporterRow, 6> kExporters{{
-    {"gguf", "GGUF for llama.cpp", makeGgufExporter, estimateGguf, llamaCommand, acceptsGguf, true, "llama.cpp", "-quantized.gguf"},
+    {"gguf", "GGUF for llama.cpp", makeGgufExporter, estimateGguf, llamaCommand, acceptsGguf, true, "llama.cpp", "-quantized.gguf",
+     prepareGguf},
     {"compressed-tensors", "compressed-tensors for vLLM", makeCompressedTensorsExporter, estimateCompressedTensors, vllmCommand,
      acceptsCompressedTensors, true, "vLLM", "-compressed"},
     {"gptq", "GPTQ for GPTQModel, vLLM and transformers", makeGptqExporter, estimateGptq, gptqCommand, acceptsGptq, true, "GPTQModel", "-gptq"},

@@ -2,6 +2,7 @@
 #include "core/export/GgufPlanner.h"
 
 #include "core/export/writers/GgufLora.h"
+#include "core/plan/TargetGrids.h"
 
 #include <fmt/format.h>
 
@@ -22,12 +23,6 @@ constexpr std::size_t kMostFiles = 65535;  // split.count is a u16
 tl::unexpected<Error> refuse(const Checkpoint& checkpoint, const GgufTarget& target, std::string_view what)
 {
     return fail(ErrorCode::NotRepresentable, Where{checkpoint.path().string(), checkpoint.tensors()[target.tensor].name, {}}, what);
-}
-
-/// The GGUF grid whose width comes closest to a grid that GGUF lacks.
-std::string_view nearestGgufGrid(int bits)
-{
-    return bits <= 4 ? "q4_0" : bits <= 6 ? "q5_0" : "q8_0";
 }
 
 /// llama.cpp's name of a mix, by the type most weights have; shown in listings only.
@@ -138,7 +133,7 @@ Result<GgufTensorSpec> GgufPlanner::specOf(const GgufTarget& target, const Layer
     const auto type = (*grid)->ggufType();
     if (!type)
         return refuse(*m_checkpoint, target,
-                      fmt::format("GGUF has no type for the grid {}; the nearest is {}", plan.grid, nearestGgufGrid((*grid)->bits())));
+                      fmt::format("GGUF has no type for the grid {}; the nearest is {}", plan.grid, nearestGrid("gguf", **grid)->id()));
     spec.dtype = *type;
     return spec;
 }
@@ -291,7 +286,7 @@ PlanVerdict GgufPlanner::verdict(const ExportRequest& request) const
 {
     PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
     if (Status possible = checkPlan(request.plan); !possible) {
-        verdict.refusals.push_back(possible.error());
+        sigmascope::refuse(verdict, possible.error());
         return verdict;
     }
     carry(verdict, PlanPart::Codes, Carriage::Exact);
@@ -325,7 +320,7 @@ PlanVerdict GgufPlanner::verdict(const ExportRequest& request) const
         if (!possible) {
             const bool isCorrection = !plan.keep && specOf(target, plan, false).has_value() && !checkCorrection(target, plan).has_value();
             note(plan.keep ? PlanPart::Kept : isCorrection ? PlanPart::Correction : PlanPart::Codes, Carriage::Refused, possible.error().detail);
-            verdict.refusals.push_back(possible.error());
+            sigmascope::refuse(verdict, possible.error(), target.tensor);
         } else if (!plan.keep && plan.rank > 0) {
             const FactorType stored = storedFactors(target, plan, spec->shape.back());
             if (stored != plan.factors)

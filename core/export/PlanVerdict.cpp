@@ -17,6 +17,12 @@ std::optional<Error> refusalOf(const PlanVerdict& verdict)
     return first;
 }
 
+void refuse(PlanVerdict& verdict, Error error, std::size_t tensor)
+{
+    verdict.refusals.push_back(std::move(error));
+    verdict.refused.push_back(tensor);
+}
+
 std::vector<CarriedPart> partsOf(const QuantizationPlan& plan)
 {
     std::vector<CarriedPart> parts;

@@ -5,6 +5,7 @@
 #include "core/plan/Plan.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,7 +42,13 @@ struct CarriedPart {
 struct PlanVerdict {
     std::vector<CarriedPart> parts;  ///< in the order of PlanPart, each once
     std::vector<Error> refusals;  ///< empty: the target takes the plan. Each names its tensor
+    std::vector<std::size_t> refused{};  ///< parallel to refusals: index of its tensor, kWholeModel where it is of no one
 };
+
+/// Stands for no tensor: what a target has against the model itself, or against the plan as a whole.
+inline constexpr std::size_t kWholeModel = SIZE_MAX;
+/// Adds a refusal.
+void refuse(PlanVerdict& verdict, Error error, std::size_t tensor = kWholeModel);
 
 /// The first refusal, with the number of further ones; absent if the target takes the plan. The one sentence that the
 /// command line and the studio show.

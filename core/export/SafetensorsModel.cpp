@@ -172,7 +172,7 @@ PlanVerdict verdictOfSafetensors(const ExportRequest& request, const Status& mod
     PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
     const Checkpoint& checkpoint = *request.checkpoint;
     if (!model)
-        verdict.refusals.push_back(model.error());
+        refuse(verdict, model.error());
     for (const PlanPart part : {PlanPart::Codes, PlanPart::Factors, PlanPart::Kept})
         carry(verdict, part, Carriage::Exact);
     for (const PlanPart part : {PlanPart::Correction, PlanPart::Recipe})
@@ -198,11 +198,11 @@ PlanVerdict verdictOfSafetensors(const ExportRequest& request, const Status& mod
         const PlanPart part = plan.keep ? PlanPart::Kept : isCorrection ? PlanPart::Correction : PlanPart::Codes;
         if (partIn(verdict, part).changed++ == 0)
             carry(verdict, part, Carriage::Refused, item.error().detail);
-        verdict.refusals.push_back(item.error());
+        refuse(verdict, item.error(), i);
     }
     if (verdict.refusals.empty()) {
         if (const auto sizes = estimate(request); !sizes)
-            verdict.refusals.push_back(sizes.error());
+            refuse(verdict, sizes.error());
     }
     return verdict;
 }

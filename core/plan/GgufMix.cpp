@@ -192,6 +192,11 @@ void readShapes(std::span<const MixTensor> tensors, const Checkpoint& checkpoint
 DType baseTypeOf(GgufMix mix)
 {
     switch (mix) {
+    case GgufMix::PlainQ4_0: return DType::Q4_0;
+    case GgufMix::PlainQ4_1: return DType::Q4_1;
+    case GgufMix::PlainQ5_0: return DType::Q5_0;
+    case GgufMix::PlainQ5_1: return DType::Q5_1;
+    case GgufMix::PlainQ8_0: return DType::Q8_0;
     case GgufMix::IQ4_NL:
     case GgufMix::PlainIQ4_NL: return DType::IQ4_NL;
     case GgufMix::IQ4_XS:

@@ -14,6 +14,7 @@ namespace sigmascope {
 
 /// Which GGUF type each tensor gets: one everywhere, or llama-quantize's mixtures by their names there.
 enum class GgufMix {
+    PlainQ4_0, PlainQ4_1, PlainQ5_0, PlainQ5_1, PlainQ8_0,
     PlainQ2_K, PlainQ3_K, PlainQ4_K, PlainQ5_K, PlainQ6_K,
     PlainIQ4_NL, PlainIQ4_XS, PlainMXFP4, PlainNVFP4, PlainTQ1_0, PlainTQ2_0, PlainQ1_0, PlainQ2_0,
     Q2_K, Q3_K_S, Q3_K_M, Q3_K_L, Q4_K_S, Q4_K_M, Q5_K_S, Q5_K_M, Q6_K,

@@ -310,7 +310,8 @@ std::string methodOf(const LayerPlan& layer, const Metric& metric)
 {
     if (layer.keep)
         return "keep";
-    const bool isNearest = layer.solver == "nearest";
+    // Without importances llama-quantize's encoder is the nearest code, and nothing else has run.
+    const bool isNearest = layer.solver == "nearest" || (layer.solver == "imatrix" && metric.isPlain());
     if (layer.rank == 0)
         return isNearest ? "rtn" : layer.solver;
     const std::string correction = metric.isPlain() ? "lqer" : "l2qer";

@@ -97,6 +97,9 @@ struct Preset {
 /// Those that the target carries; all that name no GGUF type for "research".
 [[nodiscard]] std::span<const Preset> presets(std::string_view target = "gguf");
 [[nodiscard]] const Preset* findPreset(std::string_view id);
+/// The id itself where the target carries the preset, else of the one that comes closest; llama-quantize's own words
+/// ("Q4_K_M") and presets that are not built count too. Empty for any other word. What it returns, it returns for that.
+[[nodiscard]] std::string nearestPreset(std::string_view presetId, std::string_view target = "gguf");
 
 /// Something the plan could not do as asked, with its cost, known before the run.
 struct Fallback {

@@ -69,6 +69,11 @@ constexpr std::array kPresets{
     ggufPreset("gguf-tq2_0-mix", "GGUF TQ2_0 mixture", GgufMix::TQ2_0, 2, kMixSource),
     ggufPreset("gguf-q1_0-mix", "GGUF Q1_0 mixture", GgufMix::Q1_0, 1, kMixSource),
     ggufPreset("gguf-q2_0-mix", "GGUF Q2_0 mixture", GgufMix::Q2_0, 2, kMixSource),
+    ggufPreset("gguf-q4_0", "GGUF Q4_0 everywhere", GgufMix::PlainQ4_0, 4, kPlainSource),
+    ggufPreset("gguf-q4_1", "GGUF Q4_1 everywhere", GgufMix::PlainQ4_1, 4, kPlainSource),
+    ggufPreset("gguf-q5_0", "GGUF Q5_0 everywhere", GgufMix::PlainQ5_0, 5, kPlainSource),
+    ggufPreset("gguf-q5_1", "GGUF Q5_1 everywhere", GgufMix::PlainQ5_1, 5, kPlainSource),
+    ggufPreset("gguf-q8_0", "GGUF Q8_0 everywhere", GgufMix::PlainQ8_0, 8, kPlainSource),
     ggufPreset("gguf-q2_k-pure", "GGUF Q2_K everywhere", GgufMix::PlainQ2_K, 2, kPlainSource),
     ggufPreset("gguf-q3_k", "GGUF Q3_K everywhere", GgufMix::PlainQ3_K, 3, kPlainSource),
     ggufPreset("gguf-q4_k", "GGUF Q4_K everywhere", GgufMix::PlainQ4_K, 4, kPlainSource),
@@ -86,6 +91,9 @@ constexpr std::array kPresets{
 constexpr std::size_t kBeyondGguf = 3;  ///< the first ones
 /// The last ones.
 constexpr auto kGgufOnly = static_cast<std::size_t>(std::ranges::count_if(kPresets, [](const Preset& preset) { return preset.mix.has_value(); }));
+
+constexpr int kLeastBits = 2;
+constexpr int kMostBits = 8;
 
 struct Method {
     std::string_view id;
@@ -112,6 +120,37 @@ std::optional<std::pair<Method, int>> split(std::string_view presetId)
     if (method == kMethods.end() || error != std::errc() || after != end)
         return std::nullopt;
     return std::pair{*method, bits};
+}
+
+std::string lowerWord(std::string_view word)
+{
+    std::string lower(word);
+    std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return lower;
+}
+
+/// For a word of llama-quantize's, with or without "gguf-": the preset of this very name, or one of as many bits, which the
+/// first digit tells. Empty for words that are none of its.
+std::string_view nearestGgufPreset(std::string_view word)
+{
+    const std::string lower = lowerWord(word);
+    const std::string id = lower.starts_with("gguf-") ? lower : "gguf-" + lower;
+    if (const Preset* preset = findPreset(id); preset != nullptr)
+        return preset->id;
+    const std::string type = id.substr(5);
+    const std::size_t digit = type.find_first_of("123456789");
+    const bool isType = digit != std::string::npos && digit > 0 && type[digit - 1] == 'q' && type.find_first_of("_", digit) == digit + 1;
+    if (!isType)
+        return lower.starts_with("gguf-") ? "gguf-q4_k_m" : "";
+    switch (type[digit]) {
+    case '1':
+    case '2': return "gguf-q2_k";
+    case '3': return "gguf-q3_k_m";
+    case '4': return "gguf-q4_k_m";
+    case '5': return "gguf-q5_k_m";
+    case '6': return "gguf-q6_k";
+    default: return "gguf-q8_0";
+    }
 }
 
 }  // namespace
@@ -143,6 +182,21 @@ const Preset* findPreset(std::string_view id)
     return it == kPresets.end() ? nullptr : &*it;
 }
 
+std::string nearestPreset(std::string_view presetId, std::string_view target)
+{
+    if (!checkTarget(target))
+        return {};
+    if (const auto carried = presets(target); std::ranges::find(carried, presetId, &Preset::id) != carried.end())
+        return std::string(presetId);
+    if (const auto asked = split(presetId))
+        return fmt::format("{}-w{}", asked->first.nearest, nearestBits(target, std::clamp(asked->second, kLeastBits, kMostBits)));
+    const std::string_view typed = nearestGgufPreset(presetId);
+    if (typed.empty() || target == "gguf")
+        return std::string(typed);
+    // The types are GGUF's: what is left of the word is its width.
+    return fmt::format("rtn-w{}", nearestBits(target, std::max(findPreset(typed)->bits, kLeastBits)));
+}
+
 Result<Recipe> recipeFromPreset(std::string_view presetId, std::string_view target)
 {
     if (Status known = checkTarget(target); !known)
@@ -152,25 +206,27 @@ Result<Recipe> recipeFromPreset(std::string_view presetId, std::string_view targ
         recipe.defaults.preset = presetId;
         return recipe;
     }
+    const std::string nearest = nearestPreset(presetId, target);
     if (const auto asked = split(presetId)) {
         const auto& [method, bits] = *asked;
-        if (bits < 2 || bits > 8)
-            return fail(ErrorCode::InvalidOption, fmt::format("preset '{}': {} bits are out of range, 2 to 8", presetId, bits));
+        if (bits < kLeastBits || bits > kMostBits)
+            return fail(ErrorCode::InvalidOption, fmt::format("preset '{}': {} bits are out of range, {} to {}", presetId, bits,
+                                                              kLeastBits, kMostBits));
         if (const auto grid = ownGrid(target, bits, method.nearest); !grid)
             return fail(grid.error().code, fmt::format("preset '{}': {}", presetId, grid.error().detail));
-        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: {}-w{}",
-                                                             presetId, method.nearest, bits));
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: {}", presetId, nearest));
     }
     if (findPreset(presetId) != nullptr)
-        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' chooses GGUF types, target '{}' has none; nearest: rtn-w{}",
-                                                             presetId, target, findPreset(presetId)->bits));
-    if (presetId.starts_with("gguf-"))
-        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: gguf-q4_k_m",
-                                                             escaped(presetId)));
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' chooses GGUF types, target '{}' has none; nearest: {}",
+                                                             presetId, target, nearest));
+    if (presetId.starts_with("gguf-") && !nearest.empty() && lowerWord(presetId) != nearest)
+        return fail(ErrorCode::NotRepresentable, fmt::format("preset '{}' is not built in this version; nearest: {}",
+                                                             escaped(presetId), nearest));
     std::string known;
     for (const Preset& preset : presets(target))
         known += (known.empty() ? "" : ", ") + std::string(preset.id);
-    return fail(ErrorCode::InvalidOption, fmt::format("no preset '{}'; expected one of {}", escaped(presetId), known));
+    return fail(ErrorCode::InvalidOption, fmt::format("no preset '{}'{}; expected one of {}", escaped(presetId),
+                                                      nearest.empty() ? "" : "; nearest: " + nearest, known));
 }
 
 }  // namespace sigmascope

@@ -121,6 +121,22 @@ Status checkRepresentable(std::string_view target, const Grid& grid)
                                                          nearestWidth(grid.bits()).grid));
 }
 
+int nearestBits(std::string_view target, int bits)
+{
+    if (const PackedTarget* packed = packedTarget(target))
+        return packed->nearest(bits);
+    return isOpen(target) ? std::clamp(bits, 2, 8) : nearestWidth(bits).bits;
+}
+
+const Grid* nearestGrid(std::string_view target, const Grid& grid)
+{
+    if (checkRepresentable(target, grid))
+        return &grid;
+    if (const PackedTarget* packed = packedTarget(target))
+        return nearestPacked(*packed, grid);
+    return findGrid(nearestWidth(grid.bits()).grid).value_or(nullptr);
+}
+
 const Grid* gridForRows(std::string_view target, const Grid& grid, std::uint64_t cols)
 {
     const auto form = packedTarget(target) == nullptr ? std::nullopt : intFormOf(grid);

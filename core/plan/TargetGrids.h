@@ -23,6 +23,12 @@ namespace sigmascope {
 /// NotRepresentable naming the nearest grid if the target has no such type. research and bf16 carry every grid.
 [[nodiscard]] Status checkRepresentable(std::string_view target, const Grid& grid);
 
+/// The width that the target has codes of and that comes closest: the narrowest that is not narrower, or else the widest; for
+/// gguf the nearest, of two equally far the wider. @pre checkTarget(target), @p bits from 1.
+[[nodiscard]] int nearestBits(std::string_view target, int bits);
+/// The grid itself where checkRepresentable() takes it, else the one that it names; null if there is none.
+[[nodiscard]] const Grid* nearestGrid(std::string_view target, const Grid& grid);
+
 /// Runtimes of compressed-tensors, GPTQ and AWQ take whole groups only: the grid itself where its groups divide the row or
 /// the target is another, else the widest narrower group that does, or one for the row (scales F16). Null if there is none.
 [[nodiscard]] const Grid* gridForRows(std::string_view target, const Grid& grid, std::uint64_t cols);

@@ -394,7 +394,7 @@ Result<LayerOutcome> codeLayer(const Checkpoint& checkpoint, std::size_t tensor,
     const std::string ran = devices.summary();
     result.device = ran.empty() ? coded->solution.device : ran;
     if (plan.rank > 0 || usesMetric(plan))
-        result.fallback = coded->failure.empty() ? problem->metric.note : coded->failure;
+        result.fallback = coded->failure.empty() ? whyOtherMetric(plan, problem->metric, calibration, source.name) : coded->failure;
     for (const std::string& more : {coded->solution.note, devices.reasons()}) {
         if (!more.empty())
             result.fallback += (result.fallback.empty() ? "" : "; ") + more;

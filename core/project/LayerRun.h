@@ -49,6 +49,11 @@ void releasePages(const Checkpoint& checkpoint, std::size_t tensor);
 /// Puts the tensor's name and file before an error that only knows rows and columns.
 [[nodiscard]] tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error);
 
+/// Why the metric of a layer is not the one that its plan asks for; empty if it is. So it is, too, for an encoder that weighs
+/// errors by importances where there are any: without a calibration, and for an embedding, which no calibration sees.
+[[nodiscard]] std::string whyOtherMetric(const LayerPlan& plan, const Metric& metric, const Imatrix* calibration,
+                                         std::string_view name);
+
 /// The metric errors are reported in: the plan's own if it has one, else the RMS of the calibration.
 [[nodiscard]] Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::string_view name,
                                      std::uint64_t cols);

@@ -249,6 +249,8 @@ Status Run::openExporter()
     m_request.journaled = Journaled{.takeUp = m_earlier.has_value()};
     if (m_earlier)
         m_request.journaled->placedInodes = m_earlier->placing;
+    if (m_row.prepare != nullptr)  // opened anew after the look, where that changed the plan
+        m_row.prepare(m_request);
     auto exporter = m_row.make(m_request);
     if (!exporter)
         return tl::unexpected<Error>(withAllReasons(std::move(exporter).error(), m_row, m_request));

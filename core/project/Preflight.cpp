@@ -264,6 +264,15 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
     return resolved;
 }
 
+std::string whyOtherMetric(const LayerPlan& plan, const Metric& metric, const Imatrix* calibration, std::string_view name)
+{
+    const bool isOptional = plan.solver == "imatrix" && plan.rank == 0;
+    if (isOptional && metric.isPlain() && (calibration == nullptr || placeOf(name).role == Role::Embedding))
+        return {};
+    const bool isUntold = plan.metric != MetricKind::Plain && metric.isPlain() && metric.note.empty();
+    return isUntold ? std::string("no calibration for this tensor: plain metric") : metric.note;
+}
+
 std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const QuantizationPlan& plan,
                                       const Imatrix* calibration)
 {
@@ -276,10 +285,10 @@ std::vector<Fallback> metricFallbacks(const Checkpoint& checkpoint, const Quanti
         const TensorInfo& source = checkpoint.tensors()[tensor];
         const Metric metric
             = metricFor(layer.metric, calibration, source.name, source.shape.empty() ? 1 : source.shape.back());
-        if (metric.isPlain())
-            fallbacks.push_back(
-                {tensor,
-                 metric.note.empty() ? std::string("no calibration for this tensor: plain metric") : metric.note});
+        if (!metric.isPlain())
+            continue;
+        if (std::string why = whyOtherMetric(layer, metric, calibration, source.name); !why.empty())
+            fallbacks.push_back({tensor, std::move(why)});
     }
     return fallbacks;
 }

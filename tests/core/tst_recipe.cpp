@@ -185,7 +185,7 @@ void RecipeTest::hungryPatternsEndSoon()
 
 void RecipeTest::presetsThatRunAreListedAndOthersNameTheNearest()
 {
-    QCOMPARE(presets().size(), std::size_t(19 + 26));  // of GGUF's own types, and three methods at six widths
+    QCOMPARE(presets().size(), std::size_t(19 + 31));  // of GGUF's own types, and three methods at six widths
     for (const Preset& preset : presets()) {
         const auto recipe = recipeFromPreset(preset.id);
         QVERIFY(recipe);

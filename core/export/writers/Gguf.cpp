@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/Exporter.h"
 #include "core/export/GgufPlanner.h"
+#include "core/export/ReplacedFiles.h"
 #include "core/export/RowStream.h"
 #include "core/export/writers/GgufLora.h"
 
@@ -332,18 +333,6 @@ private:
     std::vector<fs::path> m_obsolete;
 };
 
-/// An adapter of an earlier export beside a model that has none now: llama.cpp would refuse or, worse, apply it.
-/// Only what this program wrote counts; a file of that name by anybody else is none of our business.
-bool isOurAdapter(const fs::path& path)
-{
-    std::error_code error;
-    if (!fs::is_regular_file(fs::symlink_status(path, error)))
-        return false;
-    const auto found = Checkpoint::open(path);
-    return found && (*found)->gguf().find("sigmascope.version") != nullptr
-           && (*found)->gguf().string("general.type").value_or("") == std::string_view("adapter");
-}
-
 /// What must be allowed, and no input, before it may go.
 Status checkObsolete(const ExportRequest& request, const GgufPlanner& planner, const fs::path& path, std::string_view what)
 {
@@ -354,44 +343,21 @@ Status checkObsolete(const ExportRequest& request, const GgufPlanner& planner, c
     return {};
 }
 
-Result<std::vector<fs::path>> obsoleteAdapterOf(const ExportRequest& request, const GgufPlanner& planner, const GgufDesign& design)
-{
-    const fs::path adapter = adapterPathFor(request.output);
-    if (!design.adapter.empty())
-        return std::vector<fs::path>();
-    // The run that is taken up may have been cut short after it had set the old adapter aside.
-    std::error_code error;
-    const bool isSetAside = request.journaled && request.journaled->takeUp && fs::exists(backupPathFor(adapter), error);
-    if (isSetAside && !fs::exists(adapter, error))
-        return std::vector<fs::path>{adapter};
-    if (!isOurAdapter(adapter))
-        return std::vector<fs::path>();
-    if (Status possible = checkObsolete(request, planner, adapter,
-                                        "is the adapter of an earlier export and would be taken for this model's, which has none");
-        !possible)
-        return passOn(possible);
-    return std::vector<fs::path>{adapter};
-}
-
-/// The earlier export's adapter, and its model where that came in another number of files.
+/// What has to go, if it may.
 Result<std::vector<fs::path>> obsoleteFilesOf(const ExportRequest& request, const GgufPlanner& planner, const GgufDesign& design)
 {
-    auto obsolete = obsoleteAdapterOf(request, planner, design);
-    if (!obsolete)
-        return obsolete;
-    std::vector<fs::path> written;
-    for (const OutputFile& output : design.estimate.outputs)
-        written.push_back(output.path);
     const bool takesUp = request.journaled && request.journaled->takeUp;
-    for (fs::path& stale : staleModels(request.output, written, takesUp)) {
+    std::vector<fs::path> obsolete = obsoleteGgufFiles(request.output, design.estimate.outputs, takesUp);
+    for (const fs::path& path : obsolete) {
         // What the run that is taken up had set aside itself was allowed then.
         std::error_code error;
-        const bool isSetAside = takesUp && !fs::exists(fs::symlink_status(stale, error));
-        if (Status possible = isSetAside ? Status() : checkObsolete(request, planner, stale,
-                                        "is a model that an earlier export left under this name in another number of files");
-            !possible)
+        if (takesUp && !fs::exists(fs::symlink_status(path, error)))
+            continue;
+        const std::string_view what = path == adapterPathFor(request.output)
+            ? "is the adapter of an earlier export and would be taken for this model's, which has none"
+            : "is a model that an earlier export left under this name in another number of files";
+        if (Status possible = checkObsolete(request, planner, path, what); !possible)
             return passOn(possible);
-        obsolete->push_back(std::move(stale));
     }
     return obsolete;
 }
@@ -418,11 +384,19 @@ Result<std::vector<GgufWriter>> writersOf(const ExportRequest& request, const Gg
     return writers;
 }
 
+/// What was prepared, unless it is of another model.
+Result<std::shared_ptr<const GgufPlanner>> ggufPlannerOf(const ExportRequest& request)
+{
+    if (request.prepared != nullptr && &request.prepared->checkpoint() == request.checkpoint.get())
+        return request.prepared;
+    return GgufPlanner::create(request.checkpoint, request.templateGguf);
+}
+
 }  // namespace
 
 Result<SizeEstimate> estimateGguf(const ExportRequest& request)
 {
-    const auto planner = GgufPlanner::create(request.checkpoint, request.templateGguf);
+    const auto planner = ggufPlannerOf(request);
     if (!planner)
         return passOn(planner);
     auto design = (*planner)->design(request);
@@ -433,15 +407,22 @@ Result<SizeEstimate> estimateGguf(const ExportRequest& request)
 
 PlanVerdict acceptsGguf(const ExportRequest& request)
 {
-    const auto planner = GgufPlanner::create(request.checkpoint, request.templateGguf);
-    if (!planner)
-        return {.parts = partsOf(request.plan), .refusals = {planner.error()}};
-    return (*planner)->verdict(request);
+    const auto planner = ggufPlannerOf(request);
+    if (planner)
+        return (*planner)->verdict(request);
+    PlanVerdict verdict{.parts = partsOf(request.plan), .refusals = {}};
+    refuse(verdict, planner.error());
+    return verdict;
+}
+
+void prepareGguf(ExportRequest& request)
+{
+    request.prepared = ggufPlannerOf(request).value_or(nullptr);
 }
 
 Result<std::unique_ptr<Exporter>> makeGgufExporter(ExportRequest request)
 {
-    auto planner = GgufPlanner::create(request.checkpoint, request.templateGguf);
+    auto planner = ggufPlannerOf(request);
     if (!planner)
         return passOn(std::move(planner));
     auto design = (*planner)->design(request);
