@@ -8,11 +8,13 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
 #include <vector>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace
@@ -81,10 +83,20 @@ int runCommandLine(int argc, char** argv)
     return kExitUsage;
 }
 
+/// Started with one of them closed, a file that is written would get its number, and with it what is printed.
+void holdStandardStreams()
+{
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (fcntl(stream, F_GETFD) == -1 && open("/dev/null", O_RDWR) != stream)
+            std::abort();
+    }
+}
+
 } // namespace
 
 int main(int argc, char** argv)
 {
+    holdStandardStreams();
     blas::correctKernelChoice(argv);
     // A reader that closes its end is a failed write, not a reason to leave a half-written file behind.
     std::signal(SIGPIPE, SIG_IGN);

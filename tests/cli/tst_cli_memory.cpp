@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A model several times larger than the memory a run may take.
+// A model several times larger than the memory a run may take; and reliability 93, memory and places that are not there.
 #include "cli/CliRun.h"
 #include "cli/TinyModel.h"
 
 #include "core/base/Half.h"
+#include "core/export/Exporter.h"
 
+#include <QDir>
 #include <QElapsedTimer>
 #include <QTemporaryDir>
 #include <QTest>
@@ -30,13 +32,19 @@ extern char** environ;
 namespace
 {
 
-constexpr std::uint64_t kHidden = 4096;
-constexpr std::uint64_t kFeedForward = 16384;
+struct Sizes {
+    std::uint64_t hidden = 4096;
+    std::uint64_t feedForward = 16384;
+    int blocks = 6;
+};
+constexpr Sizes kLarge;
 constexpr std::uint64_t kVocabulary = 300;
-constexpr int kBlocks = 6;
+/// Of the model that every target is written from: 100 MB in tensors of a Mi elements at most, beside one block of it.
+constexpr Sizes kOneBlock{.hidden = 512, .feedForward = 2048, .blocks = 1};
+constexpr Sizes kManyBlocks{.hidden = 512, .feedForward = 2048, .blocks = 12};
 constexpr std::uint64_t kMega = std::uint64_t{1} << 20;
 /// gate, up and down: 64 Mi elements.
-constexpr std::uint64_t kLargestAsFloat = kHidden * kFeedForward * 4;
+constexpr std::uint64_t kLargestAsFloat = kLarge.hidden * kLarge.feedForward * 4;
 constexpr std::uint64_t kPeak = 4 * kLargestAsFloat + 300'000'000;
 
 struct Named {
@@ -99,37 +107,37 @@ bool writeShard(const fs::path& path, const std::vector<Named>& tensors, const s
     return file.good() && !failed;
 }
 
-std::vector<std::vector<Named>> shards()
+std::vector<std::vector<Named>> shards(const Sizes& sizes)
 {
     std::vector<std::vector<Named>> all;
-    for (int i = 0; i < kBlocks; ++i) {
+    for (int i = 0; i < sizes.blocks; ++i) {
         const std::string block = "model.layers." + std::to_string(i) + ".";
-        std::vector<Named> tensors{{block + "input_layernorm.weight", {kHidden}},
-                                   {block + "post_attention_layernorm.weight", {kHidden}}};
+        std::vector<Named> tensors{{block + "input_layernorm.weight", {sizes.hidden}},
+                                   {block + "post_attention_layernorm.weight", {sizes.hidden}}};
         for (const char* name : {"q", "k", "v", "o"})
-            tensors.push_back({block + "self_attn." + name + "_proj.weight", {kHidden, kHidden}});
-        tensors.push_back({block + "mlp.gate_proj.weight", {kFeedForward, kHidden}});
-        tensors.push_back({block + "mlp.up_proj.weight", {kFeedForward, kHidden}});
-        tensors.push_back({block + "mlp.down_proj.weight", {kHidden, kFeedForward}});
+            tensors.push_back({block + "self_attn." + name + "_proj.weight", {sizes.hidden, sizes.hidden}});
+        tensors.push_back({block + "mlp.gate_proj.weight", {sizes.feedForward, sizes.hidden}});
+        tensors.push_back({block + "mlp.up_proj.weight", {sizes.feedForward, sizes.hidden}});
+        tensors.push_back({block + "mlp.down_proj.weight", {sizes.hidden, sizes.feedForward}});
         all.push_back(std::move(tensors));
     }
-    all.front().push_back({"model.embed_tokens.weight", {kVocabulary, kHidden}});
-    all.back().push_back({"model.norm.weight", {kHidden}});
-    all.back().push_back({"lm_head.weight", {kVocabulary, kHidden}});
+    all.front().push_back({"model.embed_tokens.weight", {kVocabulary, sizes.hidden}});
+    all.back().push_back({"model.norm.weight", {sizes.hidden}});
+    all.back().push_back({"lm_head.weight", {kVocabulary, sizes.hidden}});
     return all;
 }
 
 /// @return bytes of all shards, 0 if the disk did not take them.
-std::uint64_t writeModel(const fs::path& folder)
+std::uint64_t writeModel(const fs::path& folder, const Sizes& sizes)
 {
     fs::create_directories(folder);
     const std::string weights = someWeights();
     std::uint64_t bytes = 0;
     std::string map;
-    const auto all = shards();
+    const auto all = shards(sizes);
     for (std::size_t i = 0; i < all.size(); ++i) {
-        const std::string name
-            = "model-0000" + std::to_string(i + 1) + "-of-0000" + std::to_string(all.size()) + ".safetensors";
+        const std::string name = "model-" + std::to_string(100'001 + i).substr(1) + "-of-"
+            + std::to_string(100'000 + all.size()).substr(1) + ".safetensors";
         if (!writeShard(folder / name, all[i], weights))
             return 0;
         bytes += fs::file_size(folder / name);
@@ -138,8 +146,8 @@ std::uint64_t writeModel(const fs::path& folder)
     }
     writeFile(folder / "model.safetensors.index.json", R"({"metadata":{},"weight_map":{)" + map + "}}");
     writeFile(folder / "config.json",
-              R"({"architectures":["LlamaForCausalLM"],"hidden_size":4096,"intermediate_size":16384,"num_hidden_layers":)"
-                  + std::to_string(kBlocks)
+              R"({"architectures":["LlamaForCausalLM"],"hidden_size":)" + std::to_string(sizes.hidden) + R"(,"intermediate_size":)"
+                  + std::to_string(sizes.feedForward) + R"(,"num_hidden_layers":)" + std::to_string(sizes.blocks)
                   + R"(,"num_attention_heads":32,"num_key_value_heads":32,"max_position_embeddings":128,)"
                     R"("rms_norm_eps":1e-5,"vocab_size":300})");
     fs::copy_file(sampleFolder().toStdString() + "/tokenizer.model", folder / "tokenizer.model");
@@ -177,6 +185,14 @@ class TestCliMemory : public QObject
 
 private slots:
     void threeGigabytesAreQuantizedInFourTensorsOfMemory();
+    void memoryDoesNotGrowWithTheModel_data();
+    void memoryDoesNotGrowWithTheModel();
+    void aSmallAddressSpaceIsAnErrorNeverAHang();
+    void aHomeThatTakesNoFileChangesNothing();
+    void closedStreamsAreNoFilesToPrintInto();
+
+private:
+    QTemporaryDir m_models;  // of memoryDoesNotGrowWithTheModel
 };
 
 void TestCliMemory::threeGigabytesAreQuantizedInFourTensorsOfMemory()
@@ -190,7 +206,7 @@ void TestCliMemory::threeGigabytesAreQuantizedInFourTensorsOfMemory()
     QElapsedTimer timer;
     timer.start();
     const fs::path model = folder.filePath("model").toStdString();
-    const std::uint64_t modelBytes = writeModel(model);
+    const std::uint64_t modelBytes = writeModel(model, kLarge);
     QVERIFY(modelBytes > 3'000'000'000);
     const qint64 written = timer.restart();
     const std::string output = folder.filePath("out.gguf").toStdString();
@@ -212,12 +228,102 @@ void TestCliMemory::threeGigabytesAreQuantizedInFourTensorsOfMemory()
     QVERIFY(run.peakBytes <= kPeak);
     const QJsonObject result
         = QJsonDocument::fromJson(QByteArray::fromStdString(readFile(folder.filePath("result.json").toStdString()))).object();
-    QCOMPARE(result[u"tensors"].toArray().size(), kBlocks * 9 + 3);
+    QCOMPARE(result[u"tensors"].toArray().size(), kLarge.blocks * 9 + 3);
     QCOMPARE(tensorNamed(result, "model.layers.0.mlp.gate_proj.weight")[u"rank"].toInt(), 1);
     QCOMPARE(tensorNamed(result, "model.layers.5.mlp.down_proj.weight")[u"grid"].toString(), QString("q4_0"));
     const std::string adapter = folder.filePath("out-lora.gguf").toStdString();
     QCOMPARE(result[u"totals"][u"written_bytes"].toDouble(),
              static_cast<double>(fs::file_size(output) + fs::file_size(adapter)));
+}
+
+void TestCliMemory::memoryDoesNotGrowWithTheModel_data()
+{
+    QTest::addColumn<QString>("target");
+    QTest::addColumn<QStringList>("more");
+    for (const ExporterRow& row : exporters())
+        QTest::addRow("%s", row.id.data()) << QString::fromStdString(std::string(row.id)) << QStringList();
+    QTest::addRow("gguf in files") << "gguf" << QStringList{"--split-max-tensors", "40"};
+}
+
+/// Of a model of twelve times as many layers no more than a few of its tensors is there at once, whatever is written.
+void TestCliMemory::memoryDoesNotGrowWithTheModel()
+{
+    QFETCH(QString, target);
+    QFETCH(QStringList, more);
+    const fs::path folder = m_models.path().toStdString();
+    std::vector<std::uint64_t> peaks;
+    for (const Sizes& sizes : {kOneBlock, kManyBlocks}) {
+        const fs::path model = folder / std::to_string(sizes.blocks);
+        if (!fs::exists(model))  // once for all rows
+            QVERIFY(writeModel(model, sizes) > static_cast<std::uint64_t>(sizes.blocks) * 8'000'000);
+        const fs::path output = folder / (target == "gguf" ? "out.gguf" : "out");
+        const Ended run = runMeasured("exec '" + cliPath().toStdString() + "' quantize '" + model.string() + "' --preset rtn-w4 --to "
+                                      + target.toStdString() + ' ' + more.join(' ').toStdString()
+                                      + " --device cpu --threads 2 --overwrite -o '" + output.string() + "' > /dev/null");
+        QCOMPARE(run.exitCode, 0);
+        peaks.push_back(run.peakBytes);
+    }
+    for (const fs::path& output : {folder / "out", folder / "out.gguf"})
+        fs::remove_all(output);
+    qInfo("%llu MB for one block, %llu MB for %d", static_cast<unsigned long long>(peaks[0] / 1'000'000),
+          static_cast<unsigned long long>(peaks[1] / 1'000'000), kManyBlocks.blocks);
+    // 92 MB more to read, 26 more to write in four bits: no more than a tensor's floats and the longer header.
+    QVERIFY(peaks[1] <= peaks[0] + 4 * kManyBlocks.hidden * kManyBlocks.feedForward + 2'000'000);
+}
+
+/// Each limit ends in a file, or in an error that says so; the smallest are those under which the program can be loaded.
+void TestCliMemory::aSmallAddressSpaceIsAnErrorNeverAHang()
+{
+    const QTemporaryDir folder;
+    const QString output = folder.filePath("out.gguf");
+    int errors = 0;
+    bool isDone = false;
+    for (int megabytes = 60; megabytes < 6000 && !isDone; megabytes += megabytes / 4) {
+        const CliRun run = runProgram("/bin/sh", {"-c", QString("ulimit -v %1; exec \"$0\" \"$@\"").arg(megabytes * 1000), cliPath(),
+                                                  "quantize", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(),
+                                                  "--to", "gguf", "--device", "cpu", "--threads", "2", "--resume", "-o", output});
+        if (run.exitCode == 127 && run.err.contains("error while loading shared libraries"))
+            continue;
+        isDone = run.exitCode == 0;
+        const QByteArray what = QByteArray::number(megabytes) + " MB, " + QByteArray::number(run.exitCode) + ": " + run.err;
+        QVERIFY2(!run.crashed && (isDone || run.exitCode == 1), what);
+        QVERIFY2(isDone || run.err.contains("emory"), what);
+        QCOMPARE(QFile::exists(output), isDone);
+        errors += isDone ? 0 : 1;
+    }
+    QVERIFY(isDone && errors > 0);
+    QCOMPARE(QDir(folder.path()).entryList(QDir::Files | QDir::Hidden).size(), 2);
+}
+
+/// A full or read-only home and no room for temporary files: what would be remembered there is not.
+void TestCliMemory::aHomeThatTakesNoFileChangesNothing()
+{
+    const QTemporaryDir folder;
+    const auto quantized = [&](const char* name, const std::map<QString, QString>& environment) {
+        const QString output = folder.filePath(name);
+        const CliRun run = cli({"quantize", sampleFolder(), "--preset", "rtn-w4", "--to", "gguf", "-o", output}, environment);
+        return run.exitCode == 0 ? readFile(output.toStdString()) : run.err.toStdString();
+    };
+    std::map<QString, QString> nowhere;
+    for (const char* name : {"HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"})
+        nowhere.emplace(name, "/proc/self");
+    const std::string usual = quantized("usual.gguf", {});
+    QVERIFY2(usual.starts_with("GGUF"), usual.c_str());
+    QVERIFY(quantized("nowhere.gguf", nowhere) == usual);
+    QCOMPARE(QDir(folder.path()).entryList(QDir::Files | QDir::Hidden).size(), 2);
+}
+
+/// The first files that a program opens get the numbers of streams it was started without.
+void TestCliMemory::closedStreamsAreNoFilesToPrintInto()
+{
+    const QTemporaryDir folder;
+    for (const char* closed : {"", "<&- >&- 2>&-"}) {
+        const QString output = folder.filePath(*closed == 0 ? "open.gguf" : "closed.gguf");
+        const CliRun run = runProgram("/bin/sh", {"-c", QString("exec \"$0\" \"$@\" %1").arg(closed), cliPath(), "quantize",
+                                                  sampleFolder(), "--preset", "rtn-w4", "--to", "gguf", "-o", output});
+        QCOMPARE(run.exitCode, 0);
+    }
+    QVERIFY(readFile(folder.filePath("closed.gguf").toStdString()) == readFile(folder.filePath("open.gguf").toStdString()));
 }
 
 QTEST_GUILESS_MAIN(TestCliMemory)
