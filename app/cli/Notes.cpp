@@ -10,7 +10,7 @@
 namespace sigmascope::cli
 {
 
-std::string linesOf(const std::vector<TensorNote>& notes)
+std::string linesOf(const std::vector<PlanNote>& notes)
 {
     constexpr std::size_t kNamed = 3; // one line each up to here
     struct Said {

@@ -217,7 +217,7 @@ private:
     {
         Table table(
             {{"tensor", Align::Left}, {"method", Align::Left}, {"grid", Align::Left}, {"bits/w"}, {"rank"}, {"bytes"}});
-        std::vector<TensorNote> notes;
+        std::vector<PlanNote> notes;
         for (const PlannedTensor& row : rows) {
             table.add({escaped(row.name), row.method, row.grid, fmt::format("{:.3f}", row.bitsPerWeight),
                        fmt::format("{}", row.rank), grouped(row.bytes)});

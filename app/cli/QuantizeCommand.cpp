@@ -120,7 +120,7 @@ std::string tables(const RunResult& run, const ExporterRow& exporter)
         text += fmt::format("Resumed: {} of {} tensors were finished by the run that was cut short; their seconds are of "
                             "that run.\n",
                             resumed, run.tensors.size());
-    std::vector<TensorNote> notes;
+    std::vector<PlanNote> notes;
     for (const TensorResult& result : run.tensors) {
         if (!result.fallback.empty())
             notes.emplace_back(result.name, result.fallback);

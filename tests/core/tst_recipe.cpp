@@ -197,7 +197,7 @@ void RecipeTest::presetsThatRunAreListedAndOthersNameTheNearest()
     const std::vector<std::pair<const char*, const char*>> refused{
         {"rtn-w7", "gguf has no 7-bit type in this version; nearest: rtn-w8 (q8_0)"},
         {"l2qer-w7", "nearest: l2qer-w8 (q8_0)"}, {"qera-w4", "nearest: l2qer-w4"},
-        {"gptq-w3", "nearest: rtn-w3"},           {"gguf-iq2_m", "nearest: gguf-q4_k_m"},
+        {"gptq-w3", "nearest: rtn-w3"},           {"gguf-iq2_m", "nearest: gguf-q2_k"},
     };
     for (const auto& [id, nearest] : refused) {
         const auto recipe = recipeFromPreset(id);
