@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "core/checkpoint/readers/ShardContent.h"
+#include "core/base/MappedFile.h"
+#include "core/export/ReplacedFiles.h"
 #include "core/export/SafetensorsModel.h"
 
 #include <fmt/format.h>
@@ -20,13 +21,6 @@ constexpr std::string_view kBf16Note = "bf16:";
 std::span<const std::byte> bytesOf(const std::string& text)
 {
     return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-/// model-00001-of-00003.safetensors
-bool isShardName(std::string_view name)
-{
-    constexpr std::string_view kForm = "model-#####-of-#####.safetensors";
-    return std::ranges::equal(name, kForm, [](char c, char form) { return form == '#' ? c >= '0' && c <= '9' : c == form; });
 }
 
 /// Beside what every exporter refuses: another model in the folder would be mixed up with this one.
@@ -56,19 +50,6 @@ std::vector<fs::path> inputsOf(const ExportRequest& request, const SafetensorsDe
             inputs.push_back(side.source);
     }
     return inputs;
-}
-
-/// Of ours: a user's own may lie in a folder of that name. One that a run cut short had set aside was ours.
-bool isOurAdapter(const fs::path& weights, bool takesUp)
-{
-    std::error_code error;
-    if (takesUp && fs::exists(backupPathFor(weights), error))
-        return true;
-    if (!fs::is_regular_file(fs::symlink_status(weights, error)))
-        return false;
-    const auto file = MappedFile::open(weights);
-    const auto content = file ? readSafetensors(**file, {}) : passOn(file);
-    return content && std::ranges::any_of(content->notes, [](const HeaderNote& note) { return note.key == "sigmascope.corrects"; });
 }
 
 }  // namespace
@@ -377,37 +358,12 @@ std::vector<AtomicFile*> SafetensorsExporter::files()
     return all;
 }
 
-/// Of a model that is replaced: its index goes first, so that it is none while its files change. Shards that the new one
-/// lacks, or a whole file, would be read in its stead.
 std::vector<fs::path> SafetensorsExporter::obsoleteFiles() const
 {
-    std::vector<fs::path> paths;
     if (!m_design.isFolder || !m_request.overwrite)
-        return paths;
-    paths.push_back(m_design.folder / kSafetensorsIndex);
-    std::error_code error;
-    for (fs::directory_iterator it(m_design.folder, error), last; !error && it != last; it.increment(error)) {
-        const std::string name = it->path().filename().native();
-        const bool isOurs = std::ranges::find(m_design.paths, it->path()) != m_design.paths.end();
-        if (!isOurs && (name == kSafetensorsWhole || isShardName(name)))
-            paths.push_back(it->path());
-    }
+        return {};
     const bool takesUp = m_request.journaled && m_request.journaled->takeUp;
-    const auto isThere = [&](const fs::path& path) {
-        return fs::exists(fs::symlink_status(path, error)) || (takesUp && fs::exists(backupPathFor(path), error));
-    };
-    const fs::path adapter = m_design.folder / kAdapterFolder;
-    const bool isStale = !m_design.hasAdapter && isOurAdapter(adapter / kAdapterWeights, takesUp);
-    for (const std::string_view name : {kAdapterWeights, kAdapterConfig}) {  // corrects the model that goes
-        if (isStale && isThere(adapter / name))
-            paths.push_back(adapter / name);
-    }
-    // GPTQModel takes a folder with it for GPTQ.
-    const fs::path gptq = m_design.folder / "quantize_config.json";
-    if (isThere(gptq) && std::ranges::find(m_design.sides, "quantize_config.json", &SideFile::name) == m_design.sides.end())
-        paths.push_back(gptq);
-    std::ranges::sort(paths.begin() + 1, paths.end());
-    return paths;
+    return obsoleteFolderFiles(m_design.folder, m_design.estimate.outputs, takesUp);
 }
 
 }  // namespace sigmascope

@@ -5,6 +5,7 @@
 
 #include "core/base/MappedFile.h"
 #include "core/checkpoint/readers/ShardContent.h"
+#include "core/export/PackedModel.h"
 #include "core/export/writers/PackedWriters.h"
 #include "core/plan/TargetGrids.h"
 #include "core/project/Pipeline.h"
@@ -59,6 +60,7 @@ private slots:
     void configNamesSchemesAndWhatIsKept();
     void differentSchemesNameTheirModules();
     void gptqNamesWhatDiffersByExpressionsThatMatchFusedModules();
+    void whatARuntimeCannotTakeIsSaid();
     void theModelsOwnConfigStaysAsItWas();
     void theAdapterConfigScalesByOne();
     void anAdapterOfAnEarlierExportGoesWithItsModel();
@@ -77,6 +79,11 @@ private:
     [[nodiscard]] LayerPlan& layer(QuantizationPlan& plan, const std::string& module) const
     {
         return plan.layers[*m_model->find(module + ".weight")];
+    }
+    [[nodiscard]] static bool isSaid(const SizeEstimate& sizes, std::string_view words)
+    {
+        return std::ranges::any_of(sizes.notes,
+                                   [&](const std::string& note) { return note.find(words) != std::string::npos; });
     }
     [[nodiscard]] std::string refusal(const ExportRequest& r) const
     {
@@ -307,6 +314,8 @@ void TestPackedExport::configNamesSchemesAndWhatIsKept()
     QVERIFY(exported(makeAwqExporter, awq));
     const Json ofAwq = jsonAt(awq.output / "config.json")["quantization_config"];
     QCOMPARE(ofAwq["modules_to_not_convert"], Json::array({"lm_head", kDown}));
+    const Json& skipped = ofAwq["dynamic"];  // what GPTQModel reads instead
+    QVERIFY(skipped.size() == 1 && skipped.contains("-:^" + regexOf(kDown) + "$"));
     QVERIFY(ofAwq["bits"] == 4 && ofAwq["group_size"] == 32 && ofAwq["zero_point"] == true
             && ofAwq["version"] == "gemm");
 }
@@ -344,9 +353,23 @@ void TestPackedExport::gptqNamesWhatDiffersByExpressionsThatMatchFusedModules()
     QCOMPARE(dynamic["-:^model\\.layers\\.0\\.self_attn\\.(q_proj|k_proj|v_proj|qkv_proj)$"], Json::object());
     const Json& down = dynamic["+:^model\\.layers\\.0\\.mlp\\.down_proj$"];
     QVERIFY(down["bits"] == 8 && down["group_size"] == -1 && down["sym"] == true);
-    QVERIFY(std::ranges::any_of(sizes.notes, [](const std::string& note) {
-        return note.find("plain transformers does not") != std::string::npos;
-    }));
+    QVERIFY(isSaid(sizes, "plain transformers does not") && !isSaid(sizes, "vLLM takes symmetric"));
+}
+
+void TestPackedExport::whatARuntimeCannotTakeIsSaid()
+{
+    const auto sizesOf = [&](const char* target, const char* grid, const char* ofDown, std::uint32_t rank) {
+        QuantizationPlan plan = quantizeBlock(*m_model, grid, rank);
+        layer(plan, kDown).grid = ofDown;
+        return findExporter(target)->estimate(requestFor(target, plan)).value_or(SizeEstimate{});
+    };
+    QVERIFY(isSaid(sizesOf("gptq", "int3-g32", "int3-g32", 0), "vLLM takes symmetric GPTQ of 4 and 8 bits only"));
+    QVERIFY(isSaid(sizesOf("gptq", "int4-g32", "int4-g32-asym", 0), "vLLM takes symmetric GPTQ of 4 and 8 bits only"));
+    QVERIFY(!isSaid(sizesOf("gptq", "int4-g32", "int8-g32", 0), "vLLM takes"));
+    const char* const zeros = "load no zero points in transformers";
+    QVERIFY(isSaid(sizesOf("compressed-tensors", "int4-g32", "int8-g32-asym", 0), zeros));
+    QVERIFY(!isSaid(sizesOf("compressed-tensors", "int4-g32", "int8-g32", 4), zeros));
+    QVERIFY(isSaid(sizesOf("compressed-tensors", "int4-g32", "int8-g32", 4), "dequantize=True"));
 }
 
 void TestPackedExport::theModelsOwnConfigStaysAsItWas()
@@ -471,7 +494,9 @@ void TestPackedExport::commandsNameAdapterAndRank()
              command.c_str());
     const ExporterRow& gptq = *findExporter("gptq");
     const std::string peft = gptq.loadCommand(*gptq.estimate(requestFor("gptq", r.plan)));
-    QVERIFY2(peft.find("peft.PeftModel") != std::string::npos && peft.ends_with("lora"), peft.c_str());
+    QVERIFY2(peft.find("peft.PeftModel.from_pretrained(gptqmodel.GPTQModel.load") != std::string::npos
+                 && peft.ends_with("lora"),
+             peft.c_str());
 }
 
 QTEST_GUILESS_MAIN(TestPackedExport)

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace sigmascope {
 
@@ -54,15 +55,29 @@ Json notConverted(std::span<const PackedModule> modules)
     return names;
 }
 
+/// The same for GPTQModel, which does not read modules_to_not_convert and would leave kept modules without weights.
+Json skippedOf(std::span<const PackedModule> modules)
+{
+    Json::object_t skipped;  // appended: every path is there once
+    for (const PackedModule& module : modules) {
+        if (module.grid == nullptr && module.path != "lm_head")
+            skipped.push_back({"-:^" + regexOf(module.path) + "$", Json::object()});
+    }
+    return skipped;
+}
+
 Json awqConfig(std::span<const PackedModule> modules)
 {
     const IntForm form = *intFormOf(*usualGrid(modules));
-    return {{"quant_method", "awq"},
-            {"bits", form.bits},
-            {"group_size", form.group == 0 ? -1 : static_cast<std::int64_t>(form.group)},
-            {"zero_point", true},
-            {"version", "gemm"},
-            {"modules_to_not_convert", notConverted(modules)}};
+    Json config{{"quant_method", "awq"},
+                {"bits", form.bits},
+                {"group_size", form.group == 0 ? -1 : static_cast<std::int64_t>(form.group)},
+                {"zero_point", true},
+                {"version", "gemm"},
+                {"modules_to_not_convert", notConverted(modules)}};
+    if (Json skipped = skippedOf(modules); !skipped.empty())
+        config["dynamic"] = std::move(skipped);
+    return config;
 }
 
 constexpr PackedFormat kAwq{
