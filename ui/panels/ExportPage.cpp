@@ -29,11 +29,6 @@ namespace sigmascope::ui {
 
 namespace {
 
-QString idOf(const ExporterRow& row)
-{
-    return QString::fromUtf8(row.id.data(), static_cast<qsizetype>(row.id.size()));
-}
-
 void clearLayout(QLayout* layout)
 {
     while (QLayoutItem* item = layout->takeAt(0)) {
@@ -130,7 +125,7 @@ void ExportPage::showOffers()
         return;
     m_model->show(m_choice.offers(), m_choice.target());
     for (const ExportOffer& offer : m_choice.offers()) {
-        ExportCard* shown = card(idOf(*offer.exporter));
+        ExportCard* shown = card(QString::fromUtf8(offer.exporter->id));
         shown->show(containerTitle(offer), offer.sizes ? fileSize(offer.sizes->total) : QStringLiteral("–"),
                     verdictFit(offer), verdictText(offer));
         if (offer.exporter == &m_choice.exporter())

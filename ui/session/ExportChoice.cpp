@@ -21,11 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-QString idOf(const ExporterRow& row)
-{
-    return QString::fromUtf8(row.id.data(), static_cast<qsizetype>(row.id.size()));
-}
-
 ExportOffer completed(ExportOffer offer, const ExportRequest& request)
 {
     const fs::path folder = fs::absolute(request.output).parent_path();
@@ -167,7 +162,7 @@ ExportRequest ExportChoice::request(bool overwrite) const
 
 ExportRequest ExportChoice::requestFor(const ExporterRow& exporter, bool overwrite) const
 {
-    ExportRequest request = m_session.exportRequest(outputOf(idOf(exporter)), overwrite);
+    ExportRequest request = m_session.exportRequest(outputOf(QString::fromUtf8(exporter.id)), overwrite);
     request.plan.target = exporter.id;
     request.ggufMaxBytes = m_split.ggufBytes;
     request.ggufMaxTensors = m_split.ggufTensors;
