@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/TensorFile.h"
 
+#include "core/base/Parallel.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
+#include <mutex>
 #include <utility>
 
 namespace sigmascope {
@@ -117,16 +121,36 @@ Status TensorFile::compareWithWritten(const JobContext& job) const
                     come == 0 ? std::string("was never written")
                               : fmt::format("ends after {} of {} bytes", come, m_places[missing].size));
     }
-    for (std::size_t i = 0; i < m_places.size(); ++i) {
-        const FilePlace& place = m_places[i];
-        const Where where{m_file->target().string(), place.name, place.begin};
-        job.report(static_cast<double>(place.begin) / static_cast<double>(m_total), place.name);
-        const auto found = m_file->checksum(place.begin, place.begin + place.size, {.stop = job.stop});
-        if (!found)
-            return passOn(found);
-        if (*found != *m_checksums[i])
-            return fail(ErrorCode::VerifyFailed, where, "the bytes read back are not those that were written");
-    }
+    std::vector<Status> found(m_places.size());
+    std::atomic<std::size_t> firstBad = m_places.size();  // what lies behind it need not be read
+    std::mutex mutex;
+    Bytes done = 0;
+    parallelFor(m_places.size(), [&](std::size_t i) {
+        if (i > firstBad || job.cancelled())
+            return;
+        found[i] = compareTensor(i, job.stop);
+        if (!found[i]) {
+            for (std::size_t bad = firstBad; i < bad && !firstBad.compare_exchange_weak(bad, i);) {}
+            return;
+        }
+        const std::scoped_lock lock(mutex);  // so that progress never goes back
+        done += m_places[i].size;
+        job.report(static_cast<double>(done) / static_cast<double>(std::max<Bytes>(1, m_total)), m_places[i].name);
+    });
+    if (job.cancelled())
+        return cancelledError();
+    return firstBad < found.size() ? found[firstBad] : Status();
+}
+
+Status TensorFile::compareTensor(std::size_t tensor, const std::stop_token& stop) const
+{
+    const FilePlace& place = m_places[tensor];
+    const auto read = m_file->checksum(place.begin, place.begin + place.size, {.stop = stop});
+    if (!read)
+        return passOn(read);
+    if (*read != *m_checksums[tensor])
+        return fail(ErrorCode::VerifyFailed, Where{m_file->target().string(), place.name, place.begin},
+                    "the bytes read back are not those that were written");
     return {};
 }
 

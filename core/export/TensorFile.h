@@ -51,7 +51,7 @@ public:
     [[nodiscard]] std::span<const FilePlace> places() const { return m_places; }
     /// Of a tensor that has come.
     [[nodiscard]] std::optional<std::uint64_t> checksum(std::size_t tensor) const { return m_checksums[tensor]; }
-    /// Reads all tensors back and compares. VerifyFailed, naming the tensor; Cancelled.
+    /// Reads all tensors back, several at a time, and compares. VerifyFailed, naming the first that differs; Cancelled.
     [[nodiscard]] Status compareWithWritten(const JobContext& job) const;
     [[nodiscard]] AtomicFile& file() { return *m_file; }
     [[nodiscard]] const AtomicFile& file() const { return *m_file; }
@@ -60,6 +60,7 @@ private:
     TensorFile() = default;
     [[nodiscard]] Status closeFullTensors();
     [[nodiscard]] Status advance(std::uint64_t checksum);
+    [[nodiscard]] Status compareTensor(std::size_t tensor, const std::stop_token& stop) const;
     [[nodiscard]] Bytes endOf(std::size_t tensor) const;
 
     std::unique_ptr<AtomicFile> m_file;
