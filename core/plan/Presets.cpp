@@ -130,11 +130,16 @@ std::string lowerWord(std::string_view word)
 }
 
 /// For a word of llama-quantize's, with or without "gguf-": the preset of this very name, or one of as many bits, which the
-/// first digit tells. Empty for words that are none of its.
+/// first digit tells; of a word without it the mixture, where there is one. Empty for words that are none of its.
 std::string_view nearestGgufPreset(std::string_view word)
 {
     const std::string lower = lowerWord(word);
     const std::string id = lower.starts_with("gguf-") ? lower : "gguf-" + lower;
+    // There a type's name stands for a mixture of it; the type alone is its --pure.
+    for (const char* mixture : {"-mix", "_m"}) {
+        if (const Preset* preset = lower == id ? nullptr : findPreset(id + mixture); preset != nullptr)
+            return preset->id;
+    }
     if (const Preset* preset = findPreset(id); preset != nullptr)
         return preset->id;
     const std::string type = id.substr(5);
