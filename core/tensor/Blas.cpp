@@ -12,9 +12,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <limits>
 #include <mutex>
@@ -47,35 +47,52 @@ void oneThreadPerCall()
 
 /// What the packaged OpenBLAS takes for each call that runs beside others, and then keeps.
 constexpr std::size_t kCallBuffer = (std::size_t{128} << 20) + (std::size_t{1} << 16);
+/// What other threads may take between the question and the library's own: two heaps of their allocator.
+constexpr std::size_t kBesides = std::size_t{256} << 20;
 
-/// A call of the library. Where there is no memory for its buffer the library asks for it again and again, for ever; so
-/// the first call, and every one that makes more run at once than ever before, asks beforehand: std::bad_alloc.
+/// A call of the library. Where there is no memory for its buffer the library asks for it again and again, for ever. So more
+/// calls than ever before run at once only if there is room for the buffers of all of them; otherwise they wait for each
+/// other, and where there is none for one: std::bad_alloc.
 class LibraryCall {
 public:
     LibraryCall()
     {
         oneThreadPerCall();
-        const int running = s_running.fetch_add(1) + 1;
-        if (running <= s_most.load())
-            return;
-        const std::scoped_lock lock(s_mutex);
-        for (int most = s_most.load(); most < running; s_most.store(++most)) {
-            void* const room = mmap(nullptr, kCallBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-            if (room == MAP_FAILED) {
-                s_running.fetch_sub(1);
+        std::unique_lock lock(s_mutex);
+        while (s_running == s_most && !isRoomForOneMore()) {
+            if (s_running == 0)
                 throw std::bad_alloc();
-            }
-            munmap(room, kCallBuffer);
+            s_ended.wait(lock);
         }
+        s_most = std::max(s_most, ++s_running);
     }
-    ~LibraryCall() { s_running.fetch_sub(1); }
+    ~LibraryCall()
+    {
+        {
+            const std::scoped_lock lock(s_mutex);
+            --s_running;
+        }
+        s_ended.notify_one();
+    }
     LibraryCall(const LibraryCall&) = delete;
     LibraryCall& operator=(const LibraryCall&) = delete;
 
 private:
-    static inline std::atomic<int> s_running{0};
-    static inline std::atomic<int> s_most{0};
+    /// Beside those that run, whose buffers may not be taken yet.
+    [[nodiscard]] static bool isRoomForOneMore()
+    {
+        const std::size_t size = kBesides + (s_running + 1) * kCallBuffer;
+        void* const room = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (room == MAP_FAILED)
+            return false;
+        munmap(room, size);
+        return true;
+    }
+
     static inline std::mutex s_mutex;
+    static inline std::condition_variable s_ended;
+    static inline std::size_t s_running = 0;
+    static inline std::size_t s_most = 0;
 };
 
 /// Threads that the library starts as it loads, and that nobody uses here, would each ask for a buffer for ever.
