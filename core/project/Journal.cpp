@@ -22,7 +22,7 @@ namespace sigmascope
 namespace
 {
 
-constexpr int kJournalSchema = 1;
+constexpr int kJournalSchema = 2; // 1 had another checksum
 /// A million tensors write some 300 MB.
 constexpr Bytes kLargest = Bytes{1} << 30;
 constexpr std::size_t kSumLength = 16;
@@ -44,6 +44,14 @@ std::optional<Json> recordOf(std::string_view line, std::string_view file)
         return std::nullopt;
     auto json = parseJson(text, file);
     return json ? std::optional(std::move(*json)) : std::nullopt;
+}
+
+/// A first line that names another schema than this version writes, whatever was summed up then, and how.
+bool isOfAnotherSchema(std::string_view line)
+{
+    const std::string_view text = line.substr(std::min(line.size(), kSumLength + 1));
+    return text.starts_with("{\"sigmascope_journal\":")
+        && !text.starts_with(fmt::format("{{\"sigmascope_journal\":{},", kJournalSchema));
 }
 
 Json orNull(std::optional<double> value)
@@ -145,12 +153,13 @@ Journal::Journal(Journal&& other) noexcept
     , m_end(other.m_end)
     , m_layers(other.m_layers)
     , m_isTorn(other.m_isTorn)
+    , m_isRead(other.m_isRead)
 {
 }
 
 Journal::~Journal()
 {
-    if (m_layers == 0)
+    if (m_isRead && m_layers == 0)
         remove();
 }
 
@@ -183,10 +192,9 @@ Result<Journal> Journal::open(const std::filesystem::path& output, FileSystem& s
     }
     journal.m_file = std::move(*file);
     journal.m_path = path;
-    if (const Status read = journal.read(); !read) {
-        journal.m_path.clear(); // not ours to remove
+    if (const Status read = journal.read(); !read)
         return passOn(read);
-    }
+    journal.m_isRead = true;
     return journal;
 }
 
@@ -209,18 +217,20 @@ Status Journal::read()
         const std::size_t end = text.find('\n', at);
         if (end == std::string::npos)
             break;
-        const auto record = recordOf(std::string_view(text).substr(at, end - at), m_path.string());
+        const std::string_view line = std::string_view(text).substr(at, end - at);
+        const auto record = recordOf(line, m_path.string());
         if (!hasHead) {
             const bool isOurs = record && record->is_object() && record->contains("sigmascope_journal");
-            if (!isOurs)
+            if (!isOurs && !isOfAnotherSchema(line))
                 return fail(ErrorCode::MalformedHeader, {.file = m_path.string()},
                             "is no journal of an earlier run; remove it to go on");
-            auto fingerprint = (*record)["sigmascope_journal"] == kJournalSchema && record->contains("run")
+            auto fingerprint = isOurs && (*record)["sigmascope_journal"] == kJournalSchema && record->contains("run")
                 ? fingerprintFrom((*record)["run"])
                 : std::nullopt;
             if (!fingerprint)
                 return fail(ErrorCode::UnsupportedVersion, {.file = m_path.string()},
-                            "is the journal of a run by another version of this program");
+                            "is the journal of a run by another version of this program, which alone can resume it; "
+                            "remove it to begin anew");
             earlier.fingerprint = std::move(*fingerprint);
             hasHead = true;
         } else if (!record || !record->is_object()) {

@@ -74,6 +74,7 @@ private:
     Bytes m_end = 0; // of the last whole line
     std::size_t m_layers = 0;
     bool m_isTorn = false; // something stands behind m_end
+    bool m_isRead = false; // until then it may hold anything, and is not this object's to remove
 };
 
 } // namespace sigmascope

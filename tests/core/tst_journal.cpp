@@ -184,7 +184,11 @@ void TestJournal::foreignFilesAreRefusedAndLeftAlone_data()
     QTest::addColumn<int>("code");
     QTest::newRow("text") << QByteArray("my diary\n") << static_cast<int>(ErrorCode::MalformedHeader);
     QTest::newRow("zeros") << QByteArray(100, '\0') + "\n" << static_cast<int>(ErrorCode::MalformedHeader);
-    QTest::newRow("another schema") << QByteArray() << static_cast<int>(ErrorCode::UnsupportedVersion);
+    QTest::newRow("a newer schema") << QByteArray() << static_cast<int>(ErrorCode::UnsupportedVersion);
+    QTest::newRow("an older schema") << QByteArray("0123456789abcdef {\"sigmascope_journal\":1,\"run\":{}}\n")
+                                     << static_cast<int>(ErrorCode::UnsupportedVersion);
+    QTest::newRow("this schema, damaged") << QByteArray("0123456789abcdef {\"sigmascope_journal\":2,\"run\":{}}\n")
+                                          << static_cast<int>(ErrorCode::MalformedHeader);
 }
 
 void TestJournal::foreignFilesAreRefusedAndLeftAlone()
@@ -192,7 +196,7 @@ void TestJournal::foreignFilesAreRefusedAndLeftAlone()
     QFETCH(QByteArray, bytes);
     QFETCH(int, code);
     if (bytes.isEmpty()) {
-        const std::string text = R"({"sigmascope_journal":2,"run":{}})";
+        const std::string text = R"({"sigmascope_journal":3,"run":{}})";
         Checksum sum;
         sum.add(std::as_bytes(std::span(text.data(), text.size())));
         bytes = QByteArray::fromStdString(hex(sum.value()) + ' ' + text + '\n');

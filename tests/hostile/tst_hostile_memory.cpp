@@ -53,6 +53,7 @@ private slots:
         }
     }
     void anyAllocationMayFail();
+    void aJournalThatCouldNotBeReadIsLeft();
 
 private:
     /// As whoever starts jobs does. True if the run is done.
@@ -132,6 +133,36 @@ void HostileMemoryTest::anyAllocationMayFail()
     }
     setThreadCount(threads);
     QVERIFY2(failures > 10, qPrintable(QString::number(failures)));
+}
+
+/// Hours of work hang on it: where memory lacks while it is read, it stays for another try.
+void HostileMemoryTest::aJournalThatCouldNotBeReadIsLeft()
+{
+    useTarget("gguf");
+    runUndisturbed();
+    clear();
+    const ExportRequest request = plan();
+    leaveUnfinished(6, request);
+    if (QTest::currentTestFailed())
+        return;
+    const auto before = files();
+    bool isRead = false;
+    int failures = 0;
+    for (std::uint64_t nth = 1; !isRead; ++nth) {
+        const Failing failing(nth, How::Once);
+        try {
+            const auto left = unfinishedRunAt(request.output);
+            isRead = left && *left && (*left)->finished == 6;
+            QVERIFY(isRead);
+        } catch (const std::bad_alloc&) {
+            ++failures;
+        }
+        failAllocation(0);
+        QVERIFY2(files() == before, qPrintable(QString("allocation %1").arg(nth)));
+    }
+    QVERIFY(failures > 0);
+    QVERIFY(run(request, Unfinished::Resume));
+    QVERIFY(files() == m_undisturbed);
 }
 
 QTEST_GUILESS_MAIN(HostileMemoryTest)
