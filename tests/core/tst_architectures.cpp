@@ -316,6 +316,19 @@ private slots:
         QVERIFY(!ggufSourceOf(*open(folder), nullptr));
     }
 
+    /// Each matrix of a stack has the name of all: a few bytes of a header must not become gigabytes.
+    void stacksOfEndlessNamesAreListedAsTheyAreStored()
+    {
+        ArchitectureFolder folder = folderOf("mixtral-stacked");
+        const std::string stem(2000, 'x');
+        for (const std::string end : {".experts.gate_up_proj", ".experts.down_proj"})
+            folder.at("model.layers.1.mlp" + end).name = stem + end;
+        const auto model = open(folder);
+        QVERIFY(model);
+        QVERIFY(model->find(stem + ".experts.gate_up_proj") && model->find(stem + ".experts.down_proj"));
+        QVERIFY(model->find("model.layers.0.block_sparse_moe.experts.0.w1.weight"));
+    }
+
     /// Names and bytes of the experts are those of a folder that holds them one by one.
     void stacksAreListedExpertByExpert()
     {

@@ -147,6 +147,10 @@ std::vector<Lie> otherLies()
         {"NVFP4 codes of one dimension", nvFp4Folder, [](PackedFolder& f) { f["a.weight_packed"].shape = {64}; }, ErrorCode::ShapeMismatch, {"a.weight_packed", "[64]"}},
         {"NVFP4 of no rows", nvFp4Folder, [](PackedFolder& f) { f["a.weight_packed"] = {"a.weight_packed", "U8", {0, 8}, {}}; }, ErrorCode::ShapeMismatch,
          {"a.weight_packed", "[0, 8]"}},
+        {"NVFP4 for smoothed inputs", nvFp4Folder, [](PackedFolder& f) { f.tensors.push_back({"a.pre_quant_scale", "F16", {16}, numbers(16, kHalfF16)}); },
+         ErrorCode::UnsupportedVersion, {"a.pre_quant_scale", "not read"}},
+        {"int8 for smoothed inputs", scaledFolder, [](PackedFolder& f) { f.tensors.push_back({"a.pre_quant_scale", "F16", {16}, numbers(16, kHalfF16)}); },
+         ErrorCode::UnsupportedVersion, {"a.pre_quant_scale", "not read"}},
         {"experts with blocks of 8 bytes", mxFp4ExpertsFolder, [](PackedFolder& f) { f["a_blocks"].shape = {1, 8, 2, 8}; }, ErrorCode::ShapeMismatch,
          {"a_blocks", "[1, 8, 2, 8]"}},
         {"experts of three dimensions", mxFp4ExpertsFolder, [](PackedFolder& f) { f["a_blocks"].shape = {8, 1, 16}; }, ErrorCode::ShapeMismatch, {"a_blocks", "[8, 1, 16]"}},
@@ -307,6 +311,17 @@ private slots:
             expectError(view.error(), ErrorCode::InvalidNumber, {"model.safetensors", "a.weight_global_scale", "at byte", "finite scale"});
             QVERIFY(opened->view(1));
         }
+    }
+
+    void floatsThatAreNamedBlocksAreNoCodes()
+    {
+        const Folder folder;
+        PackedFolder packed = gptqFolder();
+        packed.tensors.push_back({"c.res_blocks", "F16", {16}, numbers(16, kHalfF16)});
+        packed.write(folder.path());
+        const auto opened = openedClean(folder.path());
+        QVERIFY(opened);
+        QVERIFY(!opened->config().contains("quantization_config"));
     }
 
     void codesUnderNamesThatAMethodDoesNotHaveAreTold()

@@ -24,8 +24,7 @@ constexpr std::uint64_t kNvGroup = 16;
 constexpr std::uint64_t kMxGroup = 32;
 constexpr std::uint64_t kBlockBytes = kMxGroup / 2;
 constexpr std::array<float, 16> kE2M1{0, 0.5F, 1, 1.5F, 2, 3, 4, 6, -0.0F, -0.5F, -1, -1.5F, -2, -3, -4, -6};
-constexpr std::array<std::string_view, 6> kFloatMethods{
-    "", "compressed-tensors", "modelopt", "modelopt_fp4", "nvfp4", "mxfp4"};
+constexpr std::array<std::string_view, 5> kFloatMethods{"", "compressed-tensors", "modelopt", "modelopt_fp4", "mxfp4"};
 
 /// 2^(code - 127), as all of MX has it; 255 is no number.
 float powerOfTwo(std::byte code)
@@ -94,11 +93,15 @@ public:
         const auto codes = parts[0].subspan(first * matrix.cols / 2, count * matrix.cols / 2);
         std::vector<float> scales(count * groups);
         readScales(matrix, parts, parts[scaleAt].subspan(first * groups, count * groups), scales);
-        for (std::uint64_t i = 0; i < codes.size(); ++i) {  // both of a byte have one scale: groups are even
-            const float scale = scales[2 * i / matrix.groupCols];
-            const auto pair = std::to_integer<unsigned>(codes[i]);
-            out[2 * i] = kE2M1[pair & 15U] * scale;
-            out[2 * i + 1] = kE2M1[pair >> 4] * scale;
+        const std::uint64_t pairs = matrix.groupCols / 2;  // both codes of a byte have one scale: groups are even
+        for (std::uint64_t group = 0; group < scales.size(); ++group) {
+            const float scale = scales[group];
+            float* const to = out.data() + group * matrix.groupCols;
+            for (std::uint64_t i = 0; i < pairs; ++i) {
+                const auto pair = std::to_integer<unsigned>(codes[group * pairs + i]);
+                to[2 * i] = kE2M1[pair & 15U] * scale;
+                to[2 * i + 1] = kE2M1[pair >> 4] * scale;
+            }
         }
     }
 
@@ -166,6 +169,8 @@ private:
         for (const std::string_view end : {"input_scale", "input_global_scale"})  // of activations
             if (const auto taken = finder.takeIfThere(end, withoutEnd(stem, "weight") + std::string(end), {}); !taken)
                 return passOn(taken);
+        if (Status plain = finder.refuseSmoothing(withoutEnd(stem, "weight")); !plain)
+            return plain;
         PackedMatrix& matrix = finder.matrix();
         matrix.name = stem;
         matrix.rows = codes.shape[0];

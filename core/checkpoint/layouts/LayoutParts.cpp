@@ -75,6 +75,14 @@ Result<const TensorInfo*> PartFinder::takeIfThere(std::string_view role, const s
     return tensor;
 }
 
+Status PartFinder::refuseSmoothing(const std::string& module) const
+{
+    const TensorInfo* const scales = m_tensors.find(module + "pre_quant_scale");
+    return scales == nullptr ? Status{}
+                             : failAt(*scales, ErrorCode::UnsupportedVersion,
+                                      "inputs are multiplied by it before the weight sees them, which is not read");
+}
+
 Status PartFinder::expectShape(const TensorInfo& tensor, const Shape& expected, std::string_view why) const
 {
     if (tensor.shape == expected)

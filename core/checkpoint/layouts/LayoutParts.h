@@ -25,6 +25,10 @@ public:
     /// The same for one that need not be there: null then.
     [[nodiscard]] Result<const TensorInfo*> takeIfThere(std::string_view role, const std::string& name,
                                                         std::initializer_list<DType> types);
+    /// UnsupportedVersion where the module's inputs are multiplied by numbers of their own first, as ModelOpt's
+    /// smoothing and AWQ leave it: without them its weights are not the model's.
+    /// @param module  "model.layers.0.mlp.down_proj."
+    [[nodiscard]] Status refuseSmoothing(const std::string& module) const;
     /// ShapeMismatch naming both shapes. @param why  what asks for it: "for 4 bits in groups of 128".
     [[nodiscard]] Status expectShape(const TensorInfo& tensor, const Shape& expected, std::string_view why) const;
     /// ShapeMismatch unless the tensor has two dimensions, none of them 0.

@@ -11,8 +11,9 @@ namespace sigmascope {
 
 namespace {
 
+constexpr std::string_view kBlocksEnd = "_blocks";
 constexpr std::array<std::string_view, 7> kPackedEnds{".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv",
-                                                      ".SCB",     ".absmax",        "_blocks"};
+                                                      ".SCB",     ".absmax",        kBlocksEnd};
 constexpr std::array<std::string_view, 9> kReadMethods{"gptq", "awq",        "compressed-tensors", "bitsandbytes", "fp8",
                                                        "mxfp4", "fbgemm_fp8", "modelopt",           "modelopt_fp4"};
 
@@ -24,6 +25,19 @@ std::string methodWord(const LayoutSettings& settings)
         if (const std::string more = textIn(settings.config, key); !more.empty())
             word += std::string(", ") + key + " '" + escaped(more, 40) + "'";
     return word;
+}
+
+/// Other modules have blocks too: only bytes are codes.
+bool isNamedAsPart(const TensorInfo& tensor)
+{
+    return std::ranges::any_of(kPackedEnds, [&](std::string_view end) {
+        return tensor.name.ends_with(end) && (end != kBlocksEnd || tensor.dtype == DType::U8);
+    });
+}
+
+bool isCode(const TensorInfo& tensor)
+{
+    return tensor.dtype == DType::F8E4M3 || tensor.dtype == DType::F8E5M2 || isNamedAsPart(tensor);
 }
 
 /// Why the matrix cannot stand where its parts are; nothing if it can.
@@ -53,6 +67,21 @@ void place(PackedMatrix matrix, const StoredTensors& stored, PackedFold& fold)
     for (const LayoutPart& part : matrix.parts)
         fold.owner[stored.indexOf(part.name)] = fold.matrices.size();
     fold.matrices.push_back(std::make_shared<const PackedMatrix>(std::move(matrix)));
+}
+
+/// What the settings announce and was not found, or was found unannounced.
+Status compareWithSettings(const PackedFold& fold, const LayoutSettings& settings, Findings& findings)
+{
+    // Those of these methods that lie otherwise are called otherwise too: Marlin's are B and s.
+    if (fold.matrices.empty() && fold.isWhole && (settings.method == "gptq" || settings.method == "awq"))
+        return findings.odd(ErrorCode::UnsupportedVersion, settings.where("quant_method"),
+                            "no weight is stored in a way of " + methodWord(settings)
+                                + " that is read; the tensors are listed as they are stored");
+    if (!fold.matrices.empty() && settings.method.empty())
+        return findings.odd(ErrorCode::InvalidMetadata, Where{settings.file, "quantization_config", {}},
+                            "expected beside quantized weights, found none: taken as '" + fold.matrices.front()->format
+                                + "' by their shapes");
+    return {};
 }
 
 /// Whether a layout can use the settings; told once.
@@ -92,9 +121,7 @@ bool mayBePacked(std::span<const TensorInfo> tensors, const Json& config)
 {
     if (config.is_object() && (config.contains("quantization_config") || config.contains("compression_config")))
         return true;
-    return std::ranges::any_of(tensors, [](const TensorInfo& tensor) {
-        return std::ranges::any_of(kPackedEnds, [&](std::string_view end) { return tensor.name.ends_with(end); });
-    });
+    return std::ranges::any_of(tensors, isNamedAsPart);
 }
 
 Result<LayoutSettings> layoutSettings(const Json& config, std::string file)
@@ -166,29 +193,11 @@ Result<PackedFold> foldPacked(std::span<const TensorInfo> tensors, const StoredT
         if (Status tolerated = findings.odd(placed.error().code, {}, placed.error().detail); !tolerated)
             return passOn(tolerated);
     }
-    // What no layout knows is quantized all the same: stacks of FP8 experts, codes of NVFP4.
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-        const bool isCode = tensors[i].dtype == DType::F8E4M3 || tensors[i].dtype == DType::F8E5M2
-            || std::ranges::any_of(kPackedEnds, [&](std::string_view end) { return tensors[i].name.ends_with(end); });
-        if (isCode && fold.owner[i] == PackedFold::kNone)
-            fold.isWhole = false;
-    }
-    // Those of these methods that lie otherwise are called otherwise too: Marlin's are B and s.
-    if (fold.matrices.empty() && fold.isWhole && (settings.method == "gptq" || settings.method == "awq")) {
-        if (Status tolerated = findings.odd(ErrorCode::UnsupportedVersion, settings.where("quant_method"),
-                                            "no weight is stored in a way of " + methodWord(settings)
-                                                + " that is read; the tensors are listed as they are stored");
-            !tolerated)
-            return passOn(tolerated);
-    }
-    if (!fold.matrices.empty() && settings.method.empty()) {
-        const PackedMatrix& first = *fold.matrices.front();
-        if (Status tolerated = findings.odd(ErrorCode::InvalidMetadata, Where{settings.file, "quantization_config", {}},
-                                            "expected beside quantized weights, found none: taken as '" + first.format
-                                                + "' by their shapes");
-            !tolerated)
-            return passOn(tolerated);
-    }
+    // What no layout knows is quantized all the same: stacks of FP8 experts, scales without codes.
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+        fold.isWhole = fold.isWhole && (fold.owner[i] != PackedFold::kNone || !isCode(tensors[i]));
+    if (Status tolerated = compareWithSettings(fold, settings, findings); !tolerated)
+        return passOn(tolerated);
     return fold;
 }
 

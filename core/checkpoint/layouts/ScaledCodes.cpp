@@ -61,6 +61,8 @@ public:
             if (const auto taken = finder.takeIfThere(end, withoutEnd(codes.name, "weight") + std::string(end), {});
                 !taken)
                 return passOn(taken);
+        if (Status plain = finder.refuseSmoothing(withoutEnd(codes.name, "weight")); !plain)
+            return passOn(plain);
         PackedMatrix& matrix = finder.matrix();
         if (Status shaped = finder.expectMatrix(codes); !shaped)
             return passOn(shaped);

@@ -21,7 +21,8 @@ namespace {
 constexpr std::string_view kGateUp = "experts.gate_up_proj";
 constexpr std::string_view kDown = "experts.down_proj";
 constexpr std::uint64_t kMostExperts = 4096;  // nobody has more; a few bytes must not become a long list
-constexpr std::size_t kMostParts = 262'144;  // of all stacks together
+constexpr std::size_t kMostMatrices = 262'144;  // of all stacks together
+constexpr std::size_t kLongestName = 1024;  // each part repeats it
 
 /// The two tensors of one block's experts.
 struct ExpertStack {
@@ -42,7 +43,7 @@ std::optional<ExpertStack> stackAt(std::size_t place, std::span<const TensorInfo
                                    const std::unordered_map<std::string_view, std::size_t>& byName)
 {
     const TensorInfo& gateUp = tensors[place];
-    if (!gateUp.name.ends_with(kGateUp) || !isPlain(gateUp))
+    if (!gateUp.name.ends_with(kGateUp) || gateUp.name.size() > kLongestName || !isPlain(gateUp))
         return std::nullopt;
     const std::string stem = gateUp.name.substr(0, gateUp.name.size() - kGateUp.size());
     const auto found = byName.find(stem + std::string(kDown));
@@ -122,7 +123,7 @@ void CheckpointBuilder::listExperts()
     std::size_t count = 0;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         const auto stack = stackAt(i, tensors, byName);
-        if (!stack || count + 3 * stack->experts > kMostParts)
+        if (!stack || count + 3 * stack->experts > kMostMatrices)
             continue;
         const ExpertNames names = namesOf(tensors[i], isMixtral);
         auto parts = partsOf(*stack, tensors, names);
