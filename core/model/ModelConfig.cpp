@@ -104,7 +104,7 @@ Status refuseOtherModels(const ConfigReader& reader, const ModelClass& modelClas
         return reader.notRepresentable(
             fmt::format("a {} is no mixture of experts, this one names their number", modelClass.name));
     if (const Json* how = reader.find("quantization_config"))
-        return reader.notRepresentable("the folder is quantized already: " + escaped(textIn(*how, "quant_method"), 40));
+        return reader.notRepresentable("the folder is quantized already: " + escaped(dumpJson(*how), 80));
     return {};
 }
 

@@ -2,6 +2,7 @@
 #include "core/model/TokenizerFiles.h"
 
 #include "core/base/MappedFile.h"
+#include "core/checkpoint/readers/ShardIndex.h"
 
 #include <fmt/format.h>
 
@@ -31,8 +32,8 @@ std::string keyName(std::string_view name)
 
 constexpr std::size_t kMostTemplates = 64;
 
-/// NAME.jinja of a folder, in order of name.
-Result<std::vector<std::pair<std::string, std::string>>> namedTemplatesIn(const fs::path& folder)
+/// The files NAME.jinja of a folder, by name; none if there is no such folder.
+Result<std::vector<fs::path>> templateFilesIn(const fs::path& folder)
 {
     std::vector<fs::path> files;
     std::error_code error;
@@ -41,16 +42,37 @@ Result<std::vector<std::pair<std::string, std::string>>> namedTemplatesIn(const 
         if (it->path().extension() == ".jinja" && fs::is_regular_file(it->path(), unreadable))
             files.push_back(it->path());
     }
+    if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+        return fail(ErrorCode::IoFailed, Where{folder.string(), {}, {}}, "cannot be listed: " + error.message());
     std::ranges::sort(files);  // not as the file system lists them
+    return files;
+}
+
+/// Named templates in folder / inner.
+Result<std::vector<std::pair<std::string, std::string>>> namedTemplatesIn(const fs::path& folder,
+                                                                          const std::string& inner)
+{
+    if (auto inside = refuseLinkOutOf(folder, inner); !inside)
+        return passOn(std::move(inside));
+    const auto files = templateFilesIn(folder / inner);
+    if (!files)
+        return passOn(files);
     std::vector<std::pair<std::string, std::string>> named;
-    for (const fs::path& file : files) {
+    std::uint64_t all = 0;
+    for (const fs::path& file : *files) {
         const std::string name = keyName(file.stem().native());
         const bool known = std::ranges::any_of(named, [&](const auto& one) { return one.first == name; });
         if (name.empty() || known || named.size() >= kMostTemplates)
             continue;
+        if (auto inside = refuseLinkOutOf(folder, inner + "/" + file.filename().native()); !inside)
+            return passOn(std::move(inside));
         auto text = tokenizerText(file);
         if (!text)
             return passOn(std::move(text));
+        all += *text ? (*text)->size() : 0;
+        if (all > kLargestTokenizerFile)
+            return fail(ErrorCode::HeaderTooLarge, Where{(folder / inner).string(), {}, {}},
+                        fmt::format("has templates of more than {} bytes", kLargestTokenizerFile));
         if (*text)
             named.emplace_back(name, std::move(**text));
     }
@@ -118,11 +140,14 @@ Result<ChatTemplates> chatTemplatesOf(const fs::path& folder, const Json& tokeni
     const auto entry = tokenizerConfig.find("chat_template");
     if (entry != tokenizerConfig.end() && !entry->is_null())
         return templatesIn(*entry);
+    // Any text is a template, and becomes part of the output: none is read from outside of the folder.
+    if (auto inside = refuseLinkOutOf(folder, "chat_template.jinja"); !inside)
+        return passOn(std::move(inside));
     auto jinja = tokenizerText(folder / "chat_template.jinja");
     if (!jinja)
         return passOn(std::move(jinja));
     if (*jinja) {
-        auto named = namedTemplatesIn(folder / "additional_chat_templates");
+        auto named = namedTemplatesIn(folder, "additional_chat_templates");
         if (!named)
             return passOn(std::move(named));
         // "default" would be the one that counts under another name; transformers never writes it there.

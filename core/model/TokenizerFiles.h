@@ -35,7 +35,7 @@ struct ChatTemplates {
 
 /// tokenizer_config.json's own (one text, or a list of named ones of which "default" counts) wins over
 /// chat_template.jinja with those in additional_chat_templates/, which wins over chat_template.json, as in llama.cpp's
-/// converter.
+/// converter. UnsafePath for templates that are links out of the folder.
 [[nodiscard]] Result<ChatTemplates> chatTemplatesOf(const std::filesystem::path& folder, const Json& tokenizerConfig);
 
 /// Marked as control by llama.cpp's converter although the files do not call them special.

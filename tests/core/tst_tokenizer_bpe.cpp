@@ -184,7 +184,22 @@ private slots:
         QCOMPARE(templates.named.size(), std::size_t{2});
         QVERIFY((templates.named[0] == std::pair<std::string, std::string>("rag", "of rag.jinja")));
         QVERIFY((templates.named[1] == std::pair<std::string, std::string>("tool_use", "of tool use.jinja")));
+        // Whatever stands elsewhere is nobody's template: it would become part of the output.
+        const fs::path elsewhere = m_folder.parent_path() / "elsewhere";
+        fs::create_directories(elsewhere);
+        writeText(elsewhere / "x.jinja", "a secret");
+        const auto isRefused = [&](const fs::path& link, const fs::path& target) {
+            fs::create_symlink(target, link);
+            const auto refused = read();
+            fs::remove(link);
+            return !refused && refused.error().code == ErrorCode::UnsafePath
+                && refused.error().detail.find(link.filename().string()) != std::string::npos;
+        };
+        QVERIFY(isRefused(m_folder / "additional_chat_templates" / "x.jinja", elsewhere / "x.jinja"));
+        fs::remove_all(m_folder / "additional_chat_templates");
+        QVERIFY(isRefused(m_folder / "additional_chat_templates", elsewhere));
         fs::remove(m_folder / "chat_template.jinja");
+        QVERIFY(isRefused(m_folder / "chat_template.jinja", elsewhere / "x.jinja"));
         QVERIFY(!read()->chatTemplates.main && read()->chatTemplates.named.empty());
         writeText(m_folder / "chat_template.json", R"({"chat_template":"from JSON"})");
         QCOMPARE(read()->chatTemplates.main.value_or(""), std::string("from JSON"));
