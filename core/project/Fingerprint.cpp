@@ -4,7 +4,6 @@
 #include "core/base/Checksum.h"
 #include "core/base/Parallel.h"
 #include "core/checkpoint/layouts/CheckpointLayout.h"
-#include "core/project/LayerRun.h"
 #include "core/tensor/Blas.h"
 
 #include <algorithm>

@@ -7,6 +7,7 @@
 #include "core/checkpoint/layouts/CheckpointLayout.h"
 #include "core/compute/DeviceLog.h"
 #include "core/project/LayerCorrection.h"
+#include "core/project/RunParts.h"
 #include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
@@ -460,17 +461,6 @@ void releasePages(const Checkpoint& checkpoint, std::size_t tensor)
     const MappedFile* file = source.shard < checkpoint.shardCount() ? checkpoint.shard(source.shard) : nullptr;
     if (file != nullptr)
         file->release(source.offset, source.bytes);
-}
-
-tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error)
-{
-    if (error.code == ErrorCode::Cancelled)
-        return tl::unexpected<Error>(error);
-    const TensorInfo& source = checkpoint.tensors()[tensor];
-    const MappedFile* file = source.shard < checkpoint.shardCount() ? checkpoint.shard(source.shard) : nullptr;
-    Where where{.tensor = source.name, .offset = source.offset};
-    where.file = file == nullptr ? checkpoint.path().string() : file->path().string();
-    return fail(error.code, where, error.detail);
 }
 
 Metric reportingMetric(const LayerPlan& plan, const Imatrix* calibration, std::string_view name, std::uint64_t cols)

@@ -46,9 +46,6 @@ void residualInto(std::span<const float> weights, const QuantizedTensor& quantiz
 /// Takes the tensor's pages out of this process's memory, where a mapped model would otherwise end up whole.
 void releasePages(const Checkpoint& checkpoint, std::size_t tensor);
 
-/// Puts the tensor's name and file before an error that only knows rows and columns.
-[[nodiscard]] tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error);
-
 /// Why the metric of a layer is not the one that its plan asks for; empty if it is. So it is, too, for an encoder that weighs
 /// errors by importances where there are any: without a calibration, and for an embedding, which no calibration sees.
 [[nodiscard]] std::string whyOtherMetric(const LayerPlan& plan, const Metric& metric, const Imatrix* calibration,

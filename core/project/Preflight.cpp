@@ -5,6 +5,7 @@
 #include "core/plan/TargetGrids.h"
 #include "core/project/Fingerprint.h"
 #include "core/project/LayerRun.h"
+#include "core/project/RunParts.h"
 #include "core/solve/Solver.h"
 #include "core/tensor/Decode.h"
 
@@ -241,7 +242,7 @@ Result<ResolvedPlan> preflight(const Checkpoint& checkpoint, const QuantizationP
         if (!isCoded && contents == nullptr)
             continue;
         // What is not there has no bytes that could change; only a plan that codes it asks for them.
-        const bool isThere = isCoded || checkpoint.packed(tensor) != nullptr || checkpoint.view(tensor).has_value();
+        const bool isThere = isCoded || source.state == TensorState::Ok;
         if (const Status same = isThere ? checkpoint.checkUnchanged(tensor) : Status(); !same)
             return passOn(same);
         Reading reading{.wantsContent = contents != nullptr};

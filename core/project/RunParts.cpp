@@ -20,6 +20,17 @@ double workUnitsOf(const TensorInfo& tensor, const LayerPlan& plan)
     return plan.rank > 0 && !plan.keep ? elements * (6.0 + static_cast<double>(plan.rank) / 8.0) : elements;
 }
 
+tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error)
+{
+    if (error.code == ErrorCode::Cancelled)
+        return tl::unexpected<Error>(error);
+    const TensorInfo& source = checkpoint.tensors()[tensor];
+    const MappedFile* file = source.shard < checkpoint.shardCount() ? checkpoint.shard(source.shard) : nullptr;
+    Where where{.tensor = source.name, .offset = source.offset};
+    where.file = file == nullptr ? checkpoint.path().string() : file->path().string();
+    return fail(error.code, where, error.detail);
+}
+
 void addReason(std::string& text, const std::string& reason)
 {
     if (text.find(reason) != std::string::npos)

@@ -19,6 +19,9 @@ namespace sigmascope {
 /// Work of one layer in units of its kind: a correction costs some ten products with the matrix.
 [[nodiscard]] double workUnitsOf(const TensorInfo& tensor, const LayerPlan& plan);
 
+/// Puts the tensor's name and file before an error that only knows rows and columns.
+[[nodiscard]] tl::unexpected<Error> failIn(const Checkpoint& checkpoint, std::size_t tensor, const Error& error);
+
 /// Why a tensor does not become what was planned, by tensor.
 using Reasons = std::map<std::size_t, std::string>;
 void addReason(std::string& text, const std::string& reason);
