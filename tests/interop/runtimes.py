@@ -285,7 +285,6 @@ def verdict(line):
     return ""
 
 
-
 VERSIONS = {"transformers": ["transformers", "compressed-tensors", "gptqmodel"], "peft": ["peft", "transformers", "compressed-tensors", "gptqmodel"],
             "gptqmodel": ["gptqmodel"], "gguf": ["transformers", "gguf"]}
 
@@ -321,10 +320,14 @@ def main():
     parser.add_argument("--case", default="", help="regular expression found in the name of a case")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    runtimes = options.runtime or [name for name in VERSIONS if importlib.util.find_spec(name)]
+    wanted = {runtime for name, _, _, runtimes in cases() if re.search(options.case, name) for runtime in runtimes}
+    runtimes = [name for name in options.runtime or VERSIONS if name in wanted and (options.runtime or importlib.util.find_spec(name))]
+    if not runtimes:
+        sys.exit("nothing to try: no case has that name, or no runtime is installed that reads it")
     if len(runtimes) == 1:
         sys.exit(1 if worker(options, runtimes[0]) else 0)
-    failed = [name for name in runtimes if subprocess.run([sys.executable, *sys.argv, "--runtime", name], check=False).returncode != 0]
+    again = [sys.executable, sys.argv[0], options.cli, options.model, options.work, "--case", options.case, "--runtime"]
+    failed = [name for name in runtimes if subprocess.run([*again, name], check=False).returncode != 0]
     print(f"failed: {', '.join(failed)}" if failed else "all loaded, equal and running")
     sys.exit(1 if failed else 0)
 
