@@ -2,6 +2,7 @@
 #include "core/export/GgufTargets.h"
 
 #include "core/export/Exporter.h"
+#include "core/export/WholeCheckpoint.h"
 
 #include <fmt/format.h>
 
@@ -57,15 +58,6 @@ Status checkHoldable(const Checkpoint& checkpoint, const TensorInfo& tensor, con
         return {};
     return failTensor(ErrorCode::NotRepresentable, checkpoint, tensor,
                       fmt::format("GGUF has no type {}", escaped(tensor.typeName(), 40)));
-}
-
-/// A tensor that is not there, or not wholly.
-tl::unexpected<Error> failIncomplete(const Checkpoint& checkpoint, std::size_t tensor)
-{
-    const auto view = checkpoint.view(tensor);
-    Error error = view ? Error{ErrorCode::MissingTensor, "not there"} : view.error();
-    error.detail += "; an export needs every tensor";
-    return tl::unexpected<Error>(std::move(error));
 }
 
 std::optional<std::string> nameFor(const Checkpoint& checkpoint, const Architecture* architecture,
@@ -175,8 +167,8 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
             images += isOfImages ? 1 : 0;
             continue;
         }
-        if (tensor.state != TensorState::Ok)
-            return failIncomplete(checkpoint, i);
+        if (Status whole = checkWhole(checkpoint, i); !whole)
+            return passOn(whole);
         if (tensor.elements() == 0) {
             notes.push_back(fmt::format("{}: not written, its shape {} holds no elements and GGUF has no such tensors",
                                         escaped(tensor.name), toString(tensor.shape)));
@@ -195,13 +187,8 @@ Result<std::vector<GgufTarget>> ggufTargetsOf(const Checkpoint& checkpoint, cons
         notes.push_back(fmt::format("{} tensors of the part for images are not written: llama.cpp takes that part from a "
                                     "file of its own (mmproj), which its converter makes",
                                     images));
-    // A split GGUF has no list of what its files hold: the tensors of an absent one are not even known.
-    for (std::size_t i = 0; i < checkpoint.shardCount(); ++i) {
-        if (checkpoint.shard(i) == nullptr)
-            return fail(
-                ErrorCode::MissingShard, Where{checkpoint.shardPath(i).string(), {}, {}},
-                "the file is missing: put it beside the others and open the model again; an export needs every tensor");
-    }
+    if (Status there = checkFilesThere(checkpoint); !there)
+        return passOn(there);
     return targets;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/NearestPlan.h"
 
+#include "core/export/KeptForm.h"
 #include "core/export/PackedModel.h"
 #include "core/plan/TargetGrids.h"
 #include "core/solve/Solver.h"
@@ -25,7 +26,11 @@ std::string formOf(const LayerPlan& layer)
 {
     if (layer.keep)
         return "kept";
-    return layer.rank == 0 ? layer.grid : fmt::format("{}, rank {}", layer.grid, layer.rank);
+    if (layer.rank == 0)
+        return layer.grid;
+    return layer.factors == FactorType::F16
+        ? fmt::format("{}, rank {}", layer.grid, layer.rank)
+        : fmt::format("{}, rank {} in {}", layer.grid, layer.rank, factorName(layer.factors));
 }
 
 /// "has 100 rows" of "FILE: tensor 'NAME' at byte N: has 100 rows; nearest: keep it".
@@ -41,7 +46,8 @@ std::string reasonOf(const std::string& detail, const std::string& tensor)
     return reason;
 }
 
-double bitsOf(const TensorInfo& tensor, const LayerPlan& plan)
+/// @param kept  bytes of the tensor where it is not coded
+double bitsOf(const TensorInfo& tensor, const LayerPlan& plan, Bytes kept)
 {
     const std::uint64_t elements = tensor.elements();
     const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
@@ -49,7 +55,7 @@ double bitsOf(const TensorInfo& tensor, const LayerPlan& plan)
         return 0;
     const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
     if (!grid || *grid == nullptr || !(*grid)->accepts(cols))
-        return 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(elements);
+        return 8.0 * static_cast<double>(kept) / static_cast<double>(elements);
     const std::uint64_t rows = elements / cols;
     const Bytes bytes = rows * (*grid)->rowBytes(cols) + factorBytes(plan.factors, rows, cols, plan.rank);
     return 8.0 * static_cast<double>(bytes) / static_cast<double>(elements);
@@ -185,7 +191,7 @@ private:
     [[nodiscard]] bool yieldGrid(std::size_t tensor)
     {
         const auto asked = findGrid(layer(tensor).grid);
-        if (!asked)
+        if (!asked || isFitting(**asked, tensor))
             return false;
         const std::vector<std::size_t> all = sharers(tensor);
         const Grid* grid = fitting(**asked, all);
@@ -196,6 +202,13 @@ private:
                 setGrid(layer(i), *grid);
         }
         return true;
+    }
+    /// What the target has against the tensor is not its grid. Looked at first: those that share one may be all tensors.
+    [[nodiscard]] bool isFitting(const Grid& grid, std::size_t tensor) const
+    {
+        if (nearestGrid(m_exporter.id, grid) != &grid)
+            return false;
+        return isPacked() ? gridForRows(m_exporter.id, grid, cols(tensor)) == &grid : grid.accepts(cols(tensor));
     }
     /// The target's nearest to a grid, with groups that divide every row of @p all; null if there is none.
     [[nodiscard]] const Grid* fitting(const Grid& asked, const std::vector<std::size_t>& all) const
@@ -304,11 +317,12 @@ private:
 
     [[nodiscard]] PlanChange changeOf(std::size_t tensor, const LayerPlan& before, const LayerPlan& after) const
     {
-        const TensorInfo& info = m_checkpoint.tensors()[tensor];
+        const TensorInfo& stored = m_checkpoint.tensors()[tensor];
+        const Bytes kept = keptForm(m_exporter.id, m_checkpoint, tensor).bytes;
         return {.tensor = tensor,
                 .from = formOf(before),
                 .to = formOf(after),
-                .bits = bitsOf(info, after) - bitsOf(info, before),
+                .bits = bitsOf(stored, after, kept) - bitsOf(stored, before, kept),
                 .reason = m_reasons[tensor]};
     }
 
@@ -327,9 +341,10 @@ private:
 
 std::string wordsOf(const PlanChange& change)
 {
-    // A change that the form does not show is one of how factors are stored, or of the encoder.
-    return change.from == change.to ? fmt::format("{}, stored or coded otherwise", change.to)
-                                    : fmt::format("{} instead of {}, {:+.4g} bits per weight", change.to, change.from, change.bits);
+    // A change that the form does not show is one of the encoder.
+    return change.from == change.to
+        ? fmt::format("{} by another encoder", change.to)
+        : fmt::format("{} instead of {}, {:+.4g} bits per weight", change.to, change.from, change.bits);
 }
 
 Result<NearestPlan> nearestPlan(const ExporterRow& exporter, const ExportRequest& request)
@@ -347,7 +362,8 @@ std::vector<std::string> summaryOf(const NearestPlan& nearest, const Checkpoint&
     std::vector<std::string> lines;
     for (const auto& [what, changes] : sorted) {
         if (lines.size() == most) {
-            lines.push_back(fmt::format("and {} further kinds of change", sorted.size() - most));
+            const std::size_t more = sorted.size() - most;
+            lines.push_back(fmt::format("and {} further kind{} of change", more, more == 1 ? "" : "s"));
             break;
         }
         const auto told = std::ranges::find_if(changes, [](const PlanChange* change) { return !change->reason.empty(); });

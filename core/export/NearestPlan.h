@@ -12,7 +12,7 @@ namespace sigmascope {
 /// One tensor of a plan that a target cannot carry as it was, and what it becomes.
 struct PlanChange {
     std::size_t tensor = 0;
-    std::string from;    ///< "int4-g128, rank 32", "kept"
+    std::string from;    ///< "int4-g128, rank 32", "q4_0, rank 32 in q8_0", "kept"
     std::string to;      ///< likewise
     double bits = 0;     ///< per weight, what it takes more than as it was: codes, scales and factors
     std::string reason;  ///< what the target has against it: one line of English; empty where it follows another tensor
@@ -36,8 +36,8 @@ struct NearestPlan {
 
 /// "kept instead of int4-g128, +11.75 bits per weight".
 [[nodiscard]] std::string wordsOf(const PlanChange& change);
-/// "12 tensors: q4_0 instead of int4-g128, +0.375 bits per weight (GGUF has no type for …)", one line a kind of change, the most frequent first and
-/// at most @p most of them. Safe to show.
+/// "12 tensors: q4_0 instead of int4-g128, +0.375 bits per weight (GGUF has no type for …)", one line a kind of change, the
+/// most frequent first and at most @p most of them. Safe to show.
 [[nodiscard]] std::vector<std::string> summaryOf(const NearestPlan& nearest, const Checkpoint& checkpoint, std::size_t most = 6);
 
 }  // namespace sigmascope

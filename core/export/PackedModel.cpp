@@ -3,6 +3,7 @@
 
 #include "core/export/PackedExporter.h"
 #include "core/export/PeftAdapter.h"
+#include "core/export/WholeCheckpoint.h"
 #include "core/plan/TargetGrids.h"
 
 #include <fmt/format.h>

@@ -29,7 +29,7 @@ Result<std::vector<SafetensorsSpec>> adapterTensorsOf(const std::string& path, s
                                                         : DType::F16;
     if (plan.factors != FactorType::F32 && plan.factors != FactorType::BF16 && plan.factors != FactorType::F16)
         return fail(
-            ErrorCode::NotRepresentable, Where{{}, path + ".weight", {}},
+            ErrorCode::NotRepresentable,
             fmt::format("a PEFT adapter holds factors as F16, BF16 or F32, not as {}; nearest: factors of 16 bits",
                         factorName(plan.factors)));
     const std::string stem = "base_model.model." + path;

@@ -14,7 +14,7 @@ namespace sigmascope {
 /// config says r = alpha = the smallest rank of vLLM's list that all fit in, and rank_pattern and alpha_pattern the
 /// same of each layer's own rank: whether a runtime reads the patterns or not, the factor is 1.
 
-/// A and B of one module. NotRepresentable for factor types that PEFT lacks.
+/// A and B of one module. NotRepresentable for factor types that PEFT lacks; the caller says of which tensor.
 [[nodiscard]] Result<std::vector<SafetensorsSpec>> adapterTensorsOf(const std::string& path, std::uint64_t rows,
                                                                     std::uint64_t cols, const LayerPlan& plan);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/export/SafetensorsModel.h"
 
+#include "core/export/WholeCheckpoint.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -215,23 +217,10 @@ std::span<const std::byte> storedBytes(const Checkpoint& checkpoint, std::size_t
     return checkpoint.shard(stored.shard)->bytes().subspan(static_cast<std::size_t>(stored.offset), static_cast<std::size_t>(stored.bytes));
 }
 
-Status checkWhole(const Checkpoint& checkpoint, std::size_t tensor)
-{
-    if (checkpoint.tensors()[tensor].state == TensorState::Ok)
-        return {};
-    const auto view = checkpoint.view(tensor);
-    return fail(view ? ErrorCode::MissingTensor : view.error().code,
-                (view ? "a tensor is not there" : view.error().detail) + "; an export needs every tensor");
-}
-
 Result<SafetensorsDesign> designSafetensors(const ExportRequest& request, SafetensorsContents contents)
 {
-    // What an absent file of a split GGUF holds is not even known, so that no tensor stands against it.
-    for (std::size_t i = 0; i < request.checkpoint->shardCount(); ++i) {
-        if (request.checkpoint->shard(i) == nullptr)
-            return fail(ErrorCode::MissingShard, Where{request.checkpoint->shardPath(i).string(), {}, {}},
-                        "the file is missing: put it beside the others and open the model again; an export needs every tensor");
-    }
+    if (Status there = checkFilesThere(*request.checkpoint); !there)
+        return passOn(there);
     SafetensorsDesign design;
     design.isFolder = request.output.extension() != ".safetensors";
     design.folder = design.isFolder ? request.output : folderOf(request.output);

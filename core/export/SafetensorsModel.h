@@ -75,8 +75,6 @@ using EstimateOfPlan = std::function<Result<SizeEstimate>(const ExportRequest&)>
 
 /// Bytes of a tensor as they lie in the checkpoint, also of types that are not known. @pre its state is Ok.
 [[nodiscard]] std::span<const std::byte> storedBytes(const Checkpoint& checkpoint, std::size_t tensor);
-/// The tensor is there and whole, else the error that says what is missing of it.
-[[nodiscard]] Status checkWhole(const Checkpoint& checkpoint, std::size_t tensor);
 
 /// Writes a design: what the exporters of safetensors models share. A derived class turns a layer into bytes.
 class SafetensorsExporter : public Exporter {

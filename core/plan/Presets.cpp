@@ -144,7 +144,7 @@ std::string_view nearestGgufPreset(std::string_view word)
         return preset->id;
     const std::string type = id.substr(5);
     const std::size_t digit = type.find_first_of("123456789");
-    const bool isType = digit != std::string::npos && digit > 0 && type[digit - 1] == 'q' && type.find_first_of("_", digit) == digit + 1;
+    const bool isType = digit != std::string::npos && digit > 0 && type[digit - 1] == 'q' && type.find('_', digit) == digit + 1;
     if (!isType)
         return lower.starts_with("gguf-") ? "gguf-q4_k_m" : "";
     switch (type[digit]) {

@@ -285,7 +285,16 @@ void TestNearestPlan::changesAreToldByKindWithTheirReason()
     const std::string text = wordsOfAll(*nearest, *m_model);
     QVERIFY2(text.starts_with("7 tensors: q4_0 instead of int4-g32, +0 bits per weight (GGUF has no type for the grid int4-g32)\n"), text.c_str());
     QVERIFY2(text.find("model.norm.weight: kept instead of q4_0, +27.5 bits per weight (llama.cpp reads norms") != std::string::npos, text.c_str());
-    QCOMPARE(summaryOf(*nearest, *m_model, 1).back(), std::string("and 1 further kinds of change"));
+    QCOMPARE(summaryOf(*nearest, *m_model, 1).back(), std::string("and 1 further kind of change"));
+    // Factors are told where they are no plain halves; the tensor's name stands before its reason, not in it.
+    const ExporterRow& gptq = *findExporter("gptq");
+    plan = quantizeBlock(*m_model, "int4-g32", 0);
+    plan.layers[*m_model->find("model.layers.0.mlp.down_proj.weight")] = onGrid("int4-g32", 4, FactorType::I8);
+    const auto halves = nearestPlan(gptq, requestFor(gptq, m_model, plan));
+    QVERIFY(halves);
+    const std::string factors = wordsOfAll(*halves, *m_model);
+    QVERIFY2(factors.starts_with("model.layers.0.mlp.down_proj.weight: int4-g32, rank 4 instead of int4-g32, rank 4 in i8, +"), factors.c_str());
+    QVERIFY2(factors.find("bits per weight (a PEFT adapter holds") != std::string::npos, factors.c_str());
 }
 
 void TestNearestPlan::everyNearestPresetIsCarried()
@@ -312,6 +321,9 @@ void TestNearestPlan::everyNearestPresetIsCarried()
         QCOMPARE(nearestPreset("magic", row.id), std::string());
     }
     QCOMPARE(nearestPreset("Q4_K_M"), std::string("gguf-q4_k_m"));
+    QCOMPARE(nearestPreset("Q4_K"), std::string("gguf-q4_k_m"));  // as llama-quantize has it
+    QCOMPARE(nearestPreset("IQ4_XS"), std::string("gguf-iq4_xs-mix"));
+    QCOMPARE(nearestPreset("gguf-Q4_K"), std::string("gguf-q4_k"));
     QCOMPARE(nearestPreset("gguf-q2_k", "awq"), std::string("rtn-w4"));
     QCOMPARE(nearestPreset("l2qer-w7"), std::string("l2qer-w8"));
 }

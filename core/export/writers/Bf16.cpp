@@ -5,6 +5,7 @@
 #include "core/checkpoint/ListedBytes.h"
 #include "core/export/Exporter.h"
 #include "core/export/SafetensorsModel.h"
+#include "core/export/WholeCheckpoint.h"
 #include "core/tensor/Blas.h"
 #include "core/tensor/Decode.h"
 

@@ -5,6 +5,7 @@
 #include "core/checkpoint/readers/ResearchContainer.h"
 #include "core/export/Exporter.h"
 #include "core/export/SafetensorsModel.h"
+#include "core/export/WholeCheckpoint.h"
 #include "core/lowrank/CodedMatrices.h"
 
 #include <fmt/format.h>
