@@ -36,7 +36,7 @@ public:
         auto* grid
             = m_app->add_option("--grid", m_grid, "Spectrum of the error W - Q on this grid, e.g. q4_0, int3-g64")
                   ->needs(spectrum);
-        m_app->add_option("--solver", m_solver, "That chooses the codes: nearest (default), clip-search, wide")->needs(grid);
+        m_app->add_option("--solver", m_solver, "That chooses the codes: nearest (default), clip-search, imatrix, wide")->needs(grid);
         m_app->add_option("--calibration", m_calibration, "Spectrum under this imatrix' metric (GGUF or .dat)")
             ->needs(spectrum);
         m_app->add_flag("--strict", m_strict, "Refuse what is otherwise only warned of");

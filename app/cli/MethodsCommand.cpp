@@ -29,7 +29,7 @@ struct Correction {
 
 constexpr Correction kCorrections[] = {
     {"none", "No correction", "project"},
-    {"low-rank", "Low rank, error-first: Q + L R, any rank, factors of 16 or 32 bit",
+    {"low-rank", "Low rank, error-first: Q + L R, any rank, factors of 8, 16 or 32 bit",
      "LQER, Zhang et al. 2024; QERA 2024"},
 };
 

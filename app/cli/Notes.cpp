@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cstddef>
+#include <string_view>
+#include <unordered_map>
 
 namespace sigmascope::cli
 {
@@ -18,11 +20,12 @@ std::string linesOf(const std::vector<PlanNote>& notes)
         std::vector<std::string> names;
     };
     std::vector<Said> all;
+    std::unordered_map<std::string_view, std::size_t> known;
     for (const auto& [name, what] : notes) {
-        auto said = std::ranges::find(all, what, &Said::what);
-        if (said == all.end())
-            said = all.insert(all.end(), Said{what, {}});
-        said->names.push_back(escaped(name));
+        const std::size_t place = known.try_emplace(what, all.size()).first->second;
+        if (place == all.size())
+            all.push_back({what, {}});
+        all[place].names.push_back(escaped(name));
     }
     std::string text;
     for (const Said& said : all) {

@@ -7,6 +7,7 @@
 #include "app/cli/Terminal.h"
 #include "app/cli/Verb.h"
 #include "core/base/AtomicFile.h"
+#include "core/export/KeptForm.h"
 #include "core/project/Pipeline.h"
 
 #include <CLI/CLI.hpp>
@@ -42,25 +43,27 @@ std::string lowerCase(std::string_view text)
     return lower;
 }
 
+/// As a run would find it in the files of @p exporter; null: of a target that is none.
 PlannedTensor plannedTensor(const Checkpoint& checkpoint, std::size_t index, const LayerPlan& plan,
-                            const Imatrix* calibration)
+                            const Imatrix* calibration, const ExporterRow* exporter)
 {
     const TensorInfo& tensor = checkpoint.tensors()[index];
     PlannedTensor row{.name = tensor.name, .preset = plan.keep ? "" : plan.preset};
     const std::uint64_t elements = tensor.elements();
     if (plan.keep) {
-        const DType stored = keptType(checkpoint, index);
-        row.grid = lowerCase(info(stored).name);
+        const KeptForm stored = keptForm(exporter == nullptr ? "gguf" : exporter->id, checkpoint, index);
+        row.grid = lowerCase(info(stored.type).name);
         row.method = "keep";
-        row.bytes
-            = stored == tensor.dtype && tensor.unknownDtype.empty() ? tensor.bytes : checkedByteSize(stored, tensor.shape).value_or(tensor.bytes);
+        row.bytes = stored.bytes;
     } else if (const auto grid = findGrid(plan.grid)) {
         const std::uint64_t cols = tensor.shape.empty() ? 1 : tensor.shape.back();
         const std::uint64_t rows = cols == 0 ? 0 : elements / cols;
         row.grid = plan.grid;
         row.method = methodOf(plan, metricFor(plan.metric, calibration, tensor.name, cols));
         row.rank = plan.rank;
-        row.bytes = rows * (*grid)->rowBytes(cols) + factorBytes(plan.factors, rows, cols, plan.rank);
+        const bool isDecoded = exporter != nullptr && !exporter->holdsCodes;
+        row.bytes = isDecoded ? checkedByteSize(DType::BF16, tensor.shape).value_or(0)
+                              : rows * (*grid)->rowBytes(cols) + factorBytes(plan.factors, rows, cols, plan.rank);
     }
     row.bitsPerWeight = elements == 0 ? 0 : 8.0 * static_cast<double>(row.bytes) / static_cast<double>(elements);
     return row;
@@ -96,7 +99,7 @@ public:
         if (!m_target.empty() && model->recipe.target != m_target)
             return fail(ErrorCode::InvalidOption, fmt::format("--to {} contradicts the recipe's target {}", m_target,
                                                               escaped(model->recipe.target)));
-        ExportRequest request = placeholderFor(*model);
+        ExportRequest request = unnamedRequest(*model);
         const Status fits = fitToTarget(*model, request, m_inputs.nearest);
         const Status looked = look(*model, job);
         progress.clear();
@@ -106,6 +109,8 @@ public:
         const auto size = fits ? findExporter(request.plan.target)->estimate(request) : Result<SizeEstimate>(passOn(fits));
         if (!size)
             printWarning("file sizes are not known: " + size.error().detail);
+        for (const std::string& note : size ? size->notes : std::vector<std::string>{})
+            printWarning(note);
         if (const Status written = writeRecipe(*model); !written)
             return passOn(written);
         const std::vector<PlannedTensor> rows = plannedRows(*model);
@@ -116,11 +121,9 @@ public:
 
 private:
     /// What would be written if the output had a name: nothing is.
-    [[nodiscard]] static ExportRequest placeholderFor(const PlannedModel& model)
+    [[nodiscard]] static ExportRequest unnamedRequest(const PlannedModel& model)
     {
-        const bool isGguf = model.resolved.plan.target == "gguf";
-        const bool isFile = !isGguf && model.checkpoint->format() == CheckpointFormat::Gguf;
-        ExportRequest request = model.request(isGguf ? "model.gguf" : isFile ? "model.safetensors" : "model");
+        ExportRequest request = model.request(placeholderFor(*model.checkpoint, model.resolved.plan.target));
         request.overwrite = true;
         return request;
     }
@@ -165,9 +168,11 @@ private:
 
     [[nodiscard]] static std::vector<PlannedTensor> plannedRows(const PlannedModel& model)
     {
+        const QuantizationPlan& plan = model.resolved.plan;
+        const ExporterRow* exporter = findExporter(plan.target);
         std::vector<PlannedTensor> rows;
-        for (std::size_t i = 0; i < model.checkpoint->tensors().size(); ++i)
-            rows.push_back(plannedTensor(*model.checkpoint, i, model.resolved.plan.layers[i], model.imatrix()));
+        for (std::size_t i = 0; i < plan.layers.size(); ++i)
+            rows.push_back(plannedTensor(*model.checkpoint, i, plan.layers[i], model.imatrix(), exporter));
         for (const Fallback& fallback : model.resolved.fallbacks) {
             std::string& text = rows[fallback.tensor].fallback;
             text += (text.empty() ? "" : "; ") + fallback.detail;
@@ -208,6 +213,9 @@ private:
             file["bytes"] = output.bytes;
             object["outputs"].push_back(std::move(file));
         }
+        object["notes"] = Json::array();  // what the files leave out, and why
+        for (const std::string& note : size ? size->notes : std::vector<std::string>{})
+            object["notes"].push_back(note);
         object["recipe"] = m_output;
         return dumpJson(object, 2) + '\n';
     }
@@ -228,8 +236,10 @@ private:
         if (!notes.empty())
             text += "\nNot as asked for:\n" + linesOf(notes);
         if (size != nullptr) {
-            text += fmt::format("\nFiles (exact): {} bytes = {}, {:.4f} bits per weight with everything\n",
-                                grouped(size->total), formatBytes(size->total), size->bitsPerWeight(elements));
+            // An adapter for PEFT names the model's folder.
+            text += fmt::format("\nFiles ({}): {} bytes = {}, {:.4f} bits per weight with everything\n",
+                                size->adapterRank > 0 ? "exact for the name \"model\"" : "exact", grouped(size->total),
+                                formatBytes(size->total), size->bitsPerWeight(elements));
             for (const OutputFile& output : size->outputs)
                 text += fmt::format("  {}: {} bytes\n", output.kind, grouped(output.bytes));
             text += fmt::format("  codes and scales {}, kept tensors {}, factors {}, headers and padding {}\n",

@@ -5,6 +5,7 @@
 #include "core/base/MappedFile.h"
 #include "core/export/NearestPlan.h"
 #include "core/lowrank/CodedMatrices.h"
+#include "core/plan/NearestRecipe.h"
 #include "core/plan/TypeOverrides.h"
 
 #include <CLI/CLI.hpp>
@@ -29,10 +30,20 @@ Result<std::string> contentOf(const std::string& path)
     return text;
 }
 
-Result<Recipe> fileRecipe(const std::string& path)
+/// The recipe; where that was asked for, with the nearest in place of what its target lacks.
+Result<Recipe> fileRecipe(const PlanInputs& inputs)
 {
-    const auto text = contentOf(path);
-    return text ? parseRecipe(*text, path) : passOn(text);
+    const auto text = contentOf(inputs.recipe);
+    if (!text)
+        return passOn(text);
+    if (!inputs.nearest)
+        return parseRecipe(*text, inputs.recipe);
+    auto nearest = parseNearestRecipe(*text, inputs.recipe);
+    if (!nearest)
+        return passOn(nearest);
+    for (const std::string& change : nearest->changes)
+        printWarning(fmt::format("{}: {}", escaped(inputs.recipe, 4096), change));
+    return std::move(nearest->recipe);
 }
 
 /// The preset; of one that the target lacks the nearest, where that was asked for.
@@ -48,18 +59,31 @@ Result<Recipe> presetRecipe(const PlanInputs& inputs)
     return recipeFromPreset(nearest, inputs.target);
 }
 
-/// Formats that would take the plan as it is: "gguf, research"; empty for none.
+/// Other formats that would take the plan as it is: "gguf, research". Empty for none, and where the plan's own would too
+/// under another name: then the plan is not what is wrong.
 std::string takersOf(const ExportRequest& request)
 {
     std::string takers;
     for (const ExporterRow& exporter : exporters()) {
         ExportRequest other = request;
         other.plan.target = exporter.id;
-        other.output = "model" + std::string(exporter.suffix);
-        if (exporter.accepts(other).refusals.empty())
-            takers += (takers.empty() ? "" : ", ") + std::string(exporter.id);
+        other.output = placeholderFor(*request.checkpoint, exporter.id);
+        other.splitMaxBytes = ExportRequest().splitMaxBytes;
+        if (!exporter.accepts(other).refusals.empty())
+            continue;
+        if (exporter.id == request.plan.target)
+            return {};
+        takers += (takers.empty() ? "" : ", ") + std::string(exporter.id);
     }
     return takers;
+}
+
+/// A refusal of a preset or recipe, with the way on.
+tl::unexpected<Error> withNearest(Error error, const PlanInputs& inputs)
+{
+    if (error.code == ErrorCode::NotRepresentable && !inputs.nearest && error.detail.find("nearest: ") != std::string::npos)
+        error.detail += " (taken with --nearest)";
+    return tl::unexpected<Error>(std::move(error));
 }
 
 /// What was typed, before what the recipe has: the first match wins.
@@ -108,10 +132,17 @@ void PlanInputs::declare(CLI::App& command)
              "before every rule, the first match wins; may be given more than once");
     addTypes("--tensor-type-file", true, "File of REGEX=TYPE, separated by white space");
     command.add_option("--calibration", calibration, "Importance matrix of activations (imatrix, GGUF or .dat)");
-    command.add_option("--template", templateGguf, "GGUF of the same model to take metadata and tokenizer from");
+    command.add_option("--template", templateGguf, "For gguf: a GGUF of the same model to take metadata and tokenizer\nfrom");
     command.add_flag("--nearest", nearest,
-                     "Take the nearest preset or plan that the format can carry where it lacks the one asked for, and tell\n"
-                     "what changed");
+                     "Take the nearest preset, recipe or plan that the format can carry where it lacks the one asked for, and\n"
+                     "tell what changed");
+}
+
+std::string placeholderFor(const Checkpoint& checkpoint, std::string_view target)
+{
+    if (target == "gguf")
+        return "model.gguf";
+    return checkpoint.format() == CheckpointFormat::Gguf ? "model.safetensors" : "model";
 }
 
 ExportRequest PlannedModel::request(std::string output) const
@@ -126,9 +157,11 @@ ExportRequest PlannedModel::request(std::string output) const
 Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job)
 {
     // What was typed first: a wrong word must not wait for a large model to open.
-    auto recipe = inputs.preset.empty() ? fileRecipe(inputs.recipe) : presetRecipe(inputs);
+    auto recipe = inputs.preset.empty() ? fileRecipe(inputs) : presetRecipe(inputs);
     if (!recipe)
-        return passOn(recipe);
+        return withNearest(std::move(recipe).error(), inputs);
+    if (!inputs.templateGguf.empty() && recipe->target != "gguf")
+        return fail(ErrorCode::InvalidOption, fmt::format("--template is for gguf, not {}", escaped(recipe->target)));
     if (const Status types = addTensorTypes(inputs.tensorTypes, *recipe); !types)
         return passOn(types);
     PlannedModel model{.recipe = std::move(*recipe)};

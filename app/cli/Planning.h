@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace CLI
@@ -55,6 +56,9 @@ struct PlannedModel {
 
 /// InvalidOption for an unknown preset (exit 2); errors of files name the file.
 [[nodiscard]] Result<PlannedModel> planModel(const PlanInputs& inputs, const JobContext& job);
+
+/// A name that the target takes, for files that are not written: where no name was typed, or where it is not asked about.
+[[nodiscard]] std::string placeholderFor(const Checkpoint& checkpoint, std::string_view target);
 
 /// What the target makes of the plan, before anything is computed or written. A plan that it cannot carry becomes the nearest
 /// that it can where that was asked for, in the model and in @p request, and every change is among the fallbacks; else

@@ -168,7 +168,8 @@ public:
         m_app->add_option("--threads", m_threads, "CPU threads (default: all); results do not depend on it")
             ->check(CLI::Range(1, 1024));
         m_app->add_flag("--refuse-fallback", m_refuseFallback,
-                        "Fail before anything is written if a tensor cannot become what was asked for");
+                        "Fail before anything is written if a tensor cannot become what was asked for")
+            ->excludes(m_app->get_option("--nearest"));
         m_app->add_flag("--resume", m_resume,
                         "Continue a run that was cut short, to the same bytes; without one, begin. Model, recipe,\n"
                         "calibration and device must be what they were");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/plan/NameMatcher.h"
+#include "core/plan/NearestRecipe.h"
 #include "core/plan/Plan.h"
 #include "core/plan/RecipeRules.h"
 #include "core/plan/TargetGrids.h"
@@ -224,6 +225,32 @@ Status checkMeaning(const Recipe& recipe)
     return checkTypeOverrides(recipe);
 }
 
+/// The recipe as it is written; what it means is not looked at.
+Result<Recipe> readRecipe(std::string_view json, std::string_view file)
+{
+    const auto parsed = parseJson(json, file, {.depth = 16});
+    if (!parsed)
+        return fail(ErrorCode::InvalidRecipe, parsed.error().detail);
+    auto recipe = recipeFrom(*parsed);
+    if (!recipe)
+        return fail(recipe.error().code, Where{.file = std::string(file)}, recipe.error().detail);
+    return recipe;
+}
+
+/// The default first: rules inherit what it became. @pre checkTarget(target).
+void letGiveWay(NearestRecipe& nearest)
+{
+    Recipe& recipe = nearest.recipe;
+    const auto tell = [&nearest](const std::string& where, const std::vector<std::string>& changes) {
+        for (const std::string& change : changes)
+            nearest.changes.push_back(where + ": " + change);
+    };
+    tell("default", givenWay(recipe.defaults, {}, recipe.target));
+    const auto defaults = applied(recipe.defaults, {}, recipe.target);
+    for (std::size_t i = 0; defaults && i < recipe.rules.size(); ++i)
+        tell(ruleName(i, recipe.rules[i]), givenWay(recipe.rules[i], *defaults, recipe.target));
+}
+
 Json toJson(const RecipeRule& rule)
 {
     Json json = Json::object();
@@ -291,17 +318,25 @@ LayerPlan mostFrequent(const QuantizationPlan& plan, const ModelTopology& topolo
 
 Result<Recipe> parseRecipe(std::string_view json, std::string_view file)
 {
-    const auto parsed = parseJson(json, file, {.depth = 16});
-    if (!parsed)
-        return fail(ErrorCode::InvalidRecipe, parsed.error().detail);
-    auto recipe = recipeFrom(*parsed);
-    Status meaning;
-    if (recipe)
-        meaning = checkMeaning(*recipe);
-    if (recipe && meaning)
+    auto recipe = readRecipe(json, file);
+    if (!recipe)
         return recipe;
-    const Error& error = recipe ? meaning.error() : recipe.error();
-    return fail(error.code, Where{.file = std::string(file)}, error.detail);
+    if (const Status meaning = checkMeaning(*recipe); !meaning)
+        return fail(meaning.error().code, Where{.file = std::string(file)}, meaning.error().detail);
+    return recipe;
+}
+
+Result<NearestRecipe> parseNearestRecipe(std::string_view json, std::string_view file)
+{
+    auto recipe = readRecipe(json, file);
+    if (!recipe)
+        return passOn(recipe);
+    NearestRecipe nearest{.recipe = std::move(*recipe), .changes = {}};
+    if (checkTarget(nearest.recipe.target))
+        letGiveWay(nearest);
+    if (const Status meaning = checkMeaning(nearest.recipe); !meaning)
+        return fail(meaning.error().code, Where{.file = std::string(file)}, meaning.error().detail);
+    return nearest;
 }
 
 Json toJson(const Recipe& recipe)

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace sigmascope {
 
@@ -85,13 +87,28 @@ Result<Intent> fromPreset(std::string_view presetId, std::string_view target)
                   .solver = std::string(preset->solver), .mix = preset->mix};
 }
 
+/// By name or by width, or as it was; null where nothing is asked for. @pre rule.bits is in range.
+Result<const Grid*> askedGrid(const RecipeRule& rule, const Intent& base, std::string_view target)
+{
+    if (rule.grid)
+        return namedGrid(rule, base);
+    return rule.bits ? gridOfWidth(rule, base, target) : Result<const Grid*>(base.grid);
+}
+
+/// Scales of a row count for nothing in a long one.
+double bitsOfLongRows(const Grid& grid)
+{
+    constexpr std::uint64_t kLong = 65536;
+    return 8.0 * static_cast<double>(grid.rowBytes(kLong)) / static_cast<double>(kLong);
+}
+
 Status applyGrid(const RecipeRule& rule, Intent& intent, std::string_view target)
 {
     if (rule.bits && (*rule.bits < kNarrowest || *rule.bits > kWidest))
         return invalid(fmt::format("{} bits are out of range, {} to {}", *rule.bits, kNarrowest, kWidest));
     if (!rule.bits && !rule.grid)
         return {};
-    const auto grid = rule.grid ? namedGrid(rule, intent) : gridOfWidth(rule, intent, target);
+    const auto grid = askedGrid(rule, intent, target);
     if (!grid)
         return passOn(grid);
     if (Status carried = checkRepresentable(target, **grid); !carried)
@@ -176,6 +193,54 @@ Result<Intent> applied(const RecipeRule& rule, Intent base, std::string_view tar
     return intent;
 }
 
+std::vector<std::string> givenWay(RecipeRule& rule, const Intent& base, std::string_view target)
+{
+    std::vector<std::string> changes;
+    const auto change = [&changes](std::string_view what, const auto& to, const auto& from) {
+        changes.push_back(fmt::format("{}{} instead of {}", what, to, from));
+    };
+    Intent inherited = base;
+    if (rule.preset) {
+        if (std::string nearest = nearestPreset(*rule.preset, target); !nearest.empty() && nearest != *rule.preset) {
+            change("preset ", nearest, escaped(*rule.preset));
+            rule.preset = std::move(nearest);
+        }
+        auto preset = fromPreset(*rule.preset, target);
+        if (!preset)
+            return changes;
+        inherited = std::move(*preset);
+    }
+    if (rule.bits && (*rule.bits < kNarrowest || *rule.bits > kWidest))
+        return changes;
+    auto grid = askedGrid(rule, inherited, target);
+    if (!grid && !rule.grid && grid.error().code == ErrorCode::NotRepresentable) {
+        const int bits = nearestBits(target, *rule.bits);
+        change("", fmt::format("{} bits", bits), *rule.bits);
+        rule.bits = bits;
+        grid = askedGrid(rule, inherited, target);
+    }
+    if (!grid || *grid == nullptr)
+        return changes;
+    if (const Grid* nearest = nearestGrid(target, **grid); nearest != nullptr && nearest != *grid) {
+        changes.push_back(fmt::format("{} instead of {}, {:+.4g} bits per weight", nearest->id(), (*grid)->id(),
+                                      bitsOfLongRows(*nearest) - bitsOfLongRows(**grid)));
+        rule.grid = nearest->id();
+        rule.bits.reset();
+        grid = nearest;
+    }
+    const std::string& asked = rule.solver ? *rule.solver : inherited.solver;
+    if (const Solver* solver = findSolver(asked); solver != nullptr && !solver->accepts(**grid)) {
+        change("solver ", "nearest", asked);
+        rule.solver = "nearest";
+    }
+    return changes;
+}
+
+std::string ruleName(std::size_t index, const RecipeRule& rule)
+{
+    return fmt::format("rules[{}] '{}'", index, escaped(rule.match, 80));
+}
+
 Result<std::vector<Intent>> intentsOf(const Recipe& recipe)
 {
     if (Status target = checkTarget(recipe.target); !target)
@@ -188,7 +253,7 @@ Result<std::vector<Intent>> intentsOf(const Recipe& recipe)
     for (std::size_t i = 0; i < recipe.rules.size(); ++i) {
         const RecipeRule& rule = recipe.rules[i];
         auto intent = applied(rule, *defaults, recipe.target);
-        const std::string where = fmt::format("rules[{}] '{}': ", i, escaped(rule.match, 80));
+        const std::string where = ruleName(i, rule) + ": ";
         if (!intent)
             return fail(intent.error().code, where + intent.error().detail);
         if (!rule.skip && intent->grid == nullptr)

@@ -5,6 +5,12 @@
 
 #include "core/plan/Plan.h"
 
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace sigmascope {
 
 /// What default and rule together ask of a tensor.
@@ -23,6 +29,13 @@ struct Intent {
 /// everything, a width or a grid replaces the inherited one. InvalidRecipe or NotRepresentable.
 /// @pre checkTarget(target).
 [[nodiscard]] Result<Intent> applied(const RecipeRule& rule, Intent base, std::string_view target);
+
+/// Lets a preset, a width, a grid and a solver that the target lacks give way to its nearest, in the rule itself; what gave
+/// way, one line each. Anything else that is wrong is left for applied() to tell. @pre as for applied().
+[[nodiscard]] std::vector<std::string> givenWay(RecipeRule& rule, const Intent& base, std::string_view target);
+
+/// "rules[2] 'q_proj'"
+[[nodiscard]] std::string ruleName(std::size_t index, const RecipeRule& rule);
 
 /// One intent per rule, the default's last. Errors say which rule.
 [[nodiscard]] Result<std::vector<Intent>> intentsOf(const Recipe& recipe);

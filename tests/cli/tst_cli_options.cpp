@@ -63,6 +63,7 @@ private:
     using Check = std::function<void()>;
 
     void addQuantizeRows();
+    void addNearestRow();
     void addQuantizeFileRows();
     void addPlanRows();
     void addReadingRows();
@@ -96,6 +97,7 @@ void TestCliOptions::initTestCase()
     QVERIFY2(run.exitCode == 0, run.err);
     m_gguf = m_last;
     addQuantizeRows();
+    addNearestRow();
     addQuantizeFileRows();
     addPlanRows();
     addReadingRows();
@@ -134,23 +136,6 @@ void TestCliOptions::addQuantizeRows()
         QVERIFY(weighed[u"weight_rel_error"] != plain[u"weight_rel_error"]);
         QVERIFY(bytes(m_last).find("quantize.imatrix.file") != std::string::npos);
     };
-    m_rows["quantize --nearest"] = [this] {
-        const CliRun refused = quantize({}, "rtn-w3", "awq");
-        QCOMPARE(refused.exitCode, 1);
-        QVERIFY(refused.err.contains("nearest: rtn-w4"));
-        QCOMPARE(gridOf(quantize({"--nearest"}, "rtn-w3", "awq")), QString("int4-g32-asym"));
-        // A plan that the format cannot carry: what would change is told, then done.
-        writeFile(m_out / "keys.json", R"({"schema":1,"target":"gptq","default":{"grid":"int4-g32"},"rules":[{"match":"k_proj","grid":"int8-g32"}]})");
-        const QStringList arguments{"quantize", model(), "--recipe", at("keys.json"), "--to", "gptq", "-o", at("keys"), "--json"};
-        const CliRun unlike = cli(arguments);
-        QCOMPARE(unlike.exitCode, 1);
-        QVERIFY2(unlike.err.contains("formats that carry this plan: bf16, research"), unlike.err);
-        QVERIFY2(unlike.err.contains("k_proj.weight: int4-g32 instead of int8-g32, -4 bits per weight ("), unlike.err);
-        const CliRun taken = cli(arguments + QStringList{"--nearest"});
-        QCOMPARE(gridOf(taken, "model.layers.0.self_attn.k_proj.weight"), QString("int4-g32"));
-        QVERIFY(tensorNamed(taken.json(), "model.layers.0.self_attn.k_proj.weight")[u"fallback"].toString().startsWith("int4-g32 instead of"));
-        QCOMPARE(cli(arguments + QStringList{"--nearest", "--overwrite", "--refuse-fallback"}).exitCode, 1);
-    };
     m_rows["quantize --refuse-fallback"] = [this] {
         QCOMPARE(quantize({}, "gguf-q4_k_m").exitCode, 0);  // rows of 64: no super-blocks
         const CliRun refused = quantize({"--refuse-fallback"}, "gguf-q4_k_m");
@@ -169,6 +154,33 @@ void TestCliOptions::addQuantizeRows()
         static_cast<void>(quantize({"--threads", "3"}, "lqer-w4"));
         QVERIFY(!one.empty() && bytes(m_last) == one);
         QCOMPARE(quantize({"--threads", "1025"}).exitCode, 2);
+    };
+}
+
+void TestCliOptions::addNearestRow()
+{
+    m_rows["quantize --nearest"] = [this] {
+        const CliRun refused = quantize({}, "rtn-w3", "awq");
+        QCOMPARE(refused.exitCode, 1);
+        QVERIFY(refused.err.contains("nearest: rtn-w4"));
+        QCOMPARE(gridOf(quantize({"--nearest"}, "rtn-w3", "awq")), QString("int4-g32-asym"));
+        // A plan that the format cannot carry: what would change is told, then done.
+        writeFile(m_out / "keys.json", R"({"schema":1,"target":"gptq","default":{"grid":"int4-g32"},"rules":[{"match":"k_proj","grid":"int8-g32"}]})");
+        const QStringList arguments{"quantize", model(), "--recipe", at("keys.json"), "--to", "gptq", "-o", at("keys"), "--json"};
+        const CliRun unlike = cli(arguments);
+        QCOMPARE(unlike.exitCode, 1);
+        QVERIFY2(unlike.err.contains("formats that carry this plan: bf16, research"), unlike.err);
+        QVERIFY2(unlike.err.contains("k_proj.weight: int4-g32 instead of int8-g32, -4 bits per weight ("), unlike.err);
+        const CliRun taken = cli(arguments + QStringList{"--nearest"});
+        QCOMPARE(gridOf(taken, "model.layers.0.self_attn.k_proj.weight"), QString("int4-g32"));
+        QVERIFY(tensorNamed(taken.json(), "model.layers.0.self_attn.k_proj.weight")[u"fallback"].toString().startsWith("int4-g32 instead of"));
+        QCOMPARE(cli(arguments + QStringList{"--nearest", "--overwrite", "--refuse-fallback"}).exitCode, 2);  // one or the other
+        // Where the output's name alone is wrong, another format is no advice.
+        const CliRun named = cli({"quantize", model(), "--preset", "rtn-w4", "--to", "bf16", "--split-max-size", "90kB", "-o", at("one.safetensors")});
+        QVERIFY2(named.err.contains("give a folder's name") && !named.err.contains("formats that carry"), named.err);
+        // A GGUF becomes one file of safetensors: that is a format that carries it.
+        const CliRun folderless = cli({"quantize", m_gguf, "--preset", "rtn-w4", "--to", "gptq", "-o", at("folderless")});
+        QVERIFY2(folderless.err.contains("formats that carry this plan: bf16, research"), folderless.err);
     };
 }
 
@@ -196,6 +208,7 @@ void TestCliOptions::addQuantizeFileRows()
         const QStringList arguments{"quantize", qpath(bare), "--preset", "rtn-w4", "--to", "gguf", "-o", at("bare.gguf")};
         QCOMPARE(cli(arguments).exitCode, 1);
         QCOMPARE(cli(arguments + QStringList{"--template", m_gguf}).exitCode, 0);
+        QCOMPARE(quantize({"--template", m_gguf}, "rtn-w4", "gptq").exitCode, 2);  // which has no use for it
     };
     m_rows["quantize --split-max-size"] = [this] {
         QCOMPARE(array(quantize({}), "outputs").size(), 1);

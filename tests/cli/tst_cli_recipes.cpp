@@ -22,6 +22,7 @@ class TestCliRecipes : public QObject
     Q_OBJECT
 
 private slots:
+    void planHasItsKeysAndTheRunsSizes_data();
     void planHasItsKeysAndTheRunsSizes();
     void planWritesARecipeThatGivesTheSameBytes();
     void planNeverReplacesAnInput();
@@ -34,6 +35,8 @@ private slots:
     void wrongRecipesFail_data();
     void wrongRecipesFail();
     void widthTheTargetLacksNamesTheNearest();
+    void nearestTakesWhatTheTargetHas_data();
+    void nearestTakesWhatTheTargetHas();
     void targetsMustAgree();
 
 private:
@@ -53,24 +56,39 @@ private:
     int m_count = 0;
 };
 
+void TestCliRecipes::planHasItsKeysAndTheRunsSizes_data()
+{
+    QTest::addColumn<bool>("isWhole");  // a tensor's bytes are all that is stored for it
+    QTest::newRow("gguf") << true;
+    QTest::newRow("research") << true;
+    QTest::newRow("bf16") << true;
+    QTest::newRow("awq") << true;
+    QTest::newRow("gptq") << false;  // indices of groups, too
+    QTest::newRow("compressed-tensors") << false;  // shapes, too
+}
+
 void TestCliRecipes::planHasItsKeysAndTheRunsSizes()
 {
-    const CliRun plan = cli({"plan", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(), "-o",
-                             path("plan.json"), "--json"});
+    QFETCH(bool, isWhole);
+    const QString target = QString::fromUtf8(QTest::currentDataTag());
+    const QStringList what{"--preset", "l2qer-w4", "--calibration", sampleImatrix(), "--to", target, "--json"};
+    const CliRun plan = cli(QStringList{"plan", sampleFolder(), "-o", path("plan.json")} + what);
     QVERIFY2(plan.exitCode == 0, plan.err);
     const QJsonObject object = plan.json();
-    QCOMPARE(object.keys(), (QStringList{"outputs", "recipe", "tensors", "totals"}));
+    QCOMPARE(object.keys(), (QStringList{"notes", "outputs", "recipe", "tensors", "totals"}));
     const QJsonObject tensor = tensorNamed(object, kUp);
     QCOMPARE(tensor.keys(),
              (QStringList{"bits_per_weight", "bytes", "fallback", "grid", "method", "name", "preset", "rank"}));
-    const CliRun run = cli({"quantize", sampleFolder(), "--preset", "l2qer-w4", "--calibration", sampleImatrix(),
-                            "--to", "gguf", "-o", path("planned.gguf"), "--json"});
+    // The name that a plan assumes: adapters name the folder that they correct.
+    const QString output = path("model");
+    const CliRun run = cli(QStringList{"quantize", sampleFolder(), "-o", output} + what);
     QVERIFY2(run.exitCode == 0, run.err);
     QCOMPARE(object[u"totals"][u"estimated_bytes"].toDouble(), run.json()[u"totals"][u"written_bytes"].toDouble());
     const QJsonObject totals = object[u"totals"].toObject();
     QCOMPARE(totals[u"codes_bytes"].toDouble() + totals[u"kept_bytes"].toDouble() + totals[u"factors_bytes"].toDouble()
                  + totals[u"overhead_bytes"].toDouble(),
              totals[u"estimated_bytes"].toDouble());
+    double kept = 0;
     double bytes = 0;
     for (const QJsonValue& planned : object[u"tensors"].toArray()) {
         const QJsonObject done = tensorNamed(run.json(), planned[u"name"].toString());
@@ -78,9 +96,13 @@ void TestCliRecipes::planHasItsKeysAndTheRunsSizes()
         QCOMPARE(planned[u"method"].toString(), done[u"method"].toString());
         QCOMPARE(planned[u"grid"].toString(), done[u"grid"].toString());
         QCOMPARE(planned[u"rank"].toInt(), done[u"rank"].toInt());
-        bytes += planned[u"bytes"].toDouble();
+        (planned[u"method"].toString() == QString("keep") ? kept : bytes) += planned[u"bytes"].toDouble();
     }
-    QCOMPARE(bytes + totals[u"overhead_bytes"].toDouble(), totals[u"estimated_bytes"].toDouble());
+    QCOMPARE(kept, totals[u"kept_bytes"].toDouble());
+    if (isWhole)
+        QCOMPARE(bytes, totals[u"codes_bytes"].toDouble() + totals[u"factors_bytes"].toDouble());
+    std::filesystem::remove_all(output.toStdString());
+    std::filesystem::remove(path("model-lora.gguf").toStdString());
 }
 
 void TestCliRecipes::planWritesARecipeThatGivesTheSameBytes()
@@ -232,14 +254,56 @@ void TestCliRecipes::widthTheTargetLacksNamesTheNearest()
 {
     const CliRun run = quantize(recipe(R"({"schema":1,"default":{"preset":"rtn-w4","bits":7}})"));
     QCOMPARE(run.exitCode, 1);
-    QVERIFY2(run.err.contains("w6") || run.err.contains("q6_k") || run.err.contains("w8") || run.err.contains("q8_0"), run.err);
+    QVERIFY2(run.err.contains("nearest: rtn-w8 (q8_0)"), run.err);
+}
+
+void TestCliRecipes::nearestTakesWhatTheTargetHas_data()
+{
+    QTest::addColumn<QString>("json");
+    QTest::addColumn<QString>("up");
+    QTest::addColumn<QString>("down");
+    QTest::addColumn<QStringList>("told");
+    QTest::newRow("a grid, and a width that inherits what became of it")
+        << R"({"schema":1,"default":{"preset":"rtn-w4","grid":"int4-g128"},"rules":[{"match":"up_proj","bits":7}]})" << "q8_0" << "q4_0"
+        << QStringList{"default: q4_0 instead of int4-g128, +0.375 bits per weight", "rules[0] 'up_proj': 8 bits instead of 7"};
+    QTest::newRow("a preset, and a grid in one of several schemes")
+        << R"({"schema":1,"target":"awq","default":{"preset":"rtn-w3"},"rules":[{"match":"layers.0.mlp.down","grid":"int8-g64"}]})"
+        << "int4-g128-asym" << "int4-g128-asym"
+        << QStringList{"default: preset rtn-w4 instead of rtn-w3", "rules[0] 'layers.0.mlp.down': int4-g64-asym instead of int8-g64, -3.938"};
+    QTest::newRow("a method that is not built, and a solver")
+        << R"({"schema":1,"target":"gptq","default":{"preset":"gptvq-2d-w3"},"rules":[{"match":"down_proj","bits":5,"solver":"wide"}]})"
+        << "int3-g128" << "int8-g128"
+        << QStringList{"default: preset rtn-w3 instead of gptvq-2d-w3", "solver nearest instead of wide", "int8-g128 instead of int5-g128, +3 bits"};
+}
+
+void TestCliRecipes::nearestTakesWhatTheTargetHas()
+{
+    QFETCH(QString, json);
+    QFETCH(QString, up);
+    QFETCH(QString, down);
+    QFETCH(QStringList, told);
+    const QStringList arguments{"plan", sampleFolder(), "--recipe", recipe(json.toStdString()), "-o", path("nearest.json"), "--json"};
+    const CliRun refused = cli(arguments);
+    QCOMPARE(refused.exitCode, 1);
+    QVERIFY2(refused.err.contains("nearest: ") && refused.err.contains("(taken with --nearest)"), refused.err);
+    const CliRun run = cli(arguments + QStringList{"--nearest"});
+    QVERIFY2(run.exitCode == 0, run.err);
+    for (const QString& words : told)
+        QVERIFY2(run.err.contains(words.toUtf8()), run.err);
+    QCOMPARE(tensorNamed(run.json(), kUp)[u"grid"].toString(), up);
+    QCOMPARE(tensorNamed(run.json(), kDown)[u"grid"].toString(), down);
+    QVERIFY(run.json()[u"totals"][u"estimated_bytes"].toDouble() > 0);
+    // What was written needs no help, and is what was shown.
+    const CliRun again = cli({"plan", sampleFolder(), "--recipe", path("nearest.json"), "-o", path("again.json"), "--json"});
+    QVERIFY2(again.exitCode == 0 && !again.err.contains("instead of"), again.err);
+    QCOMPARE(again.json()[u"totals"], run.json()[u"totals"]);
 }
 
 void TestCliRecipes::targetsMustAgree()
 {
     const CliRun run = quantize(recipe(R"({"schema":1,"target":"awq","default":{"preset":"rtn-w4"}})"));
-    QVERIFY(run.exitCode == 1 || run.exitCode == 2);
-    QVERIFY(run.err.contains("awq"));
+    QCOMPARE(run.exitCode, 2);
+    QVERIFY(run.err.contains("contradicts the recipe's target awq"));
 }
 
 QTEST_GUILESS_MAIN(TestCliRecipes)
