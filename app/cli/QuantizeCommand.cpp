@@ -12,7 +12,9 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -229,8 +231,10 @@ private:
     /// What can be done about a run that is not finished, in the command line's own words.
     [[nodiscard]] Error withWayOn(Error error) const
     {
+        std::error_code ignored;
+        const bool isFolder = m_target == "gguf" && std::filesystem::is_directory(m_output, ignored);  // never replaced
         if (error.code == ErrorCode::WouldOverwrite)
-            error.detail += " (add --overwrite to replace it)";
+            error.detail += isFolder ? " as a folder; a file's name is expected" : " (add --overwrite to replace it)";
         const auto unfinished = unfinishedRunAt(m_output);
         if (!unfinished || !*unfinished)
             return error;

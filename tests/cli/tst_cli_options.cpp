@@ -235,6 +235,8 @@ void TestCliOptions::addQuantizeFileRows()
         const CliRun refused = cli(again);
         QCOMPARE(refused.exitCode, 1);
         QVERIFY2(refused.err.contains("add --overwrite"), refused.err);
+        const CliRun folder = cli({"quantize", model(), "--preset", "rtn-w4", "--to", "gguf", "-o", qpath(m_out)});
+        QVERIFY2(folder.err.contains("as a folder") && !folder.err.contains("--overwrite"), folder.err);
         const std::string before = bytes(m_last);
         QCOMPARE(cli(again + QStringList{"--overwrite"}).exitCode, 0);
         QVERIFY(bytes(m_last) != before);
