@@ -320,6 +320,10 @@ void MainWindow::showPage(Page page)
 {
     if (page != Start && !m_session.isOpen())
         page = Start;
+    // A page that wants more room takes it from the docks before they go.
+    const bool wasInspect = m_hasLaidOut && m_layersDock->isVisible() && m_inspectorDock->isVisible();
+    if (wasInspect && !m_areDocksWaiting)
+        m_dockWidths = {m_layersDock->width(), m_inspectorDock->width()};
     m_pages->setCurrentIndex(page);
     const bool hasModel = page != Start;
     m_layersDock->setVisible(page == Inspect);
@@ -337,13 +341,28 @@ void MainWindow::showPage(Page page)
         m_hasLaidOut = true;
         if (Settings::windowState().isEmpty())
             QTimer::singleShot(0, this, &MainWindow::resetDockWidths);
+    } else if (page == Inspect && !wasInspect) {
+        m_areDocksWaiting = true;
+        QTimer::singleShot(0, this, &MainWindow::restoreDockWidths);
+    }
+}
+
+/// Docks that are hidden forget their widths.
+void MainWindow::restoreDockWidths()
+{
+    m_areDocksWaiting = false;
+    const QList<QDockWidget*> docks{m_layersDock, m_inspectorDock};
+    for (qsizetype i = 0; i < m_dockWidths.size(); ++i) {
+        if (docks[i]->isVisible() && !docks[i]->isFloating())
+            resizeDocks({docks[i]}, {m_dockWidths[i]}, Qt::Horizontal);
     }
 }
 
 void MainWindow::resetDockWidths()
 {
     const bool narrow = width() < px(1360);
-    resizeDocks({m_layersDock, m_inspectorDock}, {px(narrow ? 320 : 392), px(narrow ? 296 : 312)}, Qt::Horizontal);
+    m_dockWidths = {px(narrow ? 320 : 392), px(narrow ? 296 : 312)};
+    restoreDockWidths();
 }
 
 void MainWindow::setAppearance(Appearance appearance)

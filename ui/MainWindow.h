@@ -3,6 +3,7 @@
 
 #include "ui/Theme.h"
 
+#include <QList>
 #include <QMainWindow>
 #include <QPointer>
 #include <QStringList>
@@ -152,6 +153,7 @@ private:
     void cycleRegion(int by);
     void fitLayout();
     void resetDockWidths();
+    void restoreDockWidths();
     QAction* addAction(QMenu* menu, const QString& text, const QKeySequence& key, const QString& tip, const std::function<void()>& run);
     /// A single key that acts on layers only while a tree, table or plot has the focus.
     QAction* addLayerKey(QMenu* menu, const QString& text, const QList<QKeySequence>& keys, const QString& tip, const std::function<void()>& run);
@@ -203,6 +205,8 @@ private:
     QAction* m_runInBar = nullptr;  // the steps' primary, but for pages with one of their own
     bool m_isClosing = false;       // the run was told to stop, or is given up
     bool m_hasLaidOut = false;
+    QList<int> m_dockWidths;  // of layers and inspector, while another page hides them
+    bool m_areDocksWaiting = false;  // for these widths
     bool m_isNarrow = false;
 };
 

@@ -17,6 +17,7 @@
 #include "ui/widgets/SegmentedControl.h"
 
 #include <QDir>
+#include <QDockWidget>
 #include <QFile>
 #include <QLineEdit>
 #include <QMimeData>
@@ -47,6 +48,7 @@ private slots:
     void keysSetBitsRankAndPin();
     void severalSelectedLayersAreEditedTogether();
     void changingOneWeightChangesTheNumbersShown();
+    void otherPagesLeaveTheDocksTheirWidths();
     void aFileDroppedOnTheWindowOpens();
     void aMissingFileSaysSo();
     void screenshotsOfBothThemes_data();
@@ -291,6 +293,23 @@ void StudioTest::changingOneWeightChangesTheNumbersShown()
     QVERIFY(maxBefore < 2.0);
     const QString errorAfter = m_window->inspector()->resultText(QStringLiteral("output-error"));
     QVERIFY2(errorAfter != errorBefore, qPrintable(errorBefore + QLatin1Char(' ') + errorAfter));
+}
+
+void StudioTest::otherPagesLeaveTheDocksTheirWidths()
+{
+    m_window->openSample();
+    QVERIFY(waitForPreview());
+    QTest::qWait(1);  // docks take their first widths as soon as they are shown
+    auto* dock = m_window->findChild<QDockWidget*>(QStringLiteral("inspector"));
+    m_window->resizeDocks({dock}, {ui::px(300)}, Qt::Horizontal);
+    QTRY_COMPARE(dock->width(), ui::px(300));
+    for (const MainWindow::Page other : {MainWindow::Export, MainWindow::Plan}) {
+        m_window->showPage(other);
+        QVERIFY(!dock->isVisible());
+        m_window->showPage(MainWindow::Inspect);
+        QTest::qWait(50);
+        QCOMPARE(dock->width(), ui::px(300));
+    }
 }
 
 void StudioTest::aFileDroppedOnTheWindowOpens()
