@@ -5,6 +5,7 @@
 
 #include <QAbstractItemView>
 #include <QAbstractSpinBox>
+#include <QComboBox>
 #include <QHeaderView>
 #include <QLineEdit>
 #include <QPainter>
@@ -259,8 +260,11 @@ QRect Style::subControlRect(ComplexControl control, const QStyleOptionComplex* o
             return option->rect.adjusted(px(4), 2, -px(4), -2);
         return part == SC_SpinBoxFrame ? option->rect : QRect();
     }
-    if (control == CC_ComboBox && part == SC_ComboBoxEditField)
-        return visualRect(option->direction, option->rect, option->rect.adjusted(px(6), 1, -px(22), -1));
+    if (control == CC_ComboBox && part == SC_ComboBoxEditField) {
+        const auto* combo = qstyleoption_cast<const QStyleOptionComboBox*>(option);
+        const int inset = combo != nullptr && combo->editable ? px(4) : px(6);  // its line edit adds the rest
+        return visualRect(option->direction, option->rect, option->rect.adjusted(inset, 1, -px(22), -1));
+    }
     if (control == CC_ScrollBar) {
         const auto* bar = qstyleoption_cast<const QStyleOptionSlider*>(option);
         if (bar == nullptr)
@@ -381,7 +385,8 @@ void Style::polish(QWidget* widget)
         view && view->frameStyle() == (QFrame::StyledPanel | QFrame::Sunken))
         view->setFrameShape(QFrame::NoFrame);
     if (auto* edit = qobject_cast<QLineEdit*>(widget);
-        edit && edit->textMargins().isNull() && !qobject_cast<QAbstractSpinBox*>(edit->parentWidget()))
+        edit && edit->textMargins().isNull() && !qobject_cast<QAbstractSpinBox*>(edit->parentWidget())
+        && !qobject_cast<QComboBox*>(edit->parentWidget()))
         edit->setTextMargins(px(4), 0, px(4), 0);
     if (auto* header = qobject_cast<QHeaderView*>(widget))
         header->setFont(font(FontRole::Caption));

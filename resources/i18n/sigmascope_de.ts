@@ -281,7 +281,7 @@
     </message>
     <message>
         <source>Kept tensors</source>
-        <translation>Unveränderte Tensoren</translation>
+        <translation>Unverändert</translation>
     </message>
     <message>
         <source>Tokenizer</source>
@@ -345,7 +345,7 @@
     </message>
     <message>
         <source>Added to the weights</source>
-        <translation>Den Gewichten zugeschlagen</translation>
+        <translation>In den Gewichten</translation>
     </message>
     <message>
         <source>Not written</source>
@@ -1800,7 +1800,7 @@ darüber</translation>
     </message>
     <message>
         <source>%1 bits per weight, all files</source>
-        <translation>%1 Bit je Gewicht, alle Dateien</translation>
+        <translation>%1 Bit pro Gewicht, alle Dateien</translation>
     </message>
     <message>
         <source>Open a model first</source>
@@ -1853,11 +1853,11 @@ darüber</translation>
     </message>
     <message>
         <source>1 replaced at the end, after asking</source>
-        <translation>1 am Ende ersetzt, nach Rückfrage</translation>
+        <translation>1 ersetzt, nach Rückfrage</translation>
     </message>
     <message>
         <source>%1 replaced at the end, after asking</source>
-        <translation>%1 am Ende ersetzt, nach Rückfrage</translation>
+        <translation>%1 ersetzt, nach Rückfrage</translation>
     </message>
     <message>
         <source>%1 of %2 layers are done</source>
@@ -1900,14 +1900,6 @@ darüber</translation>
         <translation>Teile des Modells</translation>
     </message>
     <message>
-        <source>1 file beside it</source>
-        <translation>1 Datei daneben</translation>
-    </message>
-    <message>
-        <source>%1 files beside them</source>
-        <translation>%1 Dateien daneben</translation>
-    </message>
-    <message>
         <source>configuration, tokenizer, index of the parts</source>
         <translation>Konfiguration, Tokenizer, Index der Teile</translation>
     </message>
@@ -1928,11 +1920,63 @@ darüber</translation>
         <translation>Ändert den Plan in einem Schritt, den Strg+Z zurücknimmt</translation>
     </message>
     <message>
-        <source>The nearest plan that %1 takes:
-%2</source>
-        <comment>runtime, changes</comment>
-        <translation>Der nächste Plan, den %1 annimmt:
-%2</translation>
+        <source>kept as it is</source>
+        <translation>unverändert</translation>
+    </message>
+    <message>
+        <source>no correction</source>
+        <translation>ohne Korrektur</translation>
+    </message>
+    <message>
+        <source>rank %1 in %2</source>
+        <comment>correction, type of its factors</comment>
+        <translation>Rang %1 in %2</translation>
+    </message>
+    <message>
+        <source>another encoder</source>
+        <translation>ein anderer Kodierer</translation>
+    </message>
+    <message>
+        <source>%1 instead of %2, %3 bits per weight</source>
+        <comment>plan, earlier plan, +0.375</comment>
+        <translation>%1 statt %2, %3 Bit pro Gewicht</translation>
+    </message>
+    <message>
+        <source>%1: %2 (%3)</source>
+        <comment>layers, change of the plan, reason</comment>
+        <translation>%1: %2 (%3)</translation>
+    </message>
+    <message>
+        <source>%1 layers</source>
+        <translation>%1 Schichten</translation>
+    </message>
+    <message>
+        <source>as its siblings</source>
+        <translation>wie ihre Geschwister</translation>
+    </message>
+    <message>
+        <source>The nearest plan that %1 takes:</source>
+        <translation>Der nächste Plan, den %1 annimmt:</translation>
+    </message>
+    <message>
+        <source>and 1 more kind of change</source>
+        <translation>und 1 weitere Art von Änderung</translation>
+    </message>
+    <message>
+        <source>and %1 more kinds of change</source>
+        <translation>und %1 weitere Arten von Änderungen</translation>
+    </message>
+    <message>
+        <source>1 other file</source>
+        <translation>1 weitere Datei</translation>
+    </message>
+    <message>
+        <source>%1 other files</source>
+        <translation>%1 weitere Dateien</translation>
+    </message>
+    <message>
+        <source>%1 cannot carry this plan; the reason stands above</source>
+        <translation>%1 kann diesen Plan nicht tragen; der Grund steht oben</translation>
     </message>
 </context>
 <context>
@@ -3893,7 +3937,7 @@ ist %3</translation>
     <name>sigmascope::ui::RulesPanel</name>
     <message>
         <source>in use</source>
-        <translation>in Gebrauch</translation>
+        <translation>aktiv</translation>
     </message>
     <message>
         <source>Rules</source>
@@ -3930,16 +3974,6 @@ ist %3</translation>
     <message>
         <source>no correction</source>
         <translation>keine Korrektur</translation>
-    </message>
-    <message>
-        <source>rank %1, %2</source>
-        <translation>Rang %1, %2</translation>
-    </message>
-    <message>
-        <source>%1
-Needs calibration; without it the correction follows the weights alone</source>
-        <translation>%1
-Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</translation>
     </message>
     <message>
         <source>%1, %2</source>
@@ -3988,6 +4022,17 @@ Braucht eine Kalibrierung; ohne sie folgt die Korrektur nur den Gewichten</trans
     <message>
         <source>What tensors get by their names in GGUF, before all rules: llama-quantize&apos;s --tensor-type. The first match wins</source>
         <translation>Was Tensoren nach ihrem Namen in GGUF bekommen, vor allen Regeln: --tensor-type von llama-quantize. Der erste Treffer gilt</translation>
+    </message>
+    <message>
+        <source>rank %1, weighted</source>
+        <translation>Rang %1, gewichtet</translation>
+    </message>
+    <message>
+        <source>%1
+The correction is weighted by %2: needs calibration, without it the weights alone decide</source>
+        <comment>source, metric</comment>
+        <translation>%1
+Die Korrektur ist gewichtet nach %2: braucht eine Kalibrierung, ohne sie entscheiden die Gewichte allein</translation>
     </message>
 </context>
 <context>

@@ -8,11 +8,13 @@
 #include "ui/panels/ExportOptions.h"
 #include "ui/panels/ExportPage.h"
 #include "ui/panels/ExportParts.h"
+#include "ui/panels/PlanSettings.h"
 #include "ui/session/ExportChoice.h"
 #include "ui/widgets/BudgetStrip.h"
 #include "ui/widgets/SegmentedControl.h"
 
 #include <QAccessible>
+#include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QDirIterator>
@@ -51,6 +53,7 @@ private slots:
     void existingFilesAreToldAndAskedAbout();
     void filesThatGoWithTheOldModelAreAskedAbout();
     void aFolderThatIsNotThereIsTold();
+    void longNamesPushNothingOutOfView();
     void theNearestPlanIsOneClickAndOneStep_data();
     void theNearestPlanIsOneClickAndOneStep();
     void thePlanFollowsTheTarget();
@@ -223,6 +226,9 @@ void ExportPageTest::aPlanThatATargetCannotCarrySaysWhy()
     QCOMPARE(fit(0, 4), QStringLiteral("lost"));
     QCOMPARE(fit(0, 6), QStringLiteral("ok"));
     QVERIFY(check(QStringLiteral("Plan")).startsWith(QString::number(static_cast<int>(CheckRow::State::Failed))));
+    // Nothing is claimed of files that are not known.
+    for (const char* unknown : {"Free space", "Existing files"})
+        QVERIFY(check(QLatin1String(unknown)).startsWith(QString::number(static_cast<int>(CheckRow::State::Pending))));
     // The run says the same sentence, and nothing is written.
     QSignalSpy started(&run(), &ui::RunController::started);
     QTest::keyClick(m_window.get(), Qt::Key_F5);
@@ -413,7 +419,9 @@ void ExportPageTest::theNearestPlanIsOneClickAndOneStep()
         return;
     }
     QTRY_VERIFY(exportPage().nearestButton()->isVisible());
-    QVERIFY2(exportPage().nearestText().contains(QStringLiteral("int5-g64")), qPrintable(exportPage().nearestText()));
+    QVERIFY2(exportPage().nearestText().contains(QStringLiteral(" instead of int5-g64, "))
+                 && exportPage().nearestText().contains(QStringLiteral(" layers: ")),
+             qPrintable(exportPage().nearestText()));
     QVERIFY(!exportPage().writeButton()->isEnabled());
     const QuantizationPlan before = m_session->plan();
     const int steps = m_session->undoStack().count();
@@ -431,8 +439,14 @@ void ExportPageTest::thePlanFollowsTheTarget()
     const auto presetsOffered = [this] {
         return m_window->findChild<QComboBox*>(QStringLiteral("method"))->findData(QStringLiteral("gguf-q4_k_m")) >= 0;
     };
+    const QCheckBox* fused = m_window->findChild<ui::PlanSettings*>()->fusedBox();
     QVERIFY(presetsOffered());
+    QVERIFY(fused->isEnabled() && !fused->isChecked());
     QCOMPARE(m_session->widthsOf(down), (std::vector<int>{1, 2, 3, 4, 5, 6, 8}));
+    click(exportPage().card(QStringLiteral("compressed-tensors")));
+    QVERIFY(!fused->isEnabled() && fused->isChecked());
+    click(exportPage().card(QStringLiteral("gguf")));
+    QVERIFY(fused->isEnabled() && !fused->isChecked());
     click(exportPage().card(QStringLiteral("compressed-tensors")));
     QVERIFY(!presetsOffered());
     QCOMPARE(m_session->widthsOf(down), (std::vector<int>{4, 8}));
@@ -604,6 +618,20 @@ void ExportPageTest::aFolderThatIsNotThereIsTold()
     QVERIFY(exportPage().writeButton()->toolTip().contains(QStringLiteral("nowhere")));
     type(at(QStringLiteral("m.gguf")));
     QTRY_VERIFY(exportPage().writeButton()->isEnabled());
+}
+
+void ExportPageTest::longNamesPushNothingOutOfView()
+{
+    m_window->resize(1280, 720);
+    type(at(QString(180, QLatin1Char('n')) + QStringLiteral(".gguf")));
+    QVERIFY(waitForOffers());
+    QVERIFY(exportPage().command().contains(QString(180, QLatin1Char('n'))));
+    QTest::qWait(1);
+    const std::vector<const QWidget*> parts{exportPage().outputField(), exportPage().matrix(), exportPage().copyButton(),
+                                            exportPage().card(QStringLiteral("research"))};
+    for (const QWidget* part : parts)
+        QVERIFY2(part->mapTo(&exportPage(), QPoint(part->width(), 0)).x() <= exportPage().width(),
+                 part->metaObject()->className());
 }
 
 void ExportPageTest::screenshotsOfBothThemes_data()

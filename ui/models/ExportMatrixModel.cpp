@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/models/ExportMatrixModel.h"
 
+#include "ui/Theme.h"
 #include "ui/session/Session.h"
 #include "ui/session/Text.h"
 #include "ui/text/Counted.h"
@@ -314,6 +315,11 @@ QVariant ExportMatrixModel::headerData(int section, Qt::Orientation orientation,
         return {};
     if (role == Qt::TextAlignmentRole)
         return QVariant(Qt::AlignLeft | Qt::AlignVCenter);
+    if (role == Qt::FontRole && section == m_chosen) {
+        QFont chosen = ui::font(FontRole::Caption);
+        chosen.setWeight(QFont::DemiBold);
+        return chosen;
+    }
     if (role != Qt::DisplayRole)
         return {};
     return section == 0 ? tr("In the plan") : m_targets[static_cast<std::size_t>(section) - 1];

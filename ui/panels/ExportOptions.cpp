@@ -126,6 +126,7 @@ void ExportOptions::build()
     m_message = new QLabel;
     m_message->setWordWrap(true);
     m_message->setTextFormat(Qt::PlainText);
+    m_message->setMinimumWidth(1);  // a long path does not widen the column
     m_message->setFont(ui::font(FontRole::Caption));
     m_message->hide();
     grid->addWidget(m_factorsLabel = rowLabel(tr("Factors")), 0, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/panels/ExportPage.h"
 
+#include "core/lowrank/LowRank.h"
 #include "ui/Theme.h"
 #include "ui/models/ExportMatrixModel.h"
 #include "ui/panels/ExportOptions.h"
@@ -24,10 +25,44 @@
 #include <QVBoxLayout>
 
 #include <algorithm>
+#include <cmath>
 
 namespace sigmascope::ui {
 
 namespace {
+
+/// What of a layer's plan another one lacks: "int4-g128", "rank 64 in F32"; empty where only the encoder differs.
+QString differenceText(const LayerPlan& plan, const LayerPlan& other)
+{
+    if (plan.keep)
+        return ExportPage::tr("kept as it is");
+    QStringList parts;
+    if (other.keep || plan.grid != other.grid)
+        parts << QString::fromStdString(plan.grid);
+    if (plan.rank == 0) {
+        if (!other.keep && other.rank > 0)
+            parts << ExportPage::tr("no correction");
+    } else if (other.keep || plan.rank != other.rank || plan.factors != other.factors) {
+        const std::string_view type = factorName(plan.factors);
+        parts << ExportPage::tr("rank %1 in %2", "correction, type of its factors")
+                     .arg(wholeNumber(plan.rank), QString::fromUtf8(type.data(), static_cast<qsizetype>(type.size())));
+    }
+    return parts.join(QStringLiteral(", "));
+}
+
+/// "28 layers: int4-g128 instead of q4_0, −0.375 bits per weight (compressed-tensors cannot carry grid 'q4_0')"
+QString lineOf(const NearestChange& change)
+{
+    const QString to = differenceText(change.to, change.from);
+    const QString what = to.isEmpty()
+        ? ExportPage::tr("another encoder")
+        : ExportPage::tr("%1 instead of %2, %3 bits per weight", "plan, earlier plan, +0.375")
+              .arg(to, differenceText(change.from, change.to),
+                   QString(change.bits < 0 ? QChar(0x2212) : QLatin1Char('+')) + number3(std::fabs(change.bits)));
+    return ExportPage::tr("%1: %2 (%3)", "layers, change of the plan, reason")
+        .arg(counted(change.layers, change.name, ExportPage::tr("%1 layers")), what,
+             change.reason.isEmpty() ? ExportPage::tr("as its siblings") : change.reason);
+}
 
 void clearLayout(QLayout* layout)
 {
@@ -52,7 +87,7 @@ ExportPage::ExportPage(Session& session, RunController& run, ExportChoice& choic
     page->setSpacing(px(12));
     auto* title = new QLabel(tr("Export"));
     title->setFont(ui::font(FontRole::PageTitle));
-    m_facts = new QLabel;
+    m_facts = new ElidedLabel;
     setTextLevel(m_facts, TextLevel::Label);
     auto* head = new QHBoxLayout;
     head->setSpacing(px(12));
@@ -137,10 +172,9 @@ void ExportPage::showOffers()
         facts << tr("%1 bits per weight, all files")
                      .arg(decimals(offer->sizes->bitsPerWeight(m_session.checkpoint()->totalElements()), 2));
     m_facts->setText(m_session.isOpen() ? facts.join(QStringLiteral(" · ")) : tr("Open a model first"));
-    const bool hasCommand = offer != nullptr && !offer->command.isEmpty();
-    m_command->setText(hasCommand ? offer->command : tr("No command: nothing can be written"));
-    setTextLevel(m_command, hasCommand ? TextLevel::Text : TextLevel::Hint);
-    m_copy->setEnabled(hasCommand);
+    if (m_command->toPlainText() != command())  // what is selected in it stays
+        m_command->setPlainText(command());
+    m_copy->setEnabled(!command().isEmpty());
     showReasons();
     showNearest();
     showFiles();
@@ -180,8 +214,12 @@ void ExportPage::showNearest()
     m_nearest->setVisible(nearest != nullptr && isVisible());
     if (nearest == nullptr)
         return;
-    m_nearestText->setText(tr("The nearest plan that %1 takes:\n%2", "runtime, changes")
-                               .arg(runtimeTitle(m_choice.exporter()), nearest->changes.join(QLatin1Char('\n'))));
+    QStringList lines{tr("The nearest plan that %1 takes:").arg(runtimeTitle(m_choice.exporter()))};
+    for (const NearestChange& change : nearest->changes)
+        lines << lineOf(change);
+    if (nearest->further > 0)
+        lines << counted(nearest->further, tr("and 1 more kind of change"), tr("and %1 more kinds of change"));
+    m_nearestText->setText(lines.join(QLatin1Char('\n')));
     m_useNearest->setEnabled(!m_run.isRunning());
 }
 
@@ -229,7 +267,7 @@ void ExportPage::showFiles()
     if (rest > 0)
         add(tr("and %1 more").arg(shown.size() - kMost), tr("parts of the model"), rest);
     if (countBeside > 0)
-        add(counted(countBeside, tr("1 file beside it"), tr("%1 files beside them")),
+        add(counted(countBeside, tr("1 other file"), tr("%1 other files")),
             tr("configuration, tokenizer, index of the parts"), beside.bytes);
     m_files->setColumnStretch(0, 1);
 }
@@ -258,16 +296,20 @@ void ExportPage::showChecks()
                                                                        : tr("cannot be written"));
     const bool hasRoom
         = !offer->freeBytes || !offer->sizes || offer->unfinished || *offer->freeBytes >= offer->sizes->total;
-    m_space->show(hasRoom ? State::Passed : State::Failed,
-                  offer->freeBytes && offer->sizes
-                      ? tr("%1, needs %2").arg(fileSize(*offer->freeBytes), fileSize(offer->sizes->total))
-                      : QString());
-    const int existing = static_cast<int>(offer->existing.size());
-    m_existing->show(existing == 0 ? State::Passed : State::Notable,
-                     existing == 0
-                         ? tr("nothing is replaced")
-                         : counted(static_cast<std::uint64_t>(existing), tr("1 replaced at the end, after asking"),
-                                   tr("%1 replaced at the end, after asking")));
+    const QString room = offer->freeBytes ? fileSize(*offer->freeBytes) : QString();
+    m_space->show(!offer->sizes ? State::Pending
+                      : hasRoom ? State::Passed
+                                : State::Failed,
+                  room.isEmpty() || !offer->sizes ? room
+                                                  : tr("%1, needs %2").arg(room, fileSize(offer->sizes->total)));
+    const std::size_t existing = offer->existing.size();
+    if (!offer->sizes)  // nor which files there would be
+        m_existing->show(State::Pending, {});
+    else
+        m_existing->show(existing == 0 ? State::Passed : State::Notable,
+                         existing == 0 ? tr("nothing is replaced")
+                                       : counted(existing, tr("1 replaced at the end, after asking"),
+                                                 tr("%1 replaced at the end, after asking")));
     m_earlier->setVisible(offer->unfinished.has_value() && !m_run.isRunning());
     if (offer->unfinished)
         m_earlier->show(State::Notable,
@@ -280,13 +322,22 @@ void ExportPage::showChecks()
     m_compared->show(after, tr("every tensor of every file"));
     m_sizes->show(after, isWritten ? fileSize(m_run.lastResult()->writtenBytes) : tr("to the byte"));
     m_renamed->show(after, tr("only if both pass"));
-    const QString wrong = ExportChoice::obstacle(*offer);
-    m_write->setText(offer->sizes ? counted(offer->sizes->outputs.size(), tr("Write 1 file"), tr("Write %1 files"))
-                                  : tr("Write files"));
+    showObstacle(*offer);
+}
+
+void ExportPage::showObstacle(const ExportOffer& offer)
+{
+    const QString wrong = ExportChoice::obstacle(offer);
+    m_write->setText(offer.sizes ? counted(offer.sizes->outputs.size(), tr("Write 1 file"), tr("Write %1 files"))
+                                 : tr("Write files"));
     m_write->setEnabled(wrong.isEmpty() && !m_run.isRunning());
     const QString reason = m_run.isRunning() ? tr("A run is under way; see Quantize") : wrong;  // reasons, not refusals
     m_write->setToolTip(reason);
-    m_obstacle->setText(reason);
+    // The whole of it stands above.
+    m_obstacle->setText(m_run.isRunning() || offer.verdict.refusals.empty()
+                            ? reason
+                            : tr("%1 cannot carry this plan; the reason stands above")
+                                  .arg(runtimeTitle(*offer.exporter)));
     m_obstacle->setToolTip(reason);
 }
 

@@ -14,11 +14,13 @@ class QVBoxLayout;
 namespace sigmascope::ui {
 
 class CheckRow;
+class CommandText;
 class ElidedLabel;
 class ExportCard;
 class ExportChoice;
 class ExportMatrixModel;
 class ExportOptions;
+struct ExportOffer;
 class RunController;
 class Session;
 
@@ -65,13 +67,15 @@ private:
     void showReasons();
     void showFiles();
     void showChecks();
+    /// The one thing to do, or what stands in its way.
+    void showObstacle(const ExportOffer& offer);
     void chooseOutput();
 
     Session& m_session;
     RunController& m_run;
     ExportChoice& m_choice;
     ExportMatrixModel* m_model;
-    QLabel* m_facts = nullptr;
+    ElidedLabel* m_facts = nullptr;
     QButtonGroup* m_cards = nullptr;
     QTableView* m_matrix = nullptr;
     QWidget* m_nearest = nullptr;
@@ -81,7 +85,7 @@ private:
     QLabel* m_notes = nullptr;
     ElidedLabel* m_obstacle = nullptr;
     ExportOptions* m_options = nullptr;
-    QLabel* m_command = nullptr;
+    CommandText* m_command = nullptr;
     QPushButton* m_copy = nullptr;
     QLineEdit* m_output = nullptr;
     QGridLayout* m_files = nullptr;

@@ -66,6 +66,7 @@ QWidget* ExportPage::buildNearest()
     m_nearestText = new QLabel;
     m_nearestText->setWordWrap(true);
     m_nearestText->setTextFormat(Qt::PlainText);
+    m_nearestText->setMinimumWidth(1);
     m_useNearest = new QPushButton(tr("Use the nearest plan"));
     m_useNearest->setObjectName(QStringLiteral("useNearest"));
     m_useNearest->setToolTip(tr("Changes the plan in one step, which Ctrl+Z takes back"));
@@ -116,6 +117,7 @@ QWidget* ExportPage::buildCarries()
         (*text)->setTextFormat(Qt::PlainText);
         (*text)->setTextInteractionFlags(Qt::TextSelectableByMouse);
         setTextLevel(*text, TextLevel::Label);
+        (*text)->setMinimumWidth(1);  // whatever long name stands in it, what is beside it stays in view
         column->addWidget(*text);
     }
     column->addSpacing(px(8));
@@ -126,14 +128,8 @@ QWidget* ExportPage::buildCarries()
     load->addWidget(sectionTitle(tr("Load it")), 1);
     load->addWidget(m_copy);
     column->addLayout(load);
-    m_command = new QLabel;
-    m_command->setFont(ui::font(FontRole::Mono));
-    m_command->setTextFormat(Qt::PlainText);
-    m_command->setWordWrap(true);
-    m_command->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
-    m_command->setMargin(px(12));
-    m_command->setBackgroundRole(QPalette::Window);
-    m_command->setAutoFillBackground(true);
+    m_command = new CommandText;
+    m_command->setPlaceholderText(tr("No command: nothing can be written"));
     m_command->setAccessibleName(tr("Command that loads the files"));
     column->addWidget(m_command);
     column->addStretch(1);

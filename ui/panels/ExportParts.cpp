@@ -7,11 +7,14 @@
 #include "ui/widgets/LayerDelegate.h"
 #include "ui/widgets/Look.h"
 
+#include <QAbstractTextDocumentLayout>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPainter>
+#include <QTextDocument>
 
 #include <algorithm>
+#include <cmath>
 
 namespace sigmascope::ui {
 
@@ -149,6 +152,29 @@ void ExportCard::paintEvent(QPaintEvent* /*event*/)
     const int words = text + px(20);
     painter.drawText(QRect(words, px(51), right - words, px(20)), Qt::AlignLeft | Qt::AlignVCenter,
                      elided(body, m_verdict, right - words));
+}
+
+CommandText::CommandText(QWidget* parent)
+    : QTextEdit(parent)
+{
+    setReadOnly(true);
+    setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    setTabChangesFocus(true);
+    setFont(ui::font(FontRole::Mono));
+    setFrameShape(QFrame::NoFrame);
+    setWordWrapMode(QTextOption::WrapAtWordBoundaryOrAnywhere);
+    setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed);
+    viewport()->setBackgroundRole(QPalette::Window);
+    document()->setDocumentMargin(px(12));
+    connect(document()->documentLayout(), &QAbstractTextDocumentLayout::documentSizeChanged, this, &CommandText::fit);
+    fit();
+}
+
+void CommandText::fit()
+{
+    setFixedHeight(static_cast<int>(std::ceil(document()->size().height())));
 }
 
 CheckRow::CheckRow(const QString& title, QWidget* parent)

@@ -4,6 +4,7 @@
 #include <QRadioButton>
 #include <QString>
 #include <QStyledItemDelegate>
+#include <QTextEdit>
 #include <QWidget>
 
 class QLabel;
@@ -34,6 +35,17 @@ protected:
 private:
     QString m_container, m_size, m_verdict;
     ExportFit m_fit{};
+};
+
+/// A command to be copied: as high as its lines, which break anywhere where a name is longer than one.
+class CommandText : public QTextEdit {
+    Q_OBJECT
+
+public:
+    explicit CommandText(QWidget* parent = nullptr);
+
+private:
+    void fit();
 };
 
 /// A glyph, what was looked at, and what was found.

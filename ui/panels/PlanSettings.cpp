@@ -234,8 +234,12 @@ void PlanSettings::refresh()
         std::ranges::copy_if(m_session.selection(), std::back_inserter(layers),
                              [this](std::size_t i) { return m_session.isPlannable(i); });
         const bool isNeeded = needsFusedAlike(m_session.plan().target);
+        if (isNeeded && m_fused->isEnabled())
+            m_wasFused = m_fused->isChecked();
         if (isNeeded)
             m_fused->setChecked(true);
+        else if (!m_fused->isEnabled())
+            m_fused->setChecked(m_wasFused);
         m_fused->setEnabled(!isNeeded);
         m_fused->setToolTip(
             isNeeded

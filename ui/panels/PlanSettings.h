@@ -60,6 +60,7 @@ private:
     QPushButton* m_less = nullptr;
     QPushButton* m_more = nullptr;
     QCheckBox* m_fused = nullptr;
+    bool m_wasFused = false;  // before a target asked for it
     QLineEdit* m_target = nullptr;
     QComboBox* m_unit = nullptr;
     QSpinBox* m_context = nullptr;

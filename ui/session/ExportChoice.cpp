@@ -9,6 +9,9 @@
 #include <QFileInfo>
 #include <QStandardPaths>
 
+#include <algorithm>
+#include <functional>
+#include <map>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -40,6 +43,33 @@ ExportOffer completed(ExportOffer offer, const ExportRequest& request)
     if (const auto unfinished = unfinishedRunAt(request.output);
         unfinished && *unfinished && (*unfinished)->finished > 0)
         offer.unfinished = *unfinished;
+    return offer;
+}
+
+NearestOffer nearestOffer(NearestPlan found, const ExportRequest& request)
+{
+    constexpr std::size_t kMost = 3;
+    std::map<std::string, std::vector<const PlanChange*>> alike;
+    for (const PlanChange& change : found.changes)
+        alike[wordsOf(change)].push_back(&change);
+    std::vector<std::vector<const PlanChange*>> kinds;
+    for (auto& [words, changes] : alike)
+        kinds.push_back(std::move(changes));
+    std::ranges::stable_sort(kinds, std::ranges::greater{}, [](const auto& kind) { return kind.size(); });
+    NearestOffer offer{.plan = {}, .changes = {}, .further = kinds.size() - std::min(kinds.size(), kMost)};
+    kinds.resize(kinds.size() - offer.further);
+    for (const auto& kind : kinds) {
+        const PlanChange& first = *kind.front();
+        const auto told = std::ranges::find_if(kind, [](const PlanChange* change) { return !change->reason.empty(); });
+        offer.changes.push_back(
+            {.layers = kind.size(),
+             .name = QString::fromStdString(escaped(request.checkpoint->tensors()[first.tensor].name)),
+             .from = request.plan.layers[first.tensor],
+             .to = found.plan.layers[first.tensor],
+             .bits = first.bits,
+             .reason = told == kind.end() ? QString() : QString::fromStdString((*told)->reason)});
+    }
+    offer.plan = std::move(found.plan);
     return offer;
 }
 
@@ -157,13 +187,7 @@ QString ExportChoice::freeName() const
 
 ExportRequest ExportChoice::request(bool overwrite) const
 {
-    return requestFor(exporter(), overwrite);
-}
-
-ExportRequest ExportChoice::requestFor(const ExporterRow& exporter, bool overwrite) const
-{
-    ExportRequest request = m_session.exportRequest(outputOf(QString::fromUtf8(exporter.id)), overwrite);
-    request.plan.target = exporter.id;
+    ExportRequest request = m_session.exportRequest(output(), overwrite);
     request.ggufMaxBytes = m_split.ggufBytes;
     request.ggufMaxTensors = m_split.ggufTensors;
     request.splitMaxBytes = m_split.folderBytes;
@@ -197,18 +221,22 @@ void ExportChoice::refresh()
     if (m_isCurrent || !m_session.isOpen())
         return;
     m_isCurrent = true;
-    std::vector<ExportRequest> requests;
+    // The plan is copied once in this thread: a model may have a hundred thousand tensors.
+    std::vector<fs::path> outputs;
     for (const ExporterRow& row : exporters())
-        requests.push_back(requestFor(row, false));
+        outputs.push_back(toPath(outputOf(QString::fromUtf8(row.id))));
     using Offers = std::shared_ptr<const std::vector<ExportOffer>>;
     m_job.start(
-        [requests = std::move(requests),
+        [asked = request(false), outputs = std::move(outputs),
          calibration = m_session.calibration()](const JobContext& job) -> Result<Offers> {
+            ExportRequest request = asked;
             std::vector<ExportOffer> offers;
-            for (std::size_t i = 0; i < requests.size(); ++i) {
+            for (std::size_t i = 0; i < outputs.size(); ++i) {
                 if (job.cancelled())
                     return cancelledError();
-                offers.push_back(offerOf(requests[i], exporters()[i]));
+                request.plan.target = exporters()[i].id;
+                request.output = outputs[i];
+                offers.push_back(offerOf(request, exporters()[i]));
             }
             return std::make_shared<const std::vector<ExportOffer>>(std::move(offers));
         },
@@ -233,11 +261,7 @@ void ExportChoice::lookForNearest()
             auto found = nearestPlan(row, request);
             if (!found)
                 return passOn(found);
-            QStringList changes;
-            constexpr std::size_t kMost = 3;
-            for (const std::string& line : summaryOf(*found, *request.checkpoint, kMost))
-                changes << QString::fromStdString(line);
-            return std::make_shared<const NearestOffer>(NearestOffer{std::move(found->plan), changes});
+            return std::make_shared<const NearestOffer>(nearestOffer(std::move(*found), request));
         },
         [this](Result<Nearest> found) {
             // Where no plan of this model will do, the refusal has said so.

@@ -10,7 +10,6 @@
 #include <QMap>
 #include <QObject>
 #include <QString>
-#include <QStringList>
 #include <QTimer>
 
 #include <filesystem>
@@ -47,10 +46,20 @@ struct ExportSplit {
     friend bool operator==(const ExportSplit&, const ExportSplit&) = default;
 };
 
-/// The plan nearest to the present one that a target takes, and what would change, in words.
+/// Layers that change alike on the way to the nearest plan.
+struct NearestChange {
+    std::size_t layers = 0;
+    QString name;       ///< of the layer, where it is the only one
+    LayerPlan from{}, to{};
+    double bits = 0;    ///< per weight, what it takes more than before
+    QString reason;     ///< what the target has against it, in English; empty where it follows another layer
+};
+
+/// The plan nearest to the present one that a target takes, and what would change.
 struct NearestOffer {
     QuantizationPlan plan;
-    QStringList changes;
+    std::vector<NearestChange> changes;  ///< those of most layers first
+    std::size_t further = 0;             ///< kinds of change besides these
 };
 
 /// @p request  its output names the model to be written; nothing is written. Any thread.
@@ -116,8 +125,6 @@ signals:
     void nearestChanged();
 
 private:
-    /// Of what is asked for now, for one target.
-    [[nodiscard]] ExportRequest requestFor(const ExporterRow& exporter, bool overwrite) const;
     void lookForNearest();
     void forgetNearest();
 
