@@ -90,7 +90,7 @@ void PlanDiff::build()
 
     m_table = tableOf(m_model, tr("What changed in the plan"));
     m_table->setSelectionMode(QAbstractItemView::ExtendedSelection);
-    const int widths[] = {54, 0, 96, 96, 76};
+    const int widths[] = {54, 0, 132, 84, 76};  // "q4_0 → int4-g128", "256 → 128"
     for (int column = 0; column < PlanDiffModel::ColumnCount; ++column) {
         const bool stretches = column == PlanDiffModel::Layers;
         m_table->horizontalHeader()->setSectionResizeMode(column,

@@ -27,6 +27,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace sigmascope::ui {
 
@@ -93,7 +94,7 @@ public:
         const QString right = isInUse ? RulesPanel::tr("in use") : QString();
         painter->drawText(row, Qt::AlignRight | Qt::AlignVCenter, right);
         const int used = right.isEmpty() ? 0 : painter->fontMetrics().horizontalAdvance(right) + px(8);
-        const QRect facts = row.adjusted(std::max(px(104), title), 0, -used, 0);
+        const QRect facts = row.adjusted(std::max(px(88), title), 0, -used, 0);
         painter->drawText(
             facts, Qt::AlignLeft | Qt::AlignVCenter,
             painter->fontMetrics().elidedText(index.data(FactsRole).toString(), Qt::ElideRight, facts.width()));
@@ -116,6 +117,13 @@ QToolButton* button(const QString& text, const QString& tip)
     return made;
 }
 
+/// At least those, and as wide as the titles, which other languages have longer.
+void setWidths(QTableView* table, const std::vector<std::pair<int, int>>& widths)
+{
+    for (const auto& [section, width] : widths)
+        table->setColumnWidth(section, std::max(px(width), table->horizontalHeader()->sectionSizeHint(section)));
+}
+
 QString words(std::string_view text)
 {
     return QString::fromUtf8(text.data(), static_cast<int>(text.size()));
@@ -136,11 +144,12 @@ RulesPanel::RulesPanel(Session& session, QWidget* parent)
     column->addWidget(hairline(this));
     buildPresets();
     connectRules();
-    connect(&session, &Session::recipeRefused, this, &RulesPanel::showMessage);
+    connect(&session, &Session::recipeRefused, this, &RulesPanel::refuse);
     connect(&session, &Session::recipeChanged, this, [this] {
         showMessage({});
         refreshPresets();
         showKind();
+        selectEdited();
     });
     connect(&session, &Session::closed, this, [this] {
         m_countJob.cancel();
@@ -184,9 +193,7 @@ void RulesPanel::buildTables()
     m_table->setItemDelegate(new RuleDelegate(
         RulesModel::Pattern, [this](const QString& text) { patternTyped(text, false); }, m_table));
     styleTable(m_table, RulesModel::Pattern, tr("Rules"));
-    const std::pair<int, int> widths[] = {{RulesModel::Bits, 58}, {RulesModel::Rank, 46}, {RulesModel::Layers, 54}};
-    for (const auto& [section, width] : widths)
-        m_table->setColumnWidth(section, px(width));
+    setWidths(m_table, {{RulesModel::Bits, 58}, {RulesModel::Rank, 46}, {RulesModel::Layers, 54}});
     new TableExport(
         m_table, [this] { return m_session.name() + QStringLiteral("-rules"); }, [this] { return m_model->asCsv(); });
     m_types = new QTableView;
@@ -194,8 +201,7 @@ void RulesPanel::buildTables()
     m_types->setItemDelegate(new RuleDelegate(
         TypesModel::Pattern, [this](const QString& text) { patternTyped(text, true); }, m_types));
     styleTable(m_types, TypesModel::Pattern, tr("GGUF types"));
-    m_types->setColumnWidth(TypesModel::Type, px(66));
-    m_types->setColumnWidth(TypesModel::Tensors, px(64));
+    setWidths(m_types, {{TypesModel::Type, 66}, {TypesModel::Tensors, 64}});
     new TableExport(
         m_types, [this] { return m_session.name() + QStringLiteral("-types"); },
         [this] { return m_typesModel->asCsv(); });
@@ -241,8 +247,8 @@ void RulesPanel::buildRules()
 
 void RulesPanel::connectRules()
 {
-    connect(m_model, &RulesModel::refused, this, &RulesPanel::showMessage);
-    connect(m_typesModel, &TypesModel::refused, this, &RulesPanel::showMessage);
+    connect(m_model, &RulesModel::refused, this, &RulesPanel::refuse);
+    connect(m_typesModel, &TypesModel::refused, this, &RulesPanel::refuse);
     connect(m_kind, &SegmentedControl::valueChosen, this, [this](int kind) {
         m_kind->setValue(kind);
         showMessage({});
@@ -253,11 +259,13 @@ void RulesPanel::connectRules()
     connect(m_up, &QToolButton::clicked, this, [this] { moveRow(shownTable()->currentIndex().row(), -1); });
     connect(m_down, &QToolButton::clicked, this, [this] { moveRow(shownTable()->currentIndex().row(), 1); });
     for (QTableView* table : {m_table, m_types}) {
-        connect(table->itemDelegate(), &QAbstractItemDelegate::closeEditor, this, [this] {
-            m_countJob.cancel();
-            if (!message().startsWith(QChar(0x2715)))  // what was refused stays
-                showMessage({});
-        });
+        connect(table->itemDelegate(), &QAbstractItemDelegate::closeEditor, this,
+                [this](QWidget*, QAbstractItemDelegate::EndEditHint hint) {
+                    m_countJob.cancel();
+                    const bool isGivenUp = hint == QAbstractItemDelegate::RevertModelCache;
+                    if (isGivenUp || !message().startsWith(QChar(0x2715)))  // what was refused stays
+                        showMessage({});
+                });
         connect(table, &QTableView::entered, this, [this](const QModelIndex& index) { pointAt(index.row()); });
         connect(table->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex& index) {
             pointAt(index.row());
@@ -296,16 +304,20 @@ void RulesPanel::addRow()
 {
     if (!m_session.current())
         return;
+    m_edited = 0;
     m_kind->value() == Types ? m_typesModel->addFor(*m_session.current()) : m_model->addFor(*m_session.current());
 }
 
 void RulesPanel::removeRow(int row)
 {
+    m_edited = row;
     m_kind->value() == Types ? m_typesModel->removeRow(row) : m_model->removeRule(row);
 }
 
 void RulesPanel::moveRow(int row, int by)
 {
+    const bool isPossible = row >= 0 && row + by >= 0 && row + by < shownTable()->model()->rowCount();
+    m_edited = isPossible ? row + by : -1;
     m_kind->value() == Types ? m_typesModel->moveRow(row, by) : m_model->moveRule(row, by);
 }
 
@@ -375,12 +387,14 @@ void RulesPanel::fillPresets()
         const QString facts = preset.mix         ? QString()
             : preset.rank == 0                   ? tr("no correction")
             : preset.metric == MetricKind::Plain ? tr("rank %1").arg(rank)
-                                                 : tr("rank %1, %2").arg(rank, titleOf(preset.metric));
+                                                 : tr("rank %1, weighted").arg(rank);
         item->setData(facts, FactsRole);
         item->setToolTip(preset.needs.empty()
                              ? words(preset.source)
-                             : tr("%1\nNeeds calibration; without it the correction follows the weights alone")
-                                   .arg(words(preset.source)));
+                             : tr("%1\nThe correction is weighted by %2: needs calibration, without it the weights "
+                                  "alone decide",
+                                  "source, metric")
+                                   .arg(words(preset.source), titleOf(preset.metric)));
         item->setData(facts.isEmpty() ? titleOf(preset) : tr("%1, %2").arg(titleOf(preset), facts),
                       Qt::AccessibleTextRole);
         item->setEditable(false);
@@ -429,6 +443,23 @@ void RulesPanel::refreshButtons()
 QString RulesPanel::message() const
 {
     return m_message->isHidden() ? QString() : m_message->text();
+}
+
+void RulesPanel::refuse(const QString& why)
+{
+    m_edited = -1;
+    showMessage(why);
+}
+
+/// The row that was added or moved, or the one after the removed one: the next key goes to it.
+void RulesPanel::selectEdited()
+{
+    QTableView* table = shownTable();
+    const int row = std::min(std::exchange(m_edited, -1), table->model()->rowCount() - 1);
+    if (row < 0)
+        return;
+    table->setFocus();
+    table->setCurrentIndex(table->model()->index(row, std::max(0, table->currentIndex().column())));
 }
 
 void RulesPanel::showMessage(const QString& text)

@@ -55,6 +55,8 @@ private:
     void fillPresets();
     void showKind();
     void showMessage(const QString& text);
+    void refuse(const QString& why);
+    void selectEdited();
     void patternTyped(const QString& pattern, bool isType);
     void pointAt(int row);
     void addRow();
@@ -79,6 +81,7 @@ private:
     QToolButton* m_down = nullptr;
     QListView* m_presets = nullptr;
     QStandardItemModel* m_presetModel = nullptr;
+    int m_edited = -1;  // row of the edit that is under way; -1: none
     LatestJob<std::size_t> m_countJob;
 };
 
