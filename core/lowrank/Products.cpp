@@ -30,16 +30,6 @@ MatrixF scaledColumns(const MatrixF& panel, std::span<const float> scale)
     return (panel.array().rowwise() * row.array()).matrix();
 }
 
-std::span<const float> valuesOf(const MatrixF& matrix)
-{
-    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
-std::span<float> valuesOf(MatrixF& matrix)
-{
-    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
 /// Part [begin, begin + length) of the long side in double, scaled, as [short side x length].
 void castChunk(const ScaledMatrix& matrix, std::size_t begin, std::size_t length, MatrixD& out)
 {

@@ -39,11 +39,6 @@ const Grid& blockGrid()
     return grid;
 }
 
-std::span<const float> valuesOf(const MatrixF& matrix)
-{
-    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
-}
-
 std::vector<std::byte> encoded(const MatrixF& values, FactorType type)
 {
     std::vector<std::byte> out;

@@ -141,6 +141,13 @@ void decode(DType dtype, std::span<const std::byte> in, std::span<float> out)
     }
 }
 
+std::span<const std::byte> bytesOf(const TensorView& view, std::uint64_t first, std::uint64_t count)
+{
+    const DTypeInfo& type = info(view.dtype);
+    const std::uint64_t blockBytes = type.blockBits / 8;
+    return view.bytes.subspan(first / type.blockElements * blockBytes, count / type.blockElements * blockBytes);
+}
+
 Status decodeRows(const TensorView& view, std::uint64_t first, std::uint64_t count, std::span<float> out)
 {
     if (!info(view.dtype).decodable)

@@ -13,6 +13,9 @@ namespace sigmascope {
 /// Bit-equal to ggml's to_float for its types (tests/interop).
 void decode(DType dtype, std::span<const std::byte> in, std::span<float> out);
 
+/// Elements [first, first + count) of a view, which begin and end with whole blocks of its type.
+[[nodiscard]] std::span<const std::byte> bytesOf(const TensorView& view, std::uint64_t first, std::uint64_t count);
+
 /// Rows [first, first + count) of a view; UnsupportedType if the type is not decodable.
 /// @pre out.size() == count * view.cols().
 [[nodiscard]] Status decodeRows(const TensorView& view, std::uint64_t first, std::uint64_t count, std::span<float> out);

@@ -6,6 +6,9 @@
 
 #include <Eigen/Core>
 
+#include <cstddef>
+#include <span>
+
 namespace sigmascope {
 
 using MatrixF = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -14,5 +17,15 @@ using VectorF = Eigen::VectorXf;
 using VectorD = Eigen::VectorXd;
 using ConstMatrixMapF = Eigen::Map<const MatrixF>;
 using MatrixMapF = Eigen::Map<MatrixF>;
+
+/// Row after row.
+[[nodiscard]] inline std::span<const float> valuesOf(const MatrixF& matrix)
+{
+    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
+[[nodiscard]] inline std::span<float> valuesOf(MatrixF& matrix)
+{
+    return {matrix.data(), static_cast<std::size_t>(matrix.size())};
+}
 
 }  // namespace sigmascope

@@ -36,13 +36,6 @@ template <class Body> Status overChunks(const TensorView& view, const JobContext
     return {};
 }
 
-std::span<const std::byte> bytesOf(const TensorView& view, std::uint64_t first, std::uint64_t count)
-{
-    const DTypeInfo& type = info(view.dtype);
-    const std::uint64_t blockBytes = type.blockBits / 8;
-    return view.bytes.subspan(first / type.blockElements * blockBytes, count / type.blockElements * blockBytes);
-}
-
 }  // namespace
 
 Status decodeWhole(const TensorView& view, std::span<float> out, const JobContext& job)

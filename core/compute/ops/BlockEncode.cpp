@@ -4,6 +4,7 @@
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
 #include "core/compute/ops/LevelEncode.h"
+#include "core/compute/ops/NonFinite.h"
 #include "core/compute/ops/SuperBlockEncode.h"
 
 #include <algorithm>
@@ -31,14 +32,6 @@ BlockEncoder blockEncoderOf(DType type, const KernelTable& table)
     case DType::Q5_1: return table.encodeQ5_1;
     default: return nullptr;
     }
-}
-
-Status nonFinite(std::span<const float> weights, std::uint64_t cols)
-{
-    const auto isBad = [](float w) { return !std::isfinite(w); };
-    const auto first = static_cast<std::uint64_t>(std::ranges::find_if(weights, isBad) - weights.begin());
-    return fail(ErrorCode::NonFinite, fmt::format("non-finite values: {}, first at row {}, column {}",
-                                                  std::ranges::count_if(weights, isBad), first / cols, first % cols));
 }
 
 /// Finds the first block that the encoder complained of, by encoding blocks one at a time.

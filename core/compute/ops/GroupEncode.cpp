@@ -4,6 +4,7 @@
 #include "core/base/Half.h"
 #include "core/base/Parallel.h"
 #include "core/base/Rounding.h"
+#include "core/compute/ops/NonFinite.h"
 
 #include <algorithm>
 #include <atomic>
@@ -83,14 +84,6 @@ bool encodeRow(const GroupFormat& format, std::span<const float> row, std::span<
         zeros.finish();
     codes.finish();
     return true;
-}
-
-Status nonFinite(std::span<const float> weights, std::uint64_t cols)
-{
-    const auto isBad = [](float w) { return !std::isfinite(w); };
-    const auto first = static_cast<std::uint64_t>(std::ranges::find_if(weights, isBad) - weights.begin());
-    return fail(ErrorCode::NonFinite, fmt::format("non-finite values: {}, first at row {}, column {}",
-                                                  std::ranges::count_if(weights, isBad), first / cols, first % cols));
 }
 
 std::uint64_t rowsPerTask(std::uint64_t cols)

@@ -18,7 +18,7 @@ namespace {
 using kernels::SearchTable;
 using RowBlockEncoder = unsigned (*)(const float*, std::size_t, const float*, std::uint8_t*);
 
-constexpr std::uint64_t kBlock = 32;
+constexpr std::uint64_t kRowBlock = 32;
 
 RowBlockEncoder rowBlockEncoderOf(DType type, const SearchTable& table)
 {
@@ -51,15 +51,15 @@ Result<std::string> encodeRowBlocks(DType type, std::span<const float> weights, 
     if (encode == nullptr)
         return fail(ErrorCode::UnsupportedType,
                     fmt::format("{} has no search weighted by importances", info(type).name));
-    if (cols % kBlock != 0 || cols == 0)
+    if (cols % kRowBlock != 0 || cols == 0)
         return fail(ErrorCode::ShapeMismatch,
                     fmt::format("rows of {} values do not fill whole {} blocks of 32", cols, info(type).name));
     assert(weights.size() == rows * cols && importance.size() == cols);
-    const std::uint64_t blocks = cols / kBlock;
+    const std::uint64_t blocks = cols / kRowBlock;
     const std::size_t rowBytes = static_cast<std::size_t>(blocks) * (info(type).blockBits / 8);
     assert(out.size() == rows * rowBytes);
 
-    const Importances importances = usableImportances(importance, kBlock);
+    const Importances importances = usableImportances(importance, kRowBlock);
     const std::uint64_t perTask = std::max<std::uint64_t>(1, kReductionChunk / cols);
     std::atomic<bool> hasNonFinite{false};
     std::atomic<bool> hasOverflow{false};

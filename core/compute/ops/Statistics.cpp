@@ -25,14 +25,6 @@ static_assert(kReductionChunk % kBlockElements == 0);
 /// About a million elements, well under a millisecond of work.
 constexpr std::size_t kChunksPerReport = 16;
 
-/// A run of elements of a view that starts and ends on whole blocks of its type.
-std::span<const std::byte> bytesOf(const TensorView& view, std::uint64_t first, std::uint64_t count)
-{
-    const DTypeInfo& type = info(view.dtype);
-    const std::uint64_t blockBytes = type.blockBits / 8;
-    return view.bytes.subspan(first / type.blockElements * blockBytes, count / type.blockElements * blockBytes);
-}
-
 TensorStats fromBlock(const BlockStats& block, std::uint64_t count)
 {
     TensorStats stats;
