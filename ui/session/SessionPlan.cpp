@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The editing half of Session: every change of the plan goes through the undo stack.
 
-#include "core/export/GgufPlanner.h"
+#include "core/export/KeptForm.h"
 #include "core/plan/TargetGrids.h"
 #include "core/solve/Solver.h"
 #include "ui/session/PlanCommands.h"
@@ -276,7 +276,7 @@ Bytes Session::plannedBytes(std::size_t index, const LayerPlan& plan) const
 {
     const TensorInfo& t = tensor(index);
     const auto grid = plan.keep ? Result<const Grid*>(nullptr) : findGrid(plan.grid);
-    const Bytes kept = checkedByteSize(keptType(*m_checkpoint, index), t.shape).value_or(t.bytes);
+    const Bytes kept = keptForm(m_plan.target, *m_checkpoint, index).bytes;
     if (plan.keep || !grid)
         return kept;
     const std::uint64_t cols = t.shape.empty() ? 1 : t.shape.back();

@@ -96,7 +96,7 @@ QString titleOf(Role role)
 
 QString titleOf(const Preset& preset)
 {
-    const QString title = QString::fromUtf8(preset.title.data(), static_cast<qsizetype>(preset.title.size()));
+    QString title = QString::fromUtf8(preset.title.data(), static_cast<qsizetype>(preset.title.size()));
     const auto stem = [&title](const char* end) { return title.left(title.size() - static_cast<qsizetype>(qstrlen(end))); };
     // Names stay, the words between them are ours.
     if (title.endsWith(QLatin1String(" mixture")))
