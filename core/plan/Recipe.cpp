@@ -243,7 +243,7 @@ void letGiveWay(NearestRecipe& nearest)
     Recipe& recipe = nearest.recipe;
     const auto tell = [&nearest](const std::string& where, const std::vector<std::string>& changes) {
         for (const std::string& change : changes)
-            nearest.changes.push_back(where + ": " + change);
+            nearest.changes.push_back(fmt::format("{}: {}", where, change));
     };
     tell("default", givenWay(recipe.defaults, {}, recipe.target));
     const auto defaults = applied(recipe.defaults, {}, recipe.target);
