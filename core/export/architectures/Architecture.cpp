@@ -153,9 +153,7 @@ std::vector<GgufExtra> ropeExtras(const ModelConfig& config)
 
 std::vector<std::string> architectureNotes(const Architecture& architecture, const ModelConfig& config)
 {
-    const bool isCarried
-        = architecture.id == "gemma2" || architecture.id == "gemma3" || architecture.modelClass == kOlmo3.modelClass;
-    if (isCarried || config.slidingWindow == 0 || config.slidingWindow >= config.contextLength
+    if (architecture.slidesWindow || config.slidingWindow == 0 || config.slidingWindow >= config.contextLength
         || config.firstSliding >= config.blockCount)
         return {};
     return {fmt::format(

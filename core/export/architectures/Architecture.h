@@ -39,6 +39,7 @@ struct Architecture {
     bool hasOutput = true;  ///< false: the output is always the embedding
     bool needsOutput = false;  ///< true: llama.cpp wants an output matrix even where the folder ties it
     bool takesFrequencyFactors = false;  ///< rope_freqs.weight is read
+    bool slidesWindow = false;  ///< llama.cpp's graph has the folder's sliding window
 
     /// What the folder asks for and llama.cpp's graph of this family does not do: NotRepresentable.
     Status (*check)(const ModelConfig&, const Json&, std::string_view file) = nullptr;

@@ -102,6 +102,21 @@ void addGemma3Keys(const ModelConfig& config, GgufKeys& keys)
     keys.set(archKey(config, "attention.sliding_window"), config.slidingWindow);
 }
 
+/// The folders of both classes hold the same part for text.
+constexpr Architecture gemma3Of(std::string_view modelClass)
+{
+    return {.modelClass = modelClass,
+            .id = "gemma3",
+            .modules = kGemma2Modules,
+            .required = kGemma3Block,
+            .apart = kGemma3Apart,
+            .normsLackOne = true,
+            .hasOutput = false,
+            .slidesWindow = true,
+            .check = checkGemma3,
+            .addKeys = addGemma3Keys};
+}
+
 }  // namespace
 
 const Architecture kGemma{
@@ -113,27 +128,11 @@ const Architecture kGemma2{.modelClass = "Gemma2ForCausalLM",
                            .required = kGemma2Block,
                            .normsLackOne = true,
                            .hasOutput = false,
+                           .slidesWindow = true,
                            .check = checkGemma2,
                            .addKeys = addGemma2Keys};
 
-const Architecture kGemma3{.modelClass = "Gemma3ForCausalLM",
-                           .id = "gemma3",
-                           .modules = kGemma2Modules,
-                           .required = kGemma3Block,
-                           .apart = kGemma3Apart,
-                           .normsLackOne = true,
-                           .hasOutput = false,
-                           .check = checkGemma3,
-                           .addKeys = addGemma3Keys};
-
-const Architecture kGemma3Images{.modelClass = "Gemma3ForConditionalGeneration",
-                                 .id = "gemma3",
-                                 .modules = kGemma2Modules,
-                                 .required = kGemma3Block,
-                                 .apart = kGemma3Apart,
-                                 .normsLackOne = true,
-                                 .hasOutput = false,
-                                 .check = checkGemma3,
-                                 .addKeys = addGemma3Keys};
+const Architecture kGemma3 = gemma3Of("Gemma3ForCausalLM");
+const Architecture kGemma3Images = gemma3Of("Gemma3ForConditionalGeneration");
 
 }  // namespace sigmascope

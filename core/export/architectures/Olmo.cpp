@@ -78,6 +78,7 @@ const Architecture kOlmo3{.modelClass = "Olmo3ForCausalLM",
                           .required = kOlmo2Block,
                           .normalizesAllHeads = true,
                           .needsOutput = true,
+                          .slidesWindow = true,
                           .check = checkOlmo3,
                           .addKeys = addOlmo3Keys};
 
