@@ -82,6 +82,16 @@ protected:
         return {plot().barTop(index).x(), plot().geometryOf().bits().top() + 3};
     }
     void clickColumn(int index) const { QTest::mouseClick(&plot(), Qt::LeftButton, {}, ground(index)); }
+    /// Into the cell that is being edited.
+    static void typeIntoEditor(QTableView* table, const QString& text)
+    {
+        auto* field = table->findChild<QLineEdit*>();
+        QVERIFY(field != nullptr);
+        field->selectAll();
+        QTest::keyClicks(field, text);
+        QTest::keyClick(field, Qt::Key_Return);
+        QTest::qWait(1);  // the editor goes
+    }
     /// Types into a cell of the rules as a person does.
     void typeRule(int row, int ruleColumn, const QString& text) const
     {
@@ -90,12 +100,7 @@ protected:
         QVERIFY(index.isValid());
         QTest::mouseClick(table->viewport(), Qt::LeftButton, {}, table->visualRect(index).center());
         QTest::mouseDClick(table->viewport(), Qt::LeftButton, {}, table->visualRect(index).center());
-        auto* field = table->findChild<QLineEdit*>();
-        QVERIFY(field != nullptr);
-        field->selectAll();
-        QTest::keyClicks(field, text);
-        QTest::keyClick(field, Qt::Key_Return);
-        QTest::qWait(1);  // the editor goes
+        typeIntoEditor(table, text);
     }
     /// Does something and waits for its recipe.
     template <class Do>

@@ -64,12 +64,7 @@ private:
         table->setFocus();
         table->setCurrentIndex(table->model()->index(0, typeColumn));
         QTest::keyClick(table, Qt::Key_Return);
-        auto* field = table->findChild<QLineEdit*>();
-        QVERIFY(field != nullptr);
-        field->selectAll();
-        QTest::keyClicks(field, text);
-        QTest::keyClick(field, Qt::Key_Return);
-        QTest::qWait(1);  // the editor goes
+        typeIntoEditor(table, text);
     }
 };
 

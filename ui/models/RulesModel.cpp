@@ -4,6 +4,7 @@
 #include "core/plan/NameMatcher.h"
 #include "core/plan/TargetGrids.h"
 #include "ui/Theme.h"
+#include "ui/models/RowEdits.h"
 #include "ui/session/Session.h"
 #include "ui/text/Csv.h"
 
@@ -271,21 +272,14 @@ void RulesModel::addFor(std::size_t tensor)
 
 void RulesModel::removeRule(int row)
 {
-    if (row < 0 || row >= rowCount())
-        return;
-    std::vector<RecipeRule> edited = rules();
-    edited.erase(edited.begin() + row);
-    m_session.setRules(std::move(edited), tr("Remove rule"));
+    if (auto edited = withoutRow(rules(), row))
+        m_session.setRules(std::move(*edited), tr("Remove rule"));
 }
 
 void RulesModel::moveRule(int row, int by)
 {
-    const int to = row + by;
-    if (row < 0 || row >= rowCount() || to < 0 || to >= rowCount())
-        return;
-    std::vector<RecipeRule> edited = rules();
-    std::swap(edited[static_cast<std::size_t>(row)], edited[static_cast<std::size_t>(to)]);
-    m_session.setRules(std::move(edited), tr("Move rule"));
+    if (auto edited = withMovedRow(rules(), row, by))
+        m_session.setRules(std::move(*edited), tr("Move rule"));
 }
 
 std::vector<std::size_t> RulesModel::layersOf(int row) const

@@ -5,6 +5,7 @@
 #include "core/plan/NameMatcher.h"
 #include "core/plan/TypeOverrides.h"
 #include "ui/Theme.h"
+#include "ui/models/RowEdits.h"
 #include "ui/models/RulesModel.h"
 #include "ui/session/Session.h"
 #include "ui/text/Csv.h"
@@ -170,21 +171,14 @@ void TypesModel::addFor(std::size_t tensor)
 
 void TypesModel::removeRow(int row)
 {
-    if (row < 0 || row >= rowCount())
-        return;
-    std::vector<TypeOverride> edited = types();
-    edited.erase(edited.begin() + row);
-    m_session.setTypes(std::move(edited), tr("Remove type by hand"));
+    if (auto edited = withoutRow(types(), row))
+        m_session.setTypes(std::move(*edited), tr("Remove type by hand"));
 }
 
 void TypesModel::moveRow(int row, int by)
 {
-    const int to = row + by;
-    if (row < 0 || row >= rowCount() || to < 0 || to >= rowCount())
-        return;
-    std::vector<TypeOverride> edited = types();
-    std::swap(edited[static_cast<std::size_t>(row)], edited[static_cast<std::size_t>(to)]);
-    m_session.setTypes(std::move(edited), tr("Move type by hand"));
+    if (auto edited = withMovedRow(types(), row, by))
+        m_session.setTypes(std::move(*edited), tr("Move type by hand"));
 }
 
 std::vector<std::size_t> TypesModel::tensorsOf(int row) const
